@@ -1,0 +1,206 @@
+"""Verify a token that this deployment signed: strict, bounded, and one reason for each refusal.
+
+The order is cheap before costly and proof before meaning: size, shape, header, signature, and only then are
+the claims read at all. Source: RFC 7515 section 5.2, RFC 7519 section 7.2, RFC 8725; TK-01 to TK-10.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from keyturn.core.json_guard import BadJson, decode_json
+from keyturn.tokens import base64url
+from keyturn.tokens.errors import Rejection, TokenRejected
+from keyturn.tokens.keyset import KeySet, VerifyingKey
+from keyturn.tokens.own import CLAIM, OwnClaim, decode_own_claim
+
+MAX_TOKEN_BYTES = 16 * 1024
+MAX_LEEWAY_SECONDS = 60
+
+_PARTS = 3
+_HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+_LAST_INSTANT = 253_402_300_799
+"""The end of the year 9999, the last that ``datetime`` holds."""
+
+
+class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a genuine, unexpired token of the expected kind says.
+
+    Args:
+        not_before_at: None where the token has no ``nbf``.
+        claims: Every claim, the ones above included.
+    """
+
+    key_id: str
+    issuer: str
+    subject: str
+    token_id: str
+    audiences: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    not_before_at: datetime | None
+    own: OwnClaim
+    claims: Mapping[str, Any]
+
+
+def verify_token(  # noqa: PLR0913 - a verifier that is told less checks less
+    token: str | bytes,
+    keys: KeySet,
+    *,
+    issuer: str,
+    audience: str | None,
+    kind: str,
+    header_type: str,
+    now: datetime,
+    leeway_seconds: int = 0,
+) -> VerifiedClaims:
+    """Prove that a token is genuine, for here, of the expected kind, and valid now.
+
+    Args:
+        token: The compact serialisation, without a scheme such as ``Bearer``.
+        keys: The issuer's own key set; nothing in the token can add to it (TK-02).
+        issuer: The exact ``iss``.
+        audience: An exact member of ``aud``; None where the caller decides over ``aud`` itself.
+        kind: The exact ``kt.k``: a token of another kind does not pass (TK-08).
+        header_type: The exact ``typ`` of that kind's profile.
+        now: An aware instant.
+        leeway_seconds: For clocks that are not ours; 0 for own tokens, 60 at most (TK-09).
+
+    Raises:
+        TokenRejected: For any flaw; no bytes whatever raise anything else.
+    """
+    if not 0 <= leeway_seconds <= MAX_LEEWAY_SECONDS:
+        raise ValueError("leeway is 0 to 60 seconds")
+    message, header_part, claims_part, signature_part = _split(token)
+    kid, key = _find_key(_decode_object(header_part, Rejection.HEADER_JSON), keys, header_type)
+    if not key.verify(_decode_part(signature_part), message):
+        raise TokenRejected(Rejection.SIGNATURE)
+    verified = _read_claims(_decode_object(claims_part, Rejection.CLAIMS_JSON), kid)
+    if verified.issuer != issuer:
+        raise TokenRejected(Rejection.ISSUER)
+    if verified.own.kind != kind:
+        raise TokenRejected(Rejection.KIND)
+    if audience is not None and audience not in verified.audiences:
+        raise TokenRejected(Rejection.AUDIENCE)
+    check_time(verified, now, leeway_seconds)
+    return verified
+
+
+def check_time(verified: VerifiedClaims, now: datetime, leeway_seconds: int = 0) -> None:
+    """Check ``nbf`` and ``exp``, at each use of a token and also of a remembered one (TK-09).
+
+    Raises:
+        TokenRejected: Rejection.NOT_YET_VALID or Rejection.EXPIRED.
+    """
+    seconds = now.timestamp()
+    begins = verified.not_before_at
+    if begins is not None and begins.timestamp() > seconds + leeway_seconds:
+        raise TokenRejected(Rejection.NOT_YET_VALID)
+    if verified.expires_at.timestamp() <= seconds - leeway_seconds:
+        raise TokenRejected(Rejection.EXPIRED)
+
+
+def _split(token: str | bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Give the signing input and the three parts; size comes before any work (TK-05)."""
+    if len(token) > MAX_TOKEN_BYTES:
+        raise TokenRejected(Rejection.TOO_LARGE)
+    if isinstance(token, str):
+        try:
+            token = token.encode("ascii")
+        except UnicodeEncodeError:
+            raise TokenRejected(Rejection.ENCODING) from None
+    parts = token.split(b".")
+    if len(parts) != _PARTS:  # five are a JWE, none is the JSON serialisation (TK-04)
+        raise TokenRejected(Rejection.PARTS)
+    header, claims, signature = parts
+    if (
+        not header or not claims or not signature
+    ):  # an empty signature is an unsecured JWS (RFC 7515 appendix A.5)
+        raise TokenRejected(Rejection.EMPTY_PART)
+    return token[: token.rindex(b".")], header, claims, signature
+
+
+def _decode_part(part: bytes) -> bytes:
+    try:
+        return base64url.decode(part)
+    except ValueError:
+        raise TokenRejected(Rejection.ENCODING) from None
+
+
+def _decode_object(part: bytes, flaw: Rejection) -> dict[str, Any]:
+    try:
+        value = decode_json(_decode_part(part))
+    except BadJson:
+        raise TokenRejected(flaw) from None
+    if type(value) is not dict:
+        raise TokenRejected(flaw)
+    return value
+
+
+def _find_key(header: dict[str, Any], keys: KeySet, header_type: str) -> tuple[str, VerifyingKey]:
+    # We sign no other members, so a header that has one is not ours. That settles `crit` and `b64` (RFC 7515
+    # section 4.1.11, RFC 7797), keys and addresses of keys in the token (`jwk`, `jku`, `x5u`, `x5c`: RFC 8725
+    # section 3.10) and compression (`zip`) without knowing them by name.
+    if not header.keys() <= _HEADER_MEMBERS:
+        raise TokenRejected(Rejection.HEADER_MEMBER)
+    kid = header.get("kid")
+    if type(kid) is not str:
+        raise TokenRejected(Rejection.KEY_ID)
+    key = keys.get(kid)
+    if key is None:
+        raise TokenRejected(Rejection.KEY_UNKNOWN)
+    if header.get("alg") != key.algorithm:  # the key decides; the header may only agree (TK-01)
+        raise TokenRejected(Rejection.ALGORITHM)
+    if header.get("typ") != header_type:
+        raise TokenRejected(Rejection.HEADER_TYPE)
+    return kid, key
+
+
+def _read_claims(claims: dict[str, Any], kid: str) -> VerifiedClaims:
+    """Read the claims that every Keyturn token has; their meaning is checked by the caller."""
+    return VerifiedClaims(
+        key_id=kid,
+        issuer=_text(claims, "iss"),
+        subject=_text(claims, "sub"),
+        token_id=_text(claims, "jti"),
+        audiences=_audiences(claims),
+        issued_at=_instant(claims, "iat"),
+        expires_at=_instant(claims, "exp"),
+        not_before_at=_instant(claims, "nbf") if "nbf" in claims else None,
+        own=decode_own_claim(claims.get(CLAIM)),
+        claims=MappingProxyType(claims),
+    )
+
+
+def _claim(claims: dict[str, Any], name: str) -> Any:
+    try:
+        return claims[name]
+    except KeyError:
+        raise TokenRejected(Rejection.CLAIM_MISSING) from None
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    value = _claim(claims, name)
+    if type(value) is not str or not value:
+        raise TokenRejected(Rejection.CLAIM_INVALID)
+    return value
+
+
+def _audiences(claims: dict[str, Any]) -> tuple[str, ...]:
+    """Read ``aud``, a string or a list of strings (RFC 7519 section 4.1.3); never by substring (TK-10)."""
+    value = _claim(claims, "aud")
+    members = (value,) if type(value) is str else tuple(value) if type(value) is list else ()
+    if not members or not all(type(member) is str and member for member in members):
+        raise TokenRejected(Rejection.CLAIM_INVALID)
+    return members
+
+
+def _instant(claims: dict[str, Any], name: str) -> datetime:
+    """Read a time as a true integer: ``true`` is not 1, and 1e300 or "9999999999" are no times."""
+    value = _claim(claims, name)
+    if type(value) is not int or not 0 <= value <= _LAST_INSTANT:
+        raise TokenRejected(Rejection.CLAIM_INVALID)
+    return datetime.fromtimestamp(value, UTC)

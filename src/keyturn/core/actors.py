@@ -1,0 +1,40 @@
+"""Who acts: the first argument of every directory verb, and the ``actor`` of its audit event.
+
+Local authority is access to the data folder (design.md section 4); an actor that came in with a token may be
+confined to one organisation, and to it everything else answers as if it did not exist (TN-02).
+"""
+
+import msgspec
+
+from keyturn.core.vocabulary import ClientId, OrganisationId
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Somebody who calls a directory verb.
+
+    Args:
+        name: ``operator:<os user>``, ``system:<job>`` or ``client:<id>``.
+        organisation_id: The one organisation it may act in; None for all.
+    """
+
+    name: str
+    organisation_id: OrganisationId | None = None
+
+    def may_act_in(self, organisation_id: OrganisationId) -> bool:
+        """Tell whether an organisation exists for this actor."""
+        return self.organisation_id in (None, organisation_id)
+
+
+def operator(os_user: str) -> Actor:
+    """Name a person at the machine: whoever can open the data folder may do everything."""
+    return Actor(f"operator:{os_user}")
+
+
+def system(job: str) -> Actor:
+    """Name a job of Keyturn's own."""
+    return Actor(f"system:{job}")
+
+
+def client(client_id: ClientId, organisation_id: OrganisationId) -> Actor:
+    """Name a client that came in with a token of its organisation."""
+    return Actor(f"client:{client_id}", organisation_id)

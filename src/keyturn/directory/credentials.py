@@ -1,0 +1,185 @@
+"""Client secrets: made and shown once, kept as a digest, ended at any time.
+
+A client has at most two that are live, which is what rotating one without a gap needs (TE-05).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from keyturn.core.actors import Actor
+from keyturn.core.changes import Add, Replace
+from keyturn.core.errors import OperatorError
+from keyturn.core.identifiers import uuid7
+from keyturn.core.life import Life, Standing, State
+from keyturn.core.ports import Digester, OrganisationStore
+from keyturn.core.records import Client, Credential
+from keyturn.core.secret import Dice, Secret, make_secret
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
+from keyturn.directory.clients import changeable_client, show_client
+from keyturn.directory.events import carry_out, told
+from keyturn.directory.names import check_name
+
+MAX_LIVE_SECRETS = 2
+
+_SPENT = frozenset({Standing.ENDED, Standing.EXPIRED})
+
+
+async def create_client_secret(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+    actor: Actor,
+    store: OrganisationStore,
+    client_id: ClientId,
+    name: str,
+    *,
+    digester: Digester,
+    expires_at: datetime | None = None,
+    now: datetime,
+    dice: Dice,
+) -> tuple[Credential, Secret]:
+    """Make a secret for a client, refused from ``expires_at`` on (None: never).
+
+    Returns:
+        The record that is kept, and the secret, which is nowhere else: show it once (AD-04).
+
+    Raises:
+        OperatorError: The client has ended or has two live secrets, or ``expires_at`` is not to come.
+    """
+    client = await changeable_client(actor, store, client_id)
+    if expires_at is not None and expires_at <= now:
+        raise OperatorError("a secret expires in the future")
+    there = await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
+    if sum(_is_live(credential, now) for credential in there) >= MAX_LIVE_SECRETS:
+        raise OperatorError(f"client {client_id!r} has {MAX_LIVE_SECRETS} live secrets; end one first")
+    secret = make_secret(CredentialKind.CLIENT_SECRET, dice)
+    pepper_id = digester.current_pepper_id
+    digest = hashlib.sha256(secret.reveal().encode()).digest()
+    credential = Credential(
+        id=CredentialId(uuid7(now, dice)),
+        kind=CredentialKind.CLIENT_SECRET,
+        owner_id=client.id,
+        organisation_id=client.organisation_id,
+        name=check_name(name),
+        life=Life(created_at=now, expires_at=expires_at),
+        dialects=client.dialects,
+        lookup_hash=digester.lookup_hash(digest, pepper_id),
+        pepper_id=pepper_id,
+    )
+    event = told(
+        "credential.created",
+        actor,
+        client.organisation_id,
+        credential.id,
+        now=now,
+        dice=dice,
+        details=_facts(credential),
+        personal={"name": name},
+    )
+    # Two writers who each saw one live secret would leave three: raising the client's version lets one win.
+    await carry_out(store, event, Replace(_touched(client), client.version), Add(credential))
+    return credential, secret
+
+
+async def list_client_secrets(
+    actor: Actor, store: OrganisationStore, client_id: ClientId
+) -> Sequence[Credential]:
+    """List a client's secrets, oldest first, ended ones included; the secrets themselves are not kept."""
+    client = await show_client(actor, store, client_id)
+    return await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
+
+
+async def show_credential(actor: Actor, store: OrganisationStore, credential_id: CredentialId) -> Credential:
+    """Show one credential.
+
+    Raises:
+        OperatorError: There is none by that id, or none for this actor: the same words (TN-02).
+    """
+    credential = await store.credential(credential_id) if actor.may_act_in(store.organisation_id) else None
+    if credential is None:
+        raise OperatorError(f"no credential {credential_id!r}")
+    return credential
+
+
+async def end_credential(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+    actor: Actor,
+    store: OrganisationStore,
+    credential_id: CredentialId,
+    why: str,
+    *,
+    now: datetime,
+    dice: Dice,
+) -> Credential:
+    """End a credential for good, with every token minted from it; ending twice keeps the first."""
+    credential = await show_credential(actor, store, credential_id)
+    if credential.life.state is State.ENDED:
+        return credential
+    ended = credential.life.ended(now, check_name(why))
+    return await _change(actor, store, credential, ended, "credential.ended", raises=True, now=now, dice=dice)
+
+
+async def disable_credential(
+    actor: Actor, store: OrganisationStore, credential_id: CredentialId, *, now: datetime, dice: Dice
+) -> Credential:
+    """Refuse a credential and end every token minted from it; undone by enabling."""
+    credential = await _changeable(actor, store, credential_id)
+    if credential.life.disabled:
+        return credential
+    life = msgspec.structs.replace(credential.life, disabled=True)
+    return await _change(
+        actor, store, credential, life, "credential.disabled", raises=True, now=now, dice=dice
+    )
+
+
+async def enable_credential(
+    actor: Actor, store: OrganisationStore, credential_id: CredentialId, *, now: datetime, dice: Dice
+) -> Credential:
+    """Accept a credential again; tokens from before it was disabled stay dead."""
+    credential = await _changeable(actor, store, credential_id)
+    if not credential.life.disabled:
+        return credential
+    life = msgspec.structs.replace(credential.life, disabled=False)
+    return await _change(
+        actor, store, credential, life, "credential.enabled", raises=False, now=now, dice=dice
+    )
+
+
+async def _changeable(actor: Actor, store: OrganisationStore, credential_id: CredentialId) -> Credential:
+    credential = await show_credential(actor, store, credential_id)
+    if credential.life.state is State.ENDED:
+        raise OperatorError(f"credential {credential_id!r} has ended")
+    return credential
+
+
+async def _change(  # noqa: PLR0913  # one step of three verbs
+    actor: Actor,
+    store: OrganisationStore,
+    credential: Credential,
+    life: Life,
+    kind: str,
+    *,
+    raises: bool,
+    now: datetime,
+    dice: Dice,
+) -> Credential:
+    changed = msgspec.structs.replace(
+        credential, life=life, epoch=credential.epoch + raises, version=credential.version + 1
+    )
+    event = told(
+        kind, actor, credential.organisation_id, credential.id, now=now, dice=dice, details=_facts(credential)
+    )
+    await carry_out(store, event, Replace(changed, credential.version))
+    return changed
+
+
+def _is_live(credential: Credential, now: datetime) -> bool:
+    # A disabled one counts: it may be enabled again.
+    return credential.life.standing(now) not in _SPENT
+
+
+def _touched(client: Client) -> Client:
+    return msgspec.structs.replace(client, version=client.version + 1)
+
+
+def _facts(credential: Credential) -> dict[str, str]:
+    return {"kind": credential.kind, "owner": credential.owner_id}

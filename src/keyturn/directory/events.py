@@ -1,0 +1,74 @@
+"""The audit events of directory verbs, and what a lost race means to an operator.
+
+Each verb writes one unit: its changes and the event that tells of them (AD-05). A lost race is told too.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from keyturn.core.actors import Actor
+from keyturn.core.changes import Add, Change, Lost, Outcome, Unit
+from keyturn.core.errors import OperatorError
+from keyturn.core.identifiers import uuid7
+from keyturn.core.records import AuditEvent
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import Code, OrganisationId, Reason
+
+
+class Writer(Protocol):
+    """What carries a unit out: a deployment store, or an organisation's."""
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit the unit, or say what it lost to."""
+        ...
+
+
+def told(  # noqa: PLR0913  # an event has that many sides
+    kind: str,
+    actor: Actor,
+    organisation_id: OrganisationId,
+    subject: str,
+    *,
+    now: datetime,
+    dice: Dice,
+    details: dict[str, str] | None = None,
+    personal: dict[str, str] | None = None,
+) -> AuditEvent:
+    """Tell what an actor did to whom; names go to ``personal``, which the store seals."""
+    return AuditEvent(
+        at=now,
+        kind=kind,
+        actor=actor.name,
+        request_id=uuid7(now, dice),
+        organisation_id=organisation_id,
+        subject=subject,
+        details=details or {},
+        personal=personal or {},
+    )
+
+
+async def carry_out(store: Writer, event: AuditEvent, *changes: Change) -> None:
+    """Record changes with their event; the row of a lost race has the same request id.
+
+    Raises:
+        OperatorError: Another writer was first; nothing was changed.
+    """
+    lost = AuditEvent(
+        at=event.at,
+        kind=event.kind,
+        actor=event.actor,
+        request_id=event.request_id,
+        outcome=Code.INVALID_REQUEST,
+        organisation_id=event.organisation_id,
+        subject=event.subject,
+        reason=Reason.LOST_RACE,
+    )
+    outcome = await store.record(Unit(audit=event, changes=changes, audit_if_lost=lost))
+    if isinstance(outcome, Lost):
+        raise OperatorError(_explain(outcome))
+
+
+def _explain(lost: Lost) -> str:
+    if isinstance(lost.change, Add):
+        return "something by that name or id is there already; slugs and ids are never used again"
+    return "somebody else changed it in the same moment and nothing was done; look again and repeat"

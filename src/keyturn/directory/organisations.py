@@ -1,0 +1,173 @@
+"""Organisations: who they are, whether anything may be issued under them, what they set for a dialect.
+
+Organisations are never deleted, only disabled: a slug names an issuer for good (TK-15).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keyturn.core.actors import Actor
+from keyturn.core.changes import Add, Replace
+from keyturn.core.errors import OperatorError
+from keyturn.core.identifiers import uuid7
+from keyturn.core.ports import DeploymentStore
+from keyturn.core.records import Organisation
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import OrganisationId
+from keyturn.directory.dialect_settings import SettingTables, check_value, find_setting
+from keyturn.directory.events import carry_out, told
+from keyturn.directory.names import check_name, check_slug
+
+
+async def create_organisation(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+    actor: Actor, store: DeploymentStore, slug: str, name: str, *, now: datetime, dice: Dice
+) -> Organisation:
+    """Make an organisation; its issuer is ``/o/{slug}`` from then on.
+
+    Raises:
+        OperatorError: The slug or name is not acceptable, or the slug was used before.
+    """
+    if actor.organisation_id is not None:
+        raise OperatorError("only an operator of the deployment makes organisations")
+    organisation = Organisation(
+        id=OrganisationId(uuid7(now, dice)),
+        slug=check_slug(slug),
+        name=check_name(name),
+        api_key=dice(32).hex(),
+        created_at=now,
+    )
+    if await store.organisation_by_slug(slug) is not None:
+        raise OperatorError(f"slug {slug!r} is taken; a slug is never used again")
+    event = told(
+        "organisation.created",
+        actor,
+        organisation.id,
+        organisation.id,
+        now=now,
+        dice=dice,
+        details={"slug": slug},
+    )
+    await carry_out(store, event, Add(organisation))
+    return organisation
+
+
+async def list_organisations(actor: Actor, store: DeploymentStore) -> Sequence[Organisation]:
+    """List the organisations there are for an actor, oldest first."""
+    return [each for each in await store.organisations() if actor.may_act_in(each.id)]
+
+
+async def show_organisation(actor: Actor, store: DeploymentStore, slug: str) -> Organisation:
+    """Show one organisation.
+
+    Raises:
+        OperatorError: There is none by that slug, or none for this actor: the same words (TN-02).
+    """
+    organisation = await store.organisation_by_slug(slug)
+    if organisation is None or not actor.may_act_in(organisation.id):
+        raise OperatorError(f"no organisation {slug!r}")
+    return organisation
+
+
+async def rename_organisation(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+    actor: Actor, store: DeploymentStore, slug: str, name: str, *, now: datetime, dice: Dice
+) -> Organisation:
+    """Give an organisation another display name; its slug stays."""
+    organisation = await _changeable(actor, store, slug)
+    if organisation.name == check_name(name):
+        return organisation
+    changed = msgspec.structs.replace(organisation, name=name, version=organisation.version + 1)
+    event = told(
+        "organisation.renamed",
+        actor,
+        organisation.id,
+        organisation.id,
+        now=now,
+        dice=dice,
+        personal={"name": name},
+    )
+    await carry_out(store, event, Replace(changed, organisation.version))
+    return changed
+
+
+async def disable_organisation(
+    actor: Actor, store: DeploymentStore, slug: str, *, now: datetime, dice: Dice
+) -> Organisation:
+    """Stop issuing under an organisation and end every token it has out; undone by enabling."""
+    organisation = await _changeable(actor, store, slug)
+    if organisation.disabled:
+        return organisation
+    changed = msgspec.structs.replace(
+        organisation, disabled=True, epoch=organisation.epoch + 1, version=organisation.version + 1
+    )
+    event = told("organisation.disabled", actor, organisation.id, organisation.id, now=now, dice=dice)
+    await carry_out(store, event, Replace(changed, organisation.version))
+    return changed
+
+
+async def enable_organisation(
+    actor: Actor, store: DeploymentStore, slug: str, *, now: datetime, dice: Dice
+) -> Organisation:
+    """Issue under an organisation again; tokens from before it was disabled stay dead."""
+    organisation = await _changeable(actor, store, slug)
+    if not organisation.disabled:
+        return organisation
+    changed = msgspec.structs.replace(organisation, disabled=False, version=organisation.version + 1)
+    event = told("organisation.enabled", actor, organisation.id, organisation.id, now=now, dice=dice)
+    await carry_out(store, event, Replace(changed, organisation.version))
+    return changed
+
+
+async def change_organisation_setting(  # noqa: PLR0913  # the setting needs three words of its own
+    actor: Actor,
+    store: DeploymentStore,
+    slug: str,
+    setting: str,
+    value: Any,
+    *,
+    tables: SettingTables,
+    now: datetime,
+    dice: Dice,
+) -> Organisation:
+    """Set a dialect's ``<dialect>.<name>`` for one organisation; the value None goes back to the default.
+
+    Raises:
+        OperatorError: There is no such setting for organisations, or it may not have this value.
+    """
+    organisation = await _changeable(actor, store, slug)
+    dialect, _, name = setting.partition(".")
+    table = find_setting(tables, dialect, name, "organisation")
+    values = dict(organisation.settings.get(dialect, {}))
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = check_value(table, value)
+    settings = {**organisation.settings, dialect: values}
+    changed = msgspec.structs.replace(
+        organisation,
+        settings={owner: kept for owner, kept in settings.items() if kept},
+        version=organisation.version + 1,
+    )
+    if changed.settings == organisation.settings:
+        return organisation
+    details = {"setting": setting, "value": str(values.get(name, "default"))}
+    event = told(
+        "organisation.setting_changed",
+        actor,
+        organisation.id,
+        organisation.id,
+        now=now,
+        dice=dice,
+        details=details,
+    )
+    await carry_out(store, event, Replace(changed, organisation.version))
+    return changed
+
+
+async def _changeable(actor: Actor, store: DeploymentStore, slug: str) -> Organisation:
+    organisation = await show_organisation(actor, store, slug)
+    if organisation.ended_at is not None:
+        raise OperatorError(f"organisation {slug!r} has ended")
+    return organisation

@@ -1,0 +1,88 @@
+"""Writes as values: what a unit of work changes, and what came of it.
+
+One batch carries the units of many requests. A unit's changes happen in order, all or none; a change that
+finds another state than it expects loses, takes its own unit with it and never a neighbour (design.md
+section 4). The union is closed: storage knows how to carry out each member, nothing else writes.
+"""
+
+import msgspec
+
+from keyturn.core.records import (
+    AuditEvent,
+    Client,
+    Credential,
+    Organisation,
+    Sealed,
+    SigningKey,
+)
+
+
+class Add(msgspec.Struct, frozen=True):
+    """Insert a record; loses where its id, slug or other unique name is taken (TK-15)."""
+
+    record: Organisation | Client | Credential | SigningKey | Sealed
+
+
+class Replace(msgspec.Struct, frozen=True):
+    """Replace the record with this id if it still has version ``expected``; loses otherwise.
+
+    ``record.version`` is ``expected + 1``. Organisations, clients and credentials only.
+    """
+
+    record: Organisation | Client | Credential
+    expected: int
+
+
+class ReplaceKey(msgspec.Struct, frozen=True):
+    """Replace a signing key that is still as ``was``; loses where another node turned the ring first."""
+
+    record: SigningKey
+    was: SigningKey
+
+
+class RequireVersion(msgspec.Struct, frozen=True):
+    """Change nothing, but lose unless the record still has this version.
+
+    An issuance carries one for each record it rests on, so that no token is minted from a credential that
+    another node has just ended.
+    """
+
+    table: str
+    id: str
+    version: int
+
+
+Change = Add | Replace | ReplaceKey | RequireVersion
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request wants saved, with the audit event of each way it can end.
+
+    Args:
+        changes: Carried out in order, all or none.
+        audit: Appended when all held.
+        audit_if_lost: Appended when one lost; None for no row.
+    """
+
+    audit: AuditEvent
+    changes: tuple[Change, ...] = ()
+    audit_if_lost: AuditEvent | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Everything held and is durable."""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """A change found another state: nothing of the unit was changed, the loss is durable in the audit trail.
+
+    Args:
+        change: The one that lost.
+        winner: The record as it is now, where there is one.
+    """
+
+    change: Change
+    winner: Organisation | Client | Credential | SigningKey | Sealed | None
+
+
+Outcome = Recorded | Lost

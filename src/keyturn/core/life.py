@@ -1,0 +1,80 @@
+"""The life that every credential shares, as a pure state machine.
+
+    pending ──activate──> active ──rotate──> overlapping(until) ──> ended
+       └───────────────────┴──────end────────────────┴───────────────^
+
+``disabled`` is a reversible mark beside the state. Expiry is a question asked at each use and never a
+state, so it does not wait for a cleaning job (TK-09). Source: design.md section 3.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a credential is in its life."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    OVERLAPPING = "overlapping"
+    ENDED = "ended"
+
+
+class Standing(StrEnum):
+    """What a credential's life says at one instant."""
+
+    GOOD = "good"
+    PENDING = "pending"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential's state and its limits in time.
+
+    Args:
+        state: The state that was last written.
+        disabled: The reversible mark.
+        created_at: When it was made.
+        expires_at: From then on it is refused; None never.
+        overlap_until: While ``overlapping``: from then on it counts as ended.
+        ended_at: When it ended, if it did.
+        ended_why: The operator's or the machine's word for why.
+    """
+
+    created_at: datetime
+    state: State = State.ACTIVE
+    disabled: bool = False
+    expires_at: datetime | None = None
+    overlap_until: datetime | None = None
+    ended_at: datetime | None = None
+    ended_why: str | None = None
+
+    def standing(self, now: datetime) -> Standing:
+        """Say what may be done with the credential at ``now``: the strongest objection wins."""
+        if self.state is State.ENDED or (self.overlap_until is not None and now >= self.overlap_until):
+            return Standing.ENDED
+        if self.disabled:
+            return Standing.DISABLED
+        if self.state is State.PENDING:
+            return Standing.PENDING
+        if self.expires_at is not None and now >= self.expires_at:
+            return Standing.EXPIRED
+        return Standing.GOOD
+
+    def ended(self, now: datetime, why: str) -> "Life":
+        """End it, now and for good; ending twice keeps the first."""
+        if self.state is State.ENDED:
+            return self
+        return msgspec.structs.replace(self, state=State.ENDED, ended_at=now, ended_why=why)
+
+    def superseded(self, now: datetime, until: datetime) -> "Life":
+        """Leave it usable until a successor has taken over; at once ended where ``until`` has come."""
+        if until <= now:
+            return self.ended(now, "rotated")
+        if self.state is State.ENDED:
+            return self
+        return msgspec.structs.replace(self, state=State.OVERLAPPING, overlap_until=until)

@@ -1,0 +1,220 @@
+"""The doors to the edges: what exchange, directory and upkeep ask of storage, keys and limits.
+
+Swapping an edge is one module that satisfies a Protocol here, one test file that inherits that port's
+contract, one name in ``app.py``. Reads return facts or None and never refuse; a business outcome of a write
+is a returned value. Whatever cannot be reached raises ``Unavailable``.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from keyturn.core.changes import Outcome, Unit
+from keyturn.core.records import (
+    AuditRow,
+    Client,
+    ClientView,
+    Credential,
+    Organisation,
+    Sealed,
+    SigningKey,
+)
+from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, OrganisationId
+
+
+class Registry(Protocol):
+    """Who exists, from memory where that is fresh: the reader that crosses organisations, for locate."""
+
+    async def find_client(self, client_id: ClientId) -> ClientView | None:
+        """Find a client by its id anywhere in the deployment, ended ones included."""
+        ...
+
+    async def find_organisation(self, slug: str) -> Organisation | None:
+        """Find an organisation by its slug, ended ones included."""
+        ...
+
+    def require_fresh(self) -> None:
+        """Confirm that what memory holds was current within the last second.
+
+        Raises:
+            Unavailable: The store's version could not be confirmed (Reason.CACHE_STALE).
+        """
+        ...
+
+
+class Recorder(Protocol):
+    """The last step of every road: save and audit in one transaction, answer after the fsync."""
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit's changes and its audit event together, or report what it lost to.
+
+        Raises:
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        ...
+
+
+class OrganisationStore(Protocol):
+    """One organisation's rows; it cannot name another organisation (rule 6 of the house)."""
+
+    @property
+    def organisation_id(self) -> OrganisationId:
+        """Name the organisation whose rows these are."""
+        ...
+
+    async def organisation(self) -> Organisation:
+        """Read the organisation itself."""
+        ...
+
+    async def client(self, client_id: ClientId) -> Client | None:
+        """Read one of its clients."""
+        ...
+
+    async def clients(self) -> Sequence[Client]:
+        """Read all its clients, oldest first."""
+        ...
+
+    async def credential(self, credential_id: CredentialId) -> Credential | None:
+        """Read one of its credentials."""
+        ...
+
+    async def credentials_of(self, owner_id: str, kind: CredentialKind) -> Sequence[Credential]:
+        """Read an owner's credentials of a kind, oldest first."""
+        ...
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit whose every change and event is this organisation's.
+
+        Raises:
+            Fault: The unit names another organisation.
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        ...
+
+
+class AuditPage(msgspec.Struct, frozen=True):
+    """Some rows of the audit trail, oldest first, with their personal fields opened where still possible."""
+
+    rows: tuple[AuditRow, ...]
+    personal: tuple[dict[str, str] | None, ...]
+
+
+class DeploymentStore(Protocol):
+    """What looks across organisations: locate's registry, deployment operators and upkeep; few users."""
+
+    def organisation_store(self, organisation_id: OrganisationId) -> OrganisationStore:
+        """Narrow to one organisation."""
+        ...
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """Read all organisations, oldest first."""
+        ...
+
+    async def organisation_by_slug(self, slug: str) -> Organisation | None:
+        """Read an organisation by its slug, ended ones included: slugs are never reused."""
+        ...
+
+    async def client_view(self, client_id: ClientId) -> ClientView | None:
+        """Read a client with its organisation and its client secrets."""
+        ...
+
+    async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:
+        """Tell whose a credential is, for an operator who has only its id."""
+        ...
+
+    async def signing_keys(self, issuer_id: str) -> Sequence[SigningKey]:
+        """Read an issuer's ring, every algorithm, oldest first; retired keys excepted."""
+        ...
+
+    async def sealed(self, purpose: str) -> Sequence[Sealed]:
+        """Read the deployment's sealed values of a purpose, oldest first."""
+        ...
+
+    async def audit_rows(
+        self, *, chain: str | None = None, after: int = 0, limit: int = 100
+    ) -> Sequence[AuditRow]:
+        """Read a chain's rows with ``seq > after``, or the newest ``limit`` of all chains; oldest first."""
+        ...
+
+    async def audit_chains(self) -> Sequence[str]:
+        """Name every chain, oldest first."""
+        ...
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit that may name any organisation.
+
+        Raises:
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """One key that signs now."""
+
+    key_id: str
+    algorithm: Algorithm
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign the JWS signing input (RFC 7515 section 5.1); raw R||S for ECDSA."""
+        ...
+
+
+class KeyRings(Protocol):
+    """Every issuer's keys: who signs now, and what is published."""
+
+    async def signer(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> Signer:
+        """Give the key that signs at ``now``, making the ring at first need.
+
+        Raises:
+            Unavailable: No published key may sign (Reason.KEY_UNAVAILABLE).
+        """
+        ...
+
+    async def published(self, issuer_id: str, now: datetime) -> Sequence[dict[str, str]]:
+        """Give every public JWK of a ring that a token may still need, next keys included."""
+        ...
+
+
+class Digester(Protocol):
+    """Turns a presented secret into what the store holds, under each pepper there is."""
+
+    def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
+        """Give HMAC-SHA256 under a pepper; under a decoy pepper where the id is unknown."""
+        ...
+
+    @property
+    def current_pepper_id(self) -> str:
+        """Name the pepper under which new secrets are kept."""
+        ...
+
+
+class Sealer(Protocol):
+    """Seals small values under the master key, bound to their place by ``purpose`` and ``name``."""
+
+    def seal(self, purpose: str, name: str, clear: bytes) -> bytes:
+        """Encrypt and authenticate a value for one place."""
+        ...
+
+    def open(self, purpose: str, name: str, sealed: bytes) -> bytes:
+        """Decrypt a value.
+
+        Raises:
+            Fault: It was sealed for another place, under another key, or altered.
+        """
+        ...
+
+
+class Limits(Protocol):
+    """Counters of requests; issue and question roads take a place before anything is checked."""
+
+    def take(self, keys: Sequence[str], now: float) -> float | None:
+        """Take one place in every counter, or none: seconds until a retry may succeed, None when admitted.
+
+        Args:
+            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<ip>``.
+            now: Monotonic seconds.
+        """
+        ...

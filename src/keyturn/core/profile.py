@@ -1,0 +1,31 @@
+"""What a token of one kind is: its header, its claims as a table, its lifetime and how it is signed."""
+
+import msgspec
+
+from keyturn.core.shapes import Shape
+from keyturn.core.vocabulary import Algorithm
+
+
+class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of token; a route that accepts tokens names the profile it takes (TK-08).
+
+    Args:
+        kind: Unique in the deployment: ``<dialect>.<what>``, for example ``oauth2.access``.
+        dialect: Whose settings apply.
+        header_type: The ``typ`` of the JOSE header (RFC 9068 section 2.1 for ``at+jwt``).
+        claims: The contract's own claims. ``iss``, ``sub``, ``aud``, ``iat``, ``exp``, ``jti`` and Keyturn's
+            ``kt`` are in every token and are not repeated here.
+        lifetime_seconds: The default; the organisation's setting of that name replaces it.
+        algorithm: The default; the deployment's setting of that name replaces it.
+        issuer: Template of the ``iss`` below ``public_url``, or a whole URL.
+        shared_ring: Name of the key ring that all organisations share; None for each organisation's own.
+    """
+
+    kind: str
+    dialect: str
+    lifetime_seconds: int
+    claims: Shape = Shape(())
+    header_type: str = "JWT"
+    algorithm: Algorithm = Algorithm.ES256
+    issuer: str = "/o/{organisation}"
+    shared_ring: str | None = None

@@ -1,0 +1,198 @@
+"""What the store keeps: one frozen record for each thing.
+
+Every record carries a ``version``, raised by each change and compared by each conditional write, and most
+an ``epoch``: a number that every token carries and that ending, disabling or a password change raises, so
+that a token below it is dead (design.md section 4). Epochs, not times: clocks differ and a second is long.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from keyturn.core.life import Life
+from keyturn.core.vocabulary import (
+    Algorithm,
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    KeyId,
+    OrganisationId,
+)
+
+
+class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant.
+
+    Args:
+        slug: Immutable, never reused; names the issuer ``/o/{slug}``.
+        api_key: An opaque alias of the organisation; no credential.
+        settings: Per dialect, what the dialect's table declares: ``{"oauth2": {"lifetime": 600}}``.
+    """
+
+    id: OrganisationId
+    slug: str
+    name: str
+    api_key: str
+    created_at: datetime
+    disabled: bool = False
+    ended_at: datetime | None = None
+    epoch: int = 0
+    version: int = 0
+    settings: dict[str, dict[str, Any]] = {}
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything may be issued under it."""
+        return not self.disabled and self.ended_at is None
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine that asks for tokens (RFC 6749 section 2).
+
+    Args:
+        id: The public ``client_id``; found across the deployment.
+        dialects: The wire formats it may use.
+        grants: The grant types it may use.
+        scopes: All it may ever ask, in the order in which answers name them.
+        audiences: The resources its tokens may be for; the first is the default (RFC 8707).
+        max_lifetime_seconds: A ceiling of its own on access tokens; None for the organisation's.
+    """
+
+    id: ClientId
+    organisation_id: OrganisationId
+    name: str
+    created_at: datetime
+    dialects: tuple[str, ...]
+    grants: tuple[str, ...]
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    max_lifetime_seconds: int | None = None
+    disabled: bool = False
+    ended_at: datetime | None = None
+    epoch: int = 0
+    version: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be issued anything."""
+        return not self.disabled and self.ended_at is None
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """A long-lived credential of any kind; its secret is kept as a digest only.
+
+    Args:
+        owner_id: The client, user or entity it proves.
+        scopes: A narrower set than the owner's; None for all the owner's.
+        dialects: The wire formats it works in.
+        lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256.
+        last_used_on: The day, not the instant: a write a day is enough to find dormant ones.
+    """
+
+    id: CredentialId
+    kind: CredentialKind
+    owner_id: str
+    organisation_id: OrganisationId
+    name: str
+    life: Life
+    dialects: tuple[str, ...]
+    lookup_hash: bytes
+    pepper_id: str
+    scopes: tuple[str, ...] | None = None
+    last_used_on: date | None = None
+    epoch: int = 0
+    version: int = 0
+
+
+class ClientView(msgspec.Struct, frozen=True):
+    """What locate finds behind a client id: the client, its organisation and its credentials."""
+
+    organisation: Organisation
+    client: Client
+    credentials: tuple[Credential, ...]
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of an issuer's ring.
+
+    Args:
+        issuer_id: The organisation whose ring it is in, or the name of a contract's shared issuer.
+        public_jwk: The published form (RFC 7517), public members only.
+        sealed_private: PKCS #8 under the master key.
+        published_at: Every key set served from then on holds it.
+        signs_from: The earliest instant it may sign: every cached key set holds it by then (TK-14).
+        active_at: When it becomes the signer; None while it is the next one.
+        retires_at: When its last token has expired; None while it signs or will sign.
+    """
+
+    id: KeyId
+    issuer_id: str
+    algorithm: Algorithm
+    public_jwk: dict[str, str]
+    sealed_private: bytes
+    published_at: datetime
+    signs_from: datetime
+    active_at: datetime | None = None
+    retires_at: datetime | None = None
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """A named secret of the deployment under the master key: a pepper, an organisation's audit key."""
+
+    id: str
+    purpose: str
+    value: bytes
+    created_at: datetime
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened, before the store chains and seals it.
+
+    Args:
+        kind: Dotted, past tense: ``token.issued``, ``token.refused``, ``client.created``.
+        actor: ``client:<id>``, ``operator:<os user>``, ``system:<job>`` or ``anonymous``.
+        subject: The id of what it happened to; never a secret, name or address.
+        outcome: ``ok`` or the public refusal code.
+        reason: The private reason of a refusal.
+        details: Plain facts: dialect, route, grant, key id, deprecated forms.
+        personal: What may identify a person (address, presented names); sealed at rest.
+    """
+
+    at: datetime
+    kind: str
+    actor: str
+    request_id: str
+    outcome: str = "ok"
+    organisation_id: OrganisationId | None = None
+    subject: str | None = None
+    reason: str | None = None
+    details: dict[str, str] = {}
+    personal: dict[str, str] = {}
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An audit event as it is kept: one link of its writer's chain.
+
+    Args:
+        chain: The writing process.
+        seq: From 1 within the chain, without gaps.
+        prev_hash: The ``row_hash`` before it in the chain; 32 zero bytes for the first.
+        row_hash: SHA-256 over ``prev_hash`` and every kept field, ``sealed_personal`` as sealed.
+        sealed_personal: Under the organisation's key, so that an organisation can be shredded.
+    """
+
+    chain: str
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    request_id: str
+    outcome: str
+    organisation_id: OrganisationId | None
+    subject: str | None
+    reason: str | None
+    details: dict[str, str]
+    sealed_personal: bytes | None
+    prev_hash: bytes
+    row_hash: bytes

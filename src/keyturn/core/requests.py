@@ -1,0 +1,134 @@
+"""One request's values, in the order in which the steps of an exchange make them.
+
+    TokenRequest -> Located -> Admission -> Proof -> Authorization -> Decision -> IssuedToken -> Issued
+
+Claimed, genuine, asked and allowed are types of their own, so that a step cannot be skipped without the
+type checker noticing.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from keyturn.core.profile import TokenProfile
+from keyturn.core.records import Client, ClientView, Credential, Organisation
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import CredentialKind, GrantType, RequestId, TokenId
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request came from and by which door.
+
+    Args:
+        address: The caller's IP address, from the socket or a trusted proxy.
+        deprecated: Names of the deprecated forms it used, for the audit trail.
+    """
+
+    request_id: RequestId
+    address: str
+    dialect: str
+    route: str
+    deprecated: tuple[str, ...] = ()
+
+
+class PresentedCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential as the caller claims it; nothing about it is proven.
+
+    Args:
+        owner: The name that came with it (client id, e-mail, entity id); None where the secret names itself.
+    """
+
+    kind: CredentialKind
+    secret: Secret
+    owner: str | None = None
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for a token, read by a dialect into neutral words.
+
+    Args:
+        organisation: The slug that the path names; None where the credential alone says.
+        scopes: What was asked; None when nothing was (RFC 6749 section 3.3).
+        resources: Where the token shall be used (RFC 8707 section 2).
+    """
+
+    origin: Origin
+    profile: TokenProfile
+    grant_type: GrantType
+    credential: PresentedCredential
+    organisation: str | None = None
+    scopes: tuple[str, ...] | None = None
+    resources: tuple[str, ...] = ()
+
+
+class Located(msgspec.Struct, frozen=True):
+    """The one organisation and owner that a request names, or nothing: both take the same path from here."""
+
+    view: ClientView | None
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A place in the limits; given back where success should not count.
+
+    Args:
+        keys: The counters it was taken from.
+    """
+
+    keys: tuple[str, ...]
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """A genuine credential: made by ``exchange/credentials.py`` only."""
+
+    organisation: Organisation
+    client: Client
+    credential: Credential
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """What is asked, by whom, once genuine.
+
+    Args:
+        subject: The ``sub`` that the token will carry.
+        scopes: Asked scopes without repetition, in the order asked; None for all that may be had.
+    """
+
+    proof: Proof
+    profile: TokenProfile
+    grant_type: GrantType
+    subject: str
+    scopes: tuple[str, ...] | None
+    resources: tuple[str, ...]
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What is allowed: made by ``exchange/policy.py`` only, and all that minting takes."""
+
+    proof: Proof
+    grant_type: GrantType
+    subject: str
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    lifetime: timedelta
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """A signed token and what it says."""
+
+    id: TokenId
+    value: Secret
+    issued_at: datetime
+    expires_at: datetime
+    issuer: str
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """The outcome of an exchange: recorded, and ready for a dialect to write.
+
+    ``facts`` names everything an answer's table may show; see ``wire/tables.py``.
+    """
+
+    decision: Decision
+    token: IssuedToken
+    facts: dict[str, Any]

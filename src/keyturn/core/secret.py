@@ -1,0 +1,96 @@
+"""Secrets: a value that does not leak by accident, and the format of those that Keyturn makes.
+
+A made secret is ``kt_<kind>_<random><crc>``: at least 256 random bits in base62, then the CRC-32 of all
+before it as six base62 digits, so that a leak scanner finds it by pattern and the CLI can tell a typing
+error from a stranger without asking the store. Source: design.md section 3; TK-11.
+"""
+
+import re
+import zlib
+from collections.abc import Callable
+from typing import NoReturn
+
+from keyturn.core.vocabulary import CredentialKind
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CHECKSUM_LENGTH = 6
+_RANDOM_LENGTH = 43
+"""Base62 digits that hold 256 bits: 62**43 > 2**256."""
+
+PREFIXES: dict[CredentialKind, str] = {
+    CredentialKind.CLIENT_SECRET: "kt_cs_",
+    CredentialKind.REFRESH_TOKEN: "kt_rt_",
+}
+SECRET_PATTERN = re.compile(r"kt_[a-z]{2}_[0-9A-Za-z]{49,}")
+"""What a leak scanner looks for; ``parse_secret`` then checks the tail."""
+
+Dice = Callable[[int], bytes]
+"""Gives that many random bytes; ``secrets.token_bytes`` outside tests."""
+
+
+class Secret:
+    """A clear-text secret that does not print, format, compare or pickle.
+
+    ``reveal`` is called in few places only; an architecture test lists them.
+    """
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        """Wrap a clear value."""
+        self.__value = value
+
+    def reveal(self) -> str:
+        """Give the clear value: to digest it, to seal it or to show it once."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        """Show that there is a secret, not which."""
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        """Format like ``repr``, whatever the format string asks."""
+        return repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied into another process."""
+        message = "a Secret is never serialised"
+        raise TypeError(message)
+
+    def __eq__(self, other: object) -> NoReturn:
+        """Refuse to be compared: equality of strings takes a time that tells."""
+        message = "compare digests in constant time, not Secrets"
+        raise TypeError(message)
+
+    __hash__ = None  # type: ignore[assignment]  # a Secret is no dictionary key
+
+
+def _base62(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits.append(_DIGITS[digit])
+    return "".join(reversed(digits))
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), _CHECKSUM_LENGTH)
+
+
+def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
+    """Make a fresh secret of a kind, with 256 random bits."""
+    body = PREFIXES[kind] + _base62(int.from_bytes(dice(32)), _RANDOM_LENGTH)
+    return Secret(body + _checksum(body))
+
+
+def parse_secret(text: str) -> CredentialKind | None:
+    """Tell which kind of Keyturn secret a text is, or None if it is none or mistyped.
+
+    The checksum is no proof: whoever knows the format can compute it.
+    """
+    body, tail = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    if not text.isascii() or not SECRET_PATTERN.fullmatch(text) or _checksum(body) != tail:
+        return None
+    return next((kind for kind, prefix in PREFIXES.items() if text.startswith(prefix)), None)

@@ -1,0 +1,224 @@
+"""How a JSON object is said as a table: claims of a token, members of an answer, a refusal's body.
+
+A shape holds data only: constant members and members that show a *fact*, each through a transform that is
+named, never given as a function, so that the same table can be read from a file. ``compile_shape`` turns a
+table into the function that runs; names that do not exist are found then, not at the first request.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from keyturn.core.secret import Secret
+
+TOKEN_FACTS = frozenset(
+    {
+        "token_id",
+        "issuer",
+        "subject",
+        "audience",
+        "scope",
+        "grant_type",
+        "issued_at",
+        "expires_at",
+        "lifetime",
+        "client.id",
+        "client.name",
+        "credential.id",
+        "organisation.id",
+        "organisation.name",
+        "organisation.slug",
+    }
+)
+"""What a claim may show. ``lifetime`` is a timedelta, ``*_at`` are datetimes, scope and audience tuples."""
+
+ANSWER_FACTS = TOKEN_FACTS | {"access_token", "request_id"}
+"""What an answer to an exchange may show."""
+
+REFUSAL_FACTS = frozenset({"code", "description", "issues", "request_id", "now", "status"})
+"""What a refusal may show: ``code`` as the dialect spells it, never the private reason."""
+
+DOCUMENT_FACTS = frozenset({"issuer", "keys", "algorithms", "scopes", "grants", "url"})
+"""What a published document may show; ``url.<route>`` names a route of the dialect."""
+
+
+class Constant(msgspec.Struct, frozen=True):
+    """A member that is always the same. Dots in ``path`` nest."""
+
+    path: str
+    value: Any
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A member that shows a fact through a named transform; None and () are left out if ``optional``."""
+
+    path: str
+    source: str
+    transform: str = "plain"
+    optional: bool = False
+
+
+class Each(msgspec.Struct, frozen=True):
+    """A list with one object for each element of a fact; inside, the element is called ``item``."""
+
+    path: str
+    source: str
+    shape: "Shape"
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A JSON object as a table; members keep their order."""
+
+    members: tuple[Constant | Member | Each, ...]
+
+
+Facts = Mapping[str, Any]
+Renderer = Callable[[Facts], dict[str, Any]]
+
+
+def _epoch_seconds(value: datetime) -> int:
+    return int(value.timestamp())
+
+
+def _epoch_millis(value: datetime) -> int:
+    return int(value.timestamp() * 1000)
+
+
+def _whole_seconds(value: timedelta) -> int:
+    return int(value.total_seconds())
+
+
+def _second_digits(value: timedelta) -> str:
+    return str(int(value.total_seconds()))
+
+
+def _iso_millis(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _one_or_list(value: tuple[str, ...]) -> str | list[str]:
+    return value[0] if len(value) == 1 else list(value)
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "plain": _plain,
+    "epoch_seconds": _epoch_seconds,
+    "epoch_millis": _epoch_millis,
+    "seconds": _whole_seconds,
+    "second_digits": _second_digits,
+    "iso_millis": _iso_millis,
+    "words": " ".join,
+    "list": list,
+    "one_or_list": _one_or_list,
+    "upper": str.upper,
+    "lower": str.lower,
+    "digits": str,
+    "reveal": Secret.reveal,
+}
+"""Name of a transform -> what it does with a fact; a table names one, it never holds one."""
+
+
+def sources(shape: Shape) -> Iterable[str]:
+    """Name every fact that a shape shows, those inside lists by their list's source."""
+    return (member.source for member in shape.members if not isinstance(member, Constant))
+
+
+def compile_shape(shape: Shape, known: frozenset[str], where: str) -> Renderer:
+    """Turn a table into the function that renders it.
+
+    Args:
+        shape: The table.
+        known: The facts that will be there; a prefix ending in ``.`` admits all below it.
+        where: Names the table in an error.
+
+    Raises:
+        ValueError: A fact or transform is unknown, or two members collide; the message names all of them.
+    """
+    problems = [
+        f"{where}: unknown fact {source!r}"
+        for source in sources(shape)
+        if source not in known and source.partition(".")[0] + "." not in known
+    ]
+    problems += [
+        f"{where}: unknown transform {member.transform!r}"
+        for member in shape.members
+        if isinstance(member, Member) and member.transform not in TRANSFORMS
+    ]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return _compile_level([(member.path.split("."), member) for member in shape.members], where)
+
+
+Step = Callable[[Facts, dict[str, Any]], None]
+
+
+def _compile_level(members: list[tuple[list[str], Constant | Member | Each]], where: str) -> Renderer:
+    groups: dict[str, list[tuple[list[str], Constant | Member | Each]]] = {}
+    for (head, *rest), member in members:
+        groups.setdefault(head, []).append((rest, member))
+    steps: list[Step] = []
+    for name, group in groups.items():
+        if group[0][0]:
+            steps.append(_nested(name, _compile_level(group, f"{where}.{name}")))
+        elif len(group) > 1:
+            message = f"{where}: {name!r} is there twice"
+            raise ValueError(message)
+        else:
+            steps.append(_leaf(name, group[0][1], where))
+
+    def render(facts: Facts) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for step in steps:
+            step(facts, out)
+        return out
+
+    return render
+
+
+def _nested(name: str, inner: Renderer) -> Step:
+    def step(facts: Facts, out: dict[str, Any]) -> None:
+        out[name] = inner(facts)
+
+    return step
+
+
+def _leaf(name: str, member: Constant | Member | Each, where: str) -> Step:
+    if isinstance(member, Constant):
+        return _constant(name, member.value)
+    if isinstance(member, Each):
+        return _each(name, member, where)
+    return _member(name, member.source, TRANSFORMS[member.transform], optional=member.optional)
+
+
+def _constant(name: str, value: Any) -> Step:
+    def step(_: Facts, out: dict[str, Any]) -> None:
+        out[name] = value
+
+    return step
+
+
+def _each(name: str, member: Each, where: str) -> Step:
+    inner = compile_shape(member.shape, frozenset({"item"}), f"{where}.{name}[]")
+
+    def step(facts: Facts, out: dict[str, Any]) -> None:
+        out[name] = [inner({"item": element}) for element in facts[member.source]]
+
+    return step
+
+
+def _member(name: str, source: str, transform: Callable[[Any], Any], *, optional: bool) -> Step:
+    def step(facts: Facts, out: dict[str, Any]) -> None:
+        value = facts[source]
+        if value is None or (optional and value == ()):
+            if not optional:
+                out[name] = None
+        else:
+            out[name] = transform(value)
+
+    return step

@@ -1,0 +1,31 @@
+"""Everything an exchange needs from outside, gathered once by ``app.py``."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from keyturn.core.clock import Clock
+from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry
+from keyturn.core.secret import Dice
+
+ClaimsRenderer = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports of one process.
+
+    Args:
+        claims: The compiled claims table of every token profile, by its kind.
+        public_url: Where issuers begin; from the configuration, never from a request (HT-03).
+    """
+
+    clock: Clock
+    dice: Dice
+    registry: Registry
+    recorder: Recorder
+    digester: Digester
+    rings: KeyRings
+    limits: Limits
+    claims: Mapping[str, ClaimsRenderer]
+    public_url: str

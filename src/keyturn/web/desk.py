@@ -1,0 +1,200 @@
+"""The front desk: every request comes in here and every answer leaves here.
+
+Raw ASGI, because a framework's request object costs half the throughput (performance.md). The desk reads
+by the dialect's table, walks the road that the table names, writes by the table, and is the one place that
+catches a ``Refusal`` and audits it.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+import structlog
+
+from keyturn.core.changes import Unit
+from keyturn.core.errors import Fault, MethodNotAllowed, Refusal, TooLarge, Unavailable
+from keyturn.core.identifiers import uuid7
+from keyturn.core.records import AuditEvent
+from keyturn.core.vocabulary import Code, Reason, RequestId
+from keyturn.exchange.issue import issue
+from keyturn.exchange.services import Services
+from keyturn.web.address import Network, client_address
+from keyturn.web.documents import document_facts
+from keyturn.web.metrics import Metrics
+from keyturn.web.protocol import OVERSIZED
+from keyturn.wire.compile import CompiledRoute, Match, Router
+from keyturn.wire.http import WireRequest, WireResponse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger("keyturn.desk")
+
+_NOTHING_HERE = WireResponse(
+    404,
+    b'{"error":"not_found"}',
+    [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ],
+)
+
+
+class InternalError(Refusal):
+    """A fault as the caller sees it: ``server_error`` and a request id (HT-08)."""
+
+    code = Code.SERVER_ERROR
+
+
+class Desk:
+    """The public ASGI application.
+
+    Args:
+        router: Every route of every dialect that is on.
+        trusted_proxies: Whose ``X-Forwarded-For`` is believed.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        urls: dict[str, dict[str, str]],
+        services: Services,
+        metrics: Metrics,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        """Take everything that was assembled."""
+        self._router = router
+        self._urls = urls
+        self._services = services
+        self._metrics = metrics
+        self._trusted = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; lifespan and websocket scopes are not for the desk."""
+        if scope["type"] != "http":
+            message = f"the desk does not serve {scope['type']}"
+            raise Fault(message)
+        body = await _read_body(receive)
+        if body is None:
+            return
+        request, response = await self._answer(scope, body)
+        head_only = request.method == "HEAD"
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": [
+                    *response.headers,
+                    (b"content-length", b"%d" % len(response.body)),
+                    (b"x-request-id", request.request_id.encode()),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if head_only else response.body})
+
+    async def _answer(self, scope: Scope, body: bytes) -> tuple[WireRequest, WireResponse]:
+        services = self._services
+        started = services.clock.monotonic()
+        headers = scope["headers"]
+        match = self._router.match(scope["raw_path"].decode("ascii"))
+        request = WireRequest(
+            request_id=RequestId(uuid7(services.clock.now(), services.dice)),
+            method=scope["method"],
+            path=scope["raw_path"].decode("ascii"),
+            query=scope["query_string"],
+            headers=headers,
+            body=body,
+            address=self._address(scope, headers),
+            oversized=OVERSIZED in scope.get("state", ()),
+            params=match.params if match else {},
+        )
+        if match is None:
+            return request, _NOTHING_HERE
+        route = _route_of(match, request.method)
+        outcome, response = await self._serve(match, route, request)
+        self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
+        return request, response
+
+    def _address(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> str:
+        socket_address = scope["client"][0] if scope["client"] else ""
+        if not self._trusted:
+            return socket_address
+        forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+        return client_address(socket_address, forwarded, self._trusted)
+
+    async def _serve(
+        self, match: Match, route: CompiledRoute, request: WireRequest
+    ) -> tuple[str, WireResponse]:
+        """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
+        try:
+            return "ok", await self._walk(match, route, request)
+        except Refusal as refusal:
+            told = await self._audited(refusal, route, request)
+        except Exception as fault:
+            log.exception("fault", request_id=request.request_id, route=route.table.name, fault=type(fault).__name__)
+            told = InternalError(Reason.FAULT)
+        response = route.refuse(told, request.request_id, self._services.clock.now())
+        if isinstance(told, MethodNotAllowed):
+            allow = (b"allow", ", ".join(sorted(match.routes)).encode())
+            response = WireResponse(response.status, response.body, [*response.headers, allow])
+        return told.reason.value, response
+
+    async def _walk(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:
+        if request.oversized:
+            raise TooLarge(Reason.TOO_LARGE, "the body is too large")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in match.routes:
+            raise MethodNotAllowed(Reason.METHOD, "method not allowed")
+        if route.read is not None:
+            outcome = await issue(route.read(request), self._services)
+            return route.write(outcome.facts)
+        document = route.table.document
+        slug = request.params["organisation"]
+        return route.write(await document_facts(document.name, slug, self._urls[route.dialect], self._services))
+
+    async def _audited(self, refusal: Refusal, route: CompiledRoute, request: WireRequest) -> Refusal:
+        """Record a refusal before it is told; without its row nothing is told but 503 (AD-05, HT-09)."""
+        if isinstance(refusal, Unavailable) or route.read is None:
+            return refusal
+        about = refusal.about
+        event = AuditEvent(
+            at=self._services.clock.now(),
+            kind="token.refused",
+            actor="client:" + about.subject if about else "anonymous",
+            request_id=request.request_id,
+            outcome=refusal.code.value,
+            organisation_id=about.organisation_id if about else None,
+            subject=about.subject if about else None,
+            reason=refusal.reason.value,
+            details={"dialect": route.dialect, "route": route.table.name},
+            personal={"address": request.address},
+        )
+        try:
+            await self._services.recorder.record(Unit(audit=event))
+        except Unavailable as unavailable:
+            return unavailable
+        return refusal
+
+
+def _route_of(match: Match, method: str) -> CompiledRoute:
+    """Give the route of a method, or any of the path's, whose dialect then refuses the method."""
+    wanted = "GET" if method == "HEAD" else method
+    return match.routes.get(wanted) or next(iter(match.routes.values()))
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the whole body, which ``web/protocol.py`` has bounded; None when the caller went away."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body
+    parts = [body]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+    return b"".join(parts)

@@ -1,0 +1,107 @@
+"""A dialect compiled: its routes found by method and path, each with its reader and writer.
+
+Compiling checks every name in the tables, so a dialect that compiles cannot fail on a table at run time.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from keyturn.wire.read import TokenReader, compile_reader
+from keyturn.wire.tables import Dialect, Route
+from keyturn.wire.write import (
+    AnswerWriter,
+    RefusalWriter,
+    compile_answer,
+    compile_document,
+    compile_refusals,
+)
+
+
+class CompiledRoute(msgspec.Struct, frozen=True):
+    """One route, ready to serve.
+
+    Args:
+        read: None for a published document, which reads nothing but its path.
+    """
+
+    dialect: str
+    table: Route
+    read: TokenReader | None
+    write: AnswerWriter
+    refuse: RefusalWriter
+
+
+def compile_dialect(dialect: Dialect) -> tuple[CompiledRoute, ...]:
+    """Compile every route of a dialect.
+
+    Raises:
+        ValueError: A table names something that does not exist; the message says where.
+    """
+    refuse = compile_refusals(dialect.refusals, f"{dialect.name}.refusals")
+    return tuple(_compile_route(dialect.name, route, refuse) for route in dialect.routes)
+
+
+def _compile_route(dialect: str, route: Route, refuse: RefusalWriter) -> CompiledRoute:
+    where = f"{dialect}.{route.name}"
+    if bool(route.exchanges) == (route.document is not None):
+        message = f"{where}: a route either exchanges or publishes"
+        raise ValueError(message)
+    if route.document is not None:
+        return CompiledRoute(
+            dialect, route, None, compile_document(route.answer, route.document, where), refuse
+        )
+    return CompiledRoute(
+        dialect, route, compile_reader(route, dialect), compile_answer(route.answer, where), refuse
+    )
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What a path leads to: its routes by method, and what its template matched."""
+
+    routes: Mapping[str, CompiledRoute]
+    params: Mapping[str, str]
+
+
+class Router:
+    """Finds a path's routes: exact paths by one look-up, templates segment by segment.
+
+    Raises:
+        ValueError: Two routes claim the same method and path.
+    """
+
+    def __init__(self, routes: Iterable[CompiledRoute]) -> None:
+        """Index every path and alias of the routes."""
+        self._exact: dict[str, dict[str, CompiledRoute]] = {}
+        self._templates: dict[tuple[str | None, ...], tuple[tuple[str, ...], dict[str, CompiledRoute]]] = {}
+        for route in routes:
+            for path in (route.table.path, *route.table.aliases):
+                self._add(path, route)
+
+    def _add(self, path: str, route: CompiledRoute) -> None:
+        segments = path.split("/")
+        names = tuple(segment[1:-1] for segment in segments if segment.startswith("{"))
+        if names:
+            key = tuple(None if segment.startswith("{") else segment for segment in segments)
+            methods = self._templates.setdefault(key, (names, {}))[1]
+        else:
+            methods = self._exact.setdefault(path, {})
+        if route.table.method in methods:
+            message = f"{route.dialect}.{route.table.name}: {route.table.method} {path} is taken"
+            raise ValueError(message)
+        methods[route.table.method] = route
+
+    def match(self, path: str) -> Match | None:
+        """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01)."""
+        exact = self._exact.get(path)
+        if exact is not None:
+            return Match(exact, {})
+        segments = path.split("/")
+        for key, (names, methods) in self._templates.items():
+            if len(key) == len(segments) and all(
+                want is None or want == have for want, have in zip(key, segments, strict=True)
+            ):
+                values = [have for want, have in zip(key, segments, strict=True) if want is None]
+                if all(values):
+                    return Match(methods, dict(zip(names, values, strict=True)))
+        return None

@@ -1,0 +1,42 @@
+"""HTTP as plain values: what a server hands in and gets back, without any server."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from keyturn.core.vocabulary import RequestId
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as it arrived; framing and sizes were checked by ``web/protocol.py``.
+
+    Args:
+        path: As sent, still percent-encoded, without the query.
+        headers: Names in lower case.
+        oversized: The body was over the limit and was not read.
+        params: What the route's path template matched, by name.
+    """
+
+    request_id: RequestId
+    method: str
+    path: str
+    query: bytes = b""
+    headers: Headers = []
+    body: bytes = b""
+    address: str = ""
+    oversized: bool = False
+    params: Mapping[str, str] = {}
+
+    def header(self, name: bytes) -> list[bytes]:
+        """Give every value of a header, in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+class WireResponse(msgspec.Struct, frozen=True):
+    """One answer, ready to send."""
+
+    status: int
+    body: bytes
+    headers: Headers

@@ -1,0 +1,265 @@
+"""The tables a dialect is made of: values only, so that one can be read from a file.
+
+A dialect is a list of routes. A route says where its fields come from, which exchange or document it asks
+for and what the answer looks like; the dialect's refusal table says how each public code is spelled. What
+a name in a table may be is checked once, when the dialect is compiled, by ``wire/compile.py``.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from keyturn.core.profile import TokenProfile
+from keyturn.core.shapes import Shape
+from keyturn.core.vocabulary import Algorithm, Code, CredentialKind, GrantType
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
+
+class Source(StrEnum):
+    """Where a field is read."""
+
+    BODY = "body"
+    QUERY = "query"
+    HEADER = "header"
+    PATH = "path"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a request.
+
+    Args:
+        name: As the wire spells it.
+        slot: The neutral name under which an exchange finds it.
+        source: Where it is read.
+        reader: Name of the reader that checks and converts it (``wire/readers.py``).
+        json_reader: The reader for JSON bodies where that differs.
+        required: Absent is refused with ``missing``; an empty value counts as absent (RFC 6749 section 3.1).
+        repeatable: May be given several times; the slot then holds a tuple.
+        missing: Public code when absent.
+        invalid: Public code when the reader refuses it.
+        aliases: Deprecated names; use is marked in the audit trail.
+    """
+
+    name: str
+    slot: str
+    source: Source = Source.BODY
+    reader: str = "text"
+    json_reader: str | None = None
+    required: bool = False
+    repeatable: bool = False
+    missing: Code = Code.INVALID_REQUEST
+    invalid: Code = Code.INVALID_REQUEST
+    aliases: tuple[str, ...] = ()
+
+
+class Conflict(StrEnum):
+    """What happens when client authentication comes by HTTP Basic and in the body (TE-04)."""
+
+    ONE = "one"
+    MUST_AGREE = "must_agree"
+    HEADER_WINS = "header_wins"
+    BODY_WINS = "body_wins"
+
+
+class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client may say who it is.
+
+    Args:
+        owner: Slot of the client id.
+        secret: Slot of the client secret.
+        basic: HTTP Basic is read (RFC 6749 section 2.3.1).
+        conflict: What a second way means.
+        other_schemes_refused: An ``Authorization`` of another scheme is a failed authentication.
+    """
+
+    owner: str = "client_id"
+    secret: str = "client_secret"
+    basic: bool = True
+    conflict: Conflict = Conflict.ONE
+    other_schemes_refused: bool = True
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential for a token.
+
+    Args:
+        grant_type: The core's name of the exchange.
+        profile: The token that is minted.
+        kind: What the presented credential is.
+        secret: Slot of the secret.
+        owner: Slot of the name that comes with it; None where the secret names itself.
+        wire_grant: The value of the ``grant_type`` slot that selects it; None where the route alone decides.
+        absent: Public code when the secret or its owner is not there.
+    """
+
+    grant_type: GrantType
+    profile: TokenProfile
+    kind: CredentialKind
+    secret: str
+    owner: str | None = None
+    wire_grant: str | None = None
+    absent: Code = Code.INVALID_CLIENT
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Something published, for anybody: its name in ``web/documents.py`` and how long it may be cached."""
+
+    name: str
+    max_age_seconds: int = 300
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A successful answer."""
+
+    shape: Shape
+    status: int = 200
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of the contract.
+
+    Args:
+        name: Unique within the dialect; ``url.<name>`` in documents and demo entries.
+        path: Template with ``{name}`` segments.
+        aliases: Further paths of the same call.
+        media: Content types it reads; the first is meant when none is declared, if ``media_optional``.
+        exchanges: What it can be asked for, selected by the ``grant_type`` slot.
+        document: What it publishes instead.
+    """
+
+    name: str
+    path: str
+    answer: Answer
+    method: str = "POST"
+    aliases: tuple[str, ...] = ()
+    media: tuple[str, ...] = (FORM,)
+    media_optional: bool = False
+    fields: tuple[Field, ...] = ()
+    authentication: ClientAuthentication | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    document: Document | None = None
+
+
+class RefusalRow(msgspec.Struct, frozen=True):
+    """How one public code is told: status, the dialect's own word for it, further headers."""
+
+    status: int
+    code: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """A dialect's refusals: one body for all and a row for every public code."""
+
+    shape: Shape
+    rows: dict[Code, RefusalRow]
+
+
+class Scope(StrEnum):
+    """Who sets a setting."""
+
+    DEPLOYMENT = "deployment"
+    ORGANISATION = "organisation"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting of a dialect.
+
+    Args:
+        kind: ``int``, ``str`` or ``bool``.
+        minimum: The least value of an ``int``.
+        maximum: The greatest value of an ``int``.
+        choices: All there may be, where not everything may.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    scope: Scope
+    help: str
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+def algorithm_setting(default: Algorithm) -> Setting:
+    """Declare what a dialect's access tokens are signed with."""
+    return Setting(
+        name="algorithm",
+        kind="str",
+        default=default.value,
+        scope=Scope.DEPLOYMENT,
+        choices=tuple(algorithm.value for algorithm in Algorithm),
+        help="What access tokens are signed with.",
+    )
+
+
+def lifetime_setting(default: int, *, minimum: int, maximum: int) -> Setting:
+    """Declare how long a dialect's access tokens live, in seconds."""
+    return Setting(
+        name="lifetime_seconds",
+        kind="int",
+        default=default,
+        scope=Scope.ORGANISATION,
+        minimum=minimum,
+        maximum=maximum,
+        help="How long an access token lives.",
+    )
+
+
+class ClientFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """A client that the demo makes for the dialect, with one secret."""
+
+    name: str
+    grants: tuple[str, ...]
+    scopes: tuple[str, ...]
+
+
+class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--demo`` makes for the dialect and shows of it.
+
+    Args:
+        members: The dialect's object in demo.json; facts are ``url.<route>``, ``issuer``, ``client.id``,
+            ``client.secret``, ``client.scopes``, ``client.audience``.
+        curl: A command line that works when pasted; ``{member}`` stands for a member's value.
+        other: Whether organisation globex gets the same.
+    """
+
+    fixture: ClientFixture
+    members: Shape
+    curl: str
+    other: bool = True
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A golden exchange: run as a test, shown in the docs.
+
+    Args:
+        headers: Sent as they are; ``{member}`` stands for a member of the demo entry, ``{basic}`` for the
+            HTTP Basic form of the client.
+        body: Sent as it is, with the same places; ``{member:form}`` percent-encodes.
+        answer: The whole body; a string ``<jwt>``, ``<uuid>``, ``<text>`` or ``<digits>`` stands for any such
+            value.
+    """
+
+    name: str
+    route: str
+    status: int
+    answer: Any
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """The exact wire format of one token API."""
+
+    name: str
+    title: str
+    routes: tuple[Route, ...]
+    refusals: Refusals
+    demo: DemoEntry
+    samples: tuple[Sample, ...]
+    settings: tuple[Setting, ...] = ()

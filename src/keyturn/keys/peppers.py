@@ -1,0 +1,63 @@
+"""The peppers under which digests of machine secrets are kept (TK-12).
+
+A pepper is random and sealed, not derived from the master key: the master key can then be replaced without
+making every client secret of the deployment wrong (design.md section 3).
+"""
+
+import hmac
+
+from keyturn.core.changes import Add, Unit
+from keyturn.core.errors import Fault
+from keyturn.core.ports import DeploymentStore, Sealer
+from keyturn.core.records import AuditEvent, Sealed
+from keyturn.core.secret import Dice
+
+PURPOSE = "pepper"
+FIRST = "pepper-1"
+"""Fixed, so that of two nodes that start together one loses, and takes the other's pepper."""
+
+_PEPPER_BYTES = 32
+
+
+class Peppers:
+    """The ``Digester`` of ``core.ports``, with every pepper in memory."""
+
+    def __init__(self, peppers: dict[str, bytes], current_pepper_id: str, decoy: bytes) -> None:
+        """Digest under ``peppers``, and under ``decoy`` where an id is unknown."""
+        self._peppers = peppers
+        self._current = current_pepper_id
+        self._decoy = decoy
+
+    @property
+    def current_pepper_id(self) -> str:
+        """Name the pepper under which new secrets are kept."""
+        return self._current
+
+    def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
+        """Give HMAC-SHA256 under a pepper; an unknown id costs the same and matches nothing."""
+        return hmac.digest(self._peppers.get(pepper_id, self._decoy), secret_sha256, "sha256")
+
+
+async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born: AuditEvent) -> Peppers:
+    """Load every pepper, making the first one where there is none.
+
+    Args:
+        store: Keeps them sealed.
+        sealer: Opens them.
+        dice: Gives the first pepper, and this process's decoy.
+        born: The event that is recorded if the first pepper is made; its ``at`` is the time of making.
+
+    Raises:
+        Fault: A pepper does not open (wrong master key), or none could be read back.
+    """
+    kept = await store.sealed(PURPOSE)
+    if not kept:
+        value = sealer.seal(PURPOSE, FIRST, dice(_PEPPER_BYTES))
+        first = Sealed(id=FIRST, purpose=PURPOSE, value=value, created_at=born.at)
+        # Lost: another node was first. Either way the one in the store is the one that counts.
+        await store.record(Unit(changes=(Add(first),), audit=born))
+        kept = await store.sealed(PURPOSE)
+    if not kept:
+        raise Fault("the first pepper was recorded and cannot be read back")
+    peppers = {each.id: sealer.open(PURPOSE, each.id, each.value) for each in kept}
+    return Peppers(peppers, kept[-1].id, dice(_PEPPER_BYTES))

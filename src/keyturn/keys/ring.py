@@ -1,0 +1,284 @@
+"""Every issuer's key rings: who signs now, what is published, and how a ring turns.
+
+A ring has a current key, a next one, and previous ones until their last token has expired. It is made at
+first need, current and next in one unit, so that they are published together and a first rotation may act
+at once. ``schedule`` says who signs when; here are the store, the master key and a bounded memory.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from keyturn.core.changes import Add, Change, Lost, Unit
+from keyturn.core.errors import Unavailable
+from keyturn.core.identifiers import uuid7
+from keyturn.core.ports import DeploymentStore, Sealer, Signer
+from keyturn.core.records import AuditEvent, Sealed, SigningKey
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId, Reason
+from keyturn.keys import schedule
+from keyturn.keys.schedule import NotRotated, Rotated
+from keyturn.keys.signers import RSA_BITS, generate_key, load_signer
+
+RINGS_KEPT = 20_000
+"""How many issuers' rings stay in memory, private keys imported; the coldest makes room."""
+JWKS_CACHE = timedelta(minutes=5)
+"""How long a key set may be cached; what is served with it must say the same (``max-age``)."""
+
+SEALED_KEY = "signing_key"
+FOUNDED = "signing_ring"
+
+AlgorithmsOf = Callable[[str], Sequence[Algorithm]]
+"""Tells with which algorithms an issuer signs, by the settings of the deployment."""
+
+
+class _Seat(msgspec.Struct, frozen=True):
+    signer: Signer
+    starts_at: datetime
+    ends_at: datetime
+
+
+class _Issuer(msgspec.Struct, frozen=True):
+    """What memory holds of one issuer; ``seats`` fills as algorithms are asked for."""
+
+    keys: tuple[SigningKey, ...]
+    seats: dict[Algorithm, _Seat] = {}
+
+    def ring(self, algorithm: Algorithm) -> tuple[SigningKey, ...]:
+        return schedule.of_algorithm(self.keys, algorithm)
+
+
+class Rings:
+    """The ``KeyRings`` of ``core.ports`` over a deployment's store.
+
+    Args:
+        algorithms_of: The rings that an issuer's first key set must show already, so that no cached key set
+            is without the key of the first token (TK-14).
+        jwks_cache: The longest time for which a served key set may be cached.
+        limit: How many issuers stay in memory.
+    """
+
+    def __init__(  # noqa: PLR0913 - the edge takes its parts once, in `app`
+        self,
+        store: DeploymentStore,
+        sealer: Sealer,
+        dice: Dice,
+        algorithms_of: AlgorithmsOf,
+        *,
+        jwks_cache: timedelta = JWKS_CACHE,
+        rsa_bits: int = RSA_BITS,
+        limit: int = RINGS_KEPT,
+    ) -> None:
+        """Start with nothing in memory."""
+        self._store = store
+        self._sealer = sealer
+        self._dice = dice
+        self._algorithms_of = algorithms_of
+        self._jwks_cache = jwks_cache
+        self._rsa_bits = rsa_bits
+        self._limit = limit
+        self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
+        self._invalidations = 0
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def signer(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> Signer:
+        """Give the key that signs at ``now``, making the ring at first need.
+
+        Raises:
+            Unavailable: No published key may sign (Reason.KEY_UNAVAILABLE), or the store is away.
+            Fault: The key does not open: another master key, or an altered row.
+        """
+        issuer = self._issuers.get(issuer_id)
+        seat = issuer.seats.get(algorithm) if issuer is not None else None
+        if seat is not None and seat.starts_at <= now < seat.ends_at:
+            self._issuers.move_to_end(issuer_id)
+            return seat.signer
+        return self._seat(await self._with_ring(issuer_id, algorithm, now), algorithm, now)
+
+    async def published(self, issuer_id: str, now: datetime) -> Sequence[dict[str, str]]:
+        """Give every public JWK of a ring that a token may still need, next keys included.
+
+        Raises:
+            Unavailable: The store is away.
+        """
+        for algorithm in self._algorithms_of(issuer_id):
+            await self._with_ring(issuer_id, algorithm, now)
+        issuer = await self._read_cached(issuer_id)
+        return [dict(key.public_jwk) for key in issuer.keys if schedule.is_published(key, now)]
+
+    def invalidate(self, issuer_id: str) -> None:
+        """Forget an issuer's rings: the change feed says that another process turned one."""
+        self._invalidations += 1
+        self._issuers.pop(issuer_id, None)
+
+    def invalidate_all(self) -> None:
+        """Forget every ring: the change feed cannot say which one turned."""
+        self._invalidations += 1
+        self._issuers.clear()
+
+    async def rotate(  # noqa: PLR0913 - whose ring, when, and by whom
+        self,
+        issuer_id: str,
+        algorithm: Algorithm,
+        now: datetime,
+        *,
+        longest_lifetime: timedelta,
+        actor: str,
+        request_id: str,
+        organisation_id: OrganisationId | None = None,
+    ) -> Rotated | NotRotated:
+        """Turn a ring: the next key becomes the signer as soon as it may, and a new next key is published.
+
+        Args:
+            issuer_id: Whose ring.
+            algorithm: Which of its rings.
+            now: An aware instant.
+            longest_lifetime: The ceiling of every token that the current key signs.
+            actor: For the audit trail.
+            request_id: For the audit trail.
+            organisation_id: The organisation whose issuer it is, for the audit trail.
+
+        Raises:
+            Unavailable: The store is away; nothing was changed.
+            Fault: The ring is damaged.
+        """
+        await self._with_ring(issuer_id, algorithm, now)
+        async with self._lock(issuer_id):
+            ring = (await self._read(issuer_id)).ring(algorithm)  # from the store: memory may be a second old
+            pending = schedule.pending_at(ring, now)
+            if pending is not None:
+                return NotRotated(active_at=pending)
+            signs_from = schedule.next_key_signs_from(now, self._jwks_cache)
+            fresh = await self._make(issuer_id, algorithm, now, signs_from=signs_from)
+            changes, rotated = schedule.plan_rotation(ring, fresh, now, longest_lifetime)
+            audit = AuditEvent(
+                at=now,
+                kind="signing_key.rotated",
+                actor=actor,
+                request_id=request_id,
+                organisation_id=organisation_id,
+                subject=rotated.signing_key_id,
+                details={
+                    "issuer": issuer_id,
+                    "algorithm": algorithm.value,
+                    "active_at": rotated.active_at.isoformat(),
+                    "retiring": rotated.retiring_key_id,
+                    "retires_at": rotated.retires_at.isoformat(),
+                    "next": rotated.next_key_id,
+                },
+            )
+            if not await self._turned(issuer_id, changes, audit):
+                won = (await self._read(issuer_id)).ring(algorithm)
+                newest = max(key.active_at for key in won if key.active_at is not None)
+                return NotRotated(active_at=newest, lost_race=True)
+            return rotated
+
+    async def _with_ring(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> _Issuer:
+        issuer = await self._read_cached(issuer_id)
+        if issuer.ring(algorithm):
+            return issuer
+        async with self._lock(issuer_id):
+            issuer = self._issuers.get(issuer_id) or await self._read(issuer_id)
+            if not issuer.ring(algorithm):
+                await self._found(issuer_id, algorithm, now)
+                issuer = await self._read(issuer_id)
+        if not issuer.ring(algorithm):
+            raise Unavailable(Reason.KEY_UNAVAILABLE)
+        return issuer
+
+    async def _found(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> None:
+        """Make the first ring, or lose to the node that was faster; the store then holds exactly one."""
+        current, following = await asyncio.gather(
+            self._make(issuer_id, algorithm, now, signs_from=now, active_at=now),
+            self._make(issuer_id, algorithm, now, signs_from=now),
+        )
+        # Key ids are random, so two nodes' first keys would both be inserted. The ring's own name is what only
+        # one of them can take.
+        name = f"{issuer_id}/{algorithm}"
+        founded = Sealed(
+            id=name,
+            purpose=FOUNDED,
+            value=self._sealer.seal(FOUNDED, name, current.id.encode()),
+            created_at=now,
+        )
+        audit = AuditEvent(
+            at=now,
+            kind="signing_ring.created",
+            actor="system:keys",
+            request_id=uuid7(now, self._dice),
+            subject=current.id,
+            details={"issuer": issuer_id, "algorithm": algorithm.value, "next": following.id},
+        )
+        await self._turned(issuer_id, (Add(founded), Add(current), Add(following)), audit)
+
+    async def _turned(self, issuer_id: str, changes: tuple[Change, ...], audit: AuditEvent) -> bool:
+        """Record a change of a ring and forget what memory held of it; False where another was faster."""
+        try:
+            outcome = await self._store.record(Unit(changes=changes, audit=audit))
+        finally:
+            self.invalidate(issuer_id)
+        return not isinstance(outcome, Lost)
+
+    async def _make(
+        self,
+        issuer_id: str,
+        algorithm: Algorithm,
+        now: datetime,
+        *,
+        signs_from: datetime,
+        active_at: datetime | None = None,
+    ) -> SigningKey:
+        made = await asyncio.to_thread(generate_key, algorithm, self._rsa_bits)
+        key_id = KeyId(made.public_jwk["kid"])
+        return SigningKey(
+            id=key_id,
+            issuer_id=issuer_id,
+            algorithm=algorithm,
+            public_jwk=made.public_jwk,
+            sealed_private=self._sealer.seal(SEALED_KEY, _place(issuer_id, key_id), made.pkcs8),
+            published_at=now,
+            signs_from=signs_from,
+            active_at=active_at,
+        )
+
+    def _seat(self, issuer: _Issuer, algorithm: Algorithm, now: datetime) -> Signer:
+        turn = schedule.turn_at(issuer.ring(algorithm), now)
+        if turn is None:
+            raise Unavailable(Reason.KEY_UNAVAILABLE)
+        key = turn.key
+        pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
+        signer = load_signer(key.id, algorithm, pkcs8)
+        issuer.seats[algorithm] = _Seat(signer, turn.starts_at, turn.ends_at)
+        return signer
+
+    async def _read_cached(self, issuer_id: str) -> _Issuer:
+        issuer = self._issuers.get(issuer_id)
+        if issuer is not None:
+            return issuer
+        async with self._lock(issuer_id):  # one read for all who wait, however many
+            return self._issuers.get(issuer_id) or await self._read(issuer_id)
+
+    async def _read(self, issuer_id: str) -> _Issuer:
+        before = self._invalidations
+        issuer = _Issuer(tuple(await self._store.signing_keys(issuer_id)))
+        if before == self._invalidations:  # otherwise the rows may be older than what made us forget them
+            self._issuers[issuer_id] = issuer
+            self._issuers.move_to_end(issuer_id)
+            if len(self._issuers) > self._limit:
+                self._issuers.popitem(last=False)
+        return issuer
+
+    def _lock(self, issuer_id: str) -> asyncio.Lock:
+        lock = self._locks.get(issuer_id)
+        if lock is None:
+            lock = self._locks[issuer_id] = asyncio.Lock()
+        return lock
+
+
+def _place(issuer_id: str, key_id: KeyId) -> str:
+    """Bind a sealed key to its issuer, so that a row moved to another issuer does not open."""
+    return f"{issuer_id}/{key_id}"

@@ -1,0 +1,152 @@
+"""When a ring's keys sign: pure functions of its records and an instant, the same on every node.
+
+Nothing is switched over. A key signs at ``now`` because its ``active_at`` has come, so nodes that never talk
+agree on the signer, and a node that wakes late is not behind. Source: design.md section 2; TK-14; OpenID
+Connect Core section 10.1.1.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from keyturn.core.changes import Add, Change, ReplaceKey
+from keyturn.core.errors import Fault
+from keyturn.core.records import SigningKey
+from keyturn.core.vocabulary import Algorithm, KeyId
+
+PUBLISH_MARGIN = timedelta(seconds=10)
+"""On top of the key set's cache time: another node's memory that is a second old, a slow answer."""
+RETIRE_MARGIN = timedelta(seconds=60)
+"""On top of the longest lifetime: what a verifier with a slow clock still accepts."""
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far behind a ring's maker another node's clock, or a request that was on its way, may be."""
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """The key that signs from ``starts_at`` until just before ``ends_at``."""
+
+    key: SigningKey
+    starts_at: datetime
+    ends_at: datetime
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+    """A rotation that is recorded.
+
+    Args:
+        active_at: When ``signing_key_id`` takes over; now, or the earliest instant it may (TK-14).
+        retires_at: Until then ``retiring_key_id`` stays published.
+        next_key_id: The one made by this rotation; published from now on.
+    """
+
+    active_at: datetime
+    retires_at: datetime
+    signing_key_id: KeyId
+    retiring_key_id: KeyId
+    next_key_id: KeyId
+
+
+class NotRotated(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing was changed, because another rotation is under way or was faster.
+
+    Args:
+        active_at: When that one takes, or took, effect.
+        lost_race: True where it was recorded while this one was being prepared.
+    """
+
+    active_at: datetime
+    lost_race: bool = False
+
+
+def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
+    """Find who signs at ``now``: of the keys whose time has come, the one whose time came last.
+
+    Args:
+        ring: The keys of one issuer and one algorithm.
+        now: An aware instant.
+    """
+    starts = [(_starts_at(key), key) for key in ring if key.active_at is not None]
+    begun = [(start, key) for start, key in starts if start <= now]
+    if not begun:
+        return _founders_turn(ring, now)
+    # A ring that is rotated in the instant of its making has two keys with one `active_at`; the one that is
+    # leaving has given way.
+    start, key = max(begun, key=lambda each: (each[0], each[1].retires_at is None))
+    ends_at = min([begin for begin, _ in starts if begin > now] + [key.retires_at or FOREVER])
+    return Turn(key, start, ends_at) if now < ends_at else None
+
+
+def _founders_turn(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
+    """Let a ring's very first key sign although its maker's clock was a little ahead of ours.
+
+    No key set without it was ever served, so whoever can read it may sign with it. Without this, of several
+    requests that need a new ring at once, those with the earlier ``now`` would be turned away.
+    """
+    for key in ring:
+        if key.active_at is not None and key.active_at == key.signs_from == key.published_at:
+            starts_at = key.active_at - CLOCK_SKEW
+            return Turn(key, starts_at, key.active_at) if starts_at <= now else None
+    return None
+
+
+def _starts_at(key: SigningKey) -> datetime:
+    """Never before ``signs_from``, whatever a row says: a key unknown to verifiers must not sign."""
+    return max(key.active_at or FOREVER, key.signs_from)
+
+
+def is_published(key: SigningKey, now: datetime) -> bool:
+    """Tell whether a key set shows the key: from its making until its last token has expired."""
+    return key.retires_at is None or now < key.retires_at
+
+
+def pending_at(ring: Sequence[SigningKey], now: datetime) -> datetime | None:
+    """Tell when a rotation that is recorded but has not happened will happen."""
+    later = [key.active_at for key in ring if key.active_at is not None and key.active_at > now]
+    return min(later, default=None)
+
+
+def next_key_signs_from(now: datetime, jwks_cache: timedelta) -> datetime:
+    """Tell when every key set that was served before ``now`` is out of every cache."""
+    return now + jwks_cache + PUBLISH_MARGIN
+
+
+def plan_rotation(
+    ring: Sequence[SigningKey], fresh: SigningKey, now: datetime, longest_lifetime: timedelta
+) -> tuple[tuple[Change, ...], Rotated]:
+    """Say what a rotation writes; the caller has made sure that none is pending.
+
+    Args:
+        ring: The keys of one issuer and one algorithm.
+        fresh: The new next key.
+        now: An aware instant.
+        longest_lifetime: Of any token that the current key may have signed by the time it gives way.
+
+    Raises:
+        Fault: The ring has no current or no next key: a row is missing.
+    """
+    turn = turn_at(ring, now)
+    successor = next((key for key in ring if key.active_at is None), None)
+    if turn is None or successor is None:
+        raise Fault(f"the {fresh.algorithm} ring of {fresh.issuer_id} lacks its current or its next key")
+    active_at = max(now, successor.signs_from)
+    retires_at = active_at + longest_lifetime + RETIRE_MARGIN
+    changes = (
+        ReplaceKey(record=msgspec.structs.replace(turn.key, retires_at=retires_at), was=turn.key),
+        ReplaceKey(record=msgspec.structs.replace(successor, active_at=active_at), was=successor),
+        Add(fresh),
+    )
+    return changes, Rotated(
+        active_at=active_at,
+        retires_at=retires_at,
+        signing_key_id=successor.id,
+        retiring_key_id=turn.key.id,
+        next_key_id=fresh.id,
+    )
+
+
+def of_algorithm(keys: Sequence[SigningKey], algorithm: Algorithm) -> tuple[SigningKey, ...]:
+    """Narrow an issuer's keys to one ring."""
+    return tuple(key for key in keys if key.algorithm is algorithm)

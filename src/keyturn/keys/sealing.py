@@ -1,0 +1,131 @@
+"""Seal small secrets under the master key: signing keys, peppers, readable secrets (TK-12).
+
+AES-256-GCM with a random nonce. A sealed value is ``version (1) | master key id (8) | nonce (12) |
+ciphertext and tag``; all but the ciphertext, and the value's place, are authenticated with it, so that a row
+copied over another in the store does not open. Source: design.md section 3; NIST SP 800-38D.
+"""
+
+import base64
+import binascii
+import hashlib
+import zlib
+from typing import NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from keyturn.core.errors import ConfigError, Fault
+from keyturn.core.secret import Dice
+
+PREFIX = "kt_master_"
+KEY_BYTES = 32
+
+_VERSION = b"\x01"
+_ID_BYTES = 8
+_NONCE_BYTES = 12
+_CHECKSUM_BYTES = 4
+_HEAD_BYTES = len(_VERSION) + _ID_BYTES
+
+
+class MasterKey:
+    """The 256-bit key that everything else is sealed under; it does not print, format or pickle.
+
+    Its text is ``kt_master_`` and 48 base64url characters: the key and its CRC-32, so that a leak scanner
+    finds it and a typing error is told from a wrong key.
+    """
+
+    __slots__ = ("__key", "id")
+
+    def __init__(self, key: bytes) -> None:
+        """Take 32 random bytes."""
+        if len(key) != KEY_BYTES:
+            raise ConfigError(["the master key must be 32 bytes"])
+        self.__key = key
+        self.id = hashlib.sha256(key).digest()[:_ID_BYTES]
+
+    @classmethod
+    def generate(cls, dice: Dice) -> "MasterKey":
+        """Make a fresh one."""
+        return cls(dice(KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> "MasterKey":
+        """Read a master key's text; surrounding whitespace, as a file's last newline, does not matter.
+
+        Args:
+            text: ``kt_master_...`` as Keyturn makes it, or any 32 bytes in base64 or base64url.
+
+        Raises:
+            ConfigError: It is neither; the text is not repeated, since it may be almost right.
+        """
+        text = text.strip()
+        made_here = text.startswith(PREFIX)
+        try:
+            encoded = text.removeprefix(PREFIX).encode("ascii").translate(bytes.maketrans(b"-_", b"+/"))
+            key = binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4), strict_mode=True)
+        except ValueError:
+            raise ConfigError(["the master key is not base64url"]) from None
+        if not made_here:
+            return cls(key)
+        key, checksum = key[:-_CHECKSUM_BYTES], key[-_CHECKSUM_BYTES:]
+        if len(key) != KEY_BYTES or zlib.crc32(key).to_bytes(_CHECKSUM_BYTES, "big") != checksum:
+            raise ConfigError(["the master key is mistyped or cut: its checksum does not fit"])
+        return cls(key)
+
+    def reveal(self) -> str:
+        """Give the text form, to show it once."""
+        checksum = zlib.crc32(self.__key).to_bytes(_CHECKSUM_BYTES, "big")
+        return PREFIX + base64.urlsafe_b64encode(self.__key + checksum).decode()
+
+    def cipher(self) -> AESGCM:
+        """Give the cipher under this key."""
+        return AESGCM(self.__key)
+
+    def __repr__(self) -> str:
+        """Show which key it is, by its id alone."""
+        return f"MasterKey({self.id.hex()})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied into another process."""
+        message = "a MasterKey is never serialised"
+        raise TypeError(message)
+
+
+class MasterSealer:
+    """The ``Sealer`` of ``core.ports`` under one master key."""
+
+    def __init__(self, key: MasterKey, dice: Dice) -> None:
+        """Seal and open under ``key``; ``dice`` gives nonces."""
+        self._cipher = key.cipher()
+        self._head = _VERSION + key.id
+        self._dice = dice
+
+    def seal(self, purpose: str, name: str, clear: bytes) -> bytes:
+        """Encrypt and authenticate a value for one place."""
+        # Random nonces of 96 bits are safe for 2**32 values under one key (SP 800-38D section 8.3): we seal
+        # keys and secrets, never traffic.
+        nonce = self._dice(_NONCE_BYTES)
+        return self._head + nonce + self._cipher.encrypt(nonce, clear, self._place(purpose, name))
+
+    def open(self, purpose: str, name: str, sealed: bytes) -> bytes:
+        """Decrypt a value.
+
+        Raises:
+            Fault: It was sealed for another place, under another key, or altered.
+        """
+        head, body = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES:]
+        if len(head) != _HEAD_BYTES or head[:1] != _VERSION:
+            raise Fault(f"the sealed value {purpose}/{name} is cut or of an unknown version")
+        if head != self._head:
+            needed, ours = head[1:].hex(), self._head[1:].hex()
+            raise Fault(f"{purpose}/{name} needs the master key with id {needed}; this process has {ours}")
+        nonce, ciphertext = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
+        try:
+            return self._cipher.decrypt(nonce, ciphertext, self._place(purpose, name))
+        except (InvalidTag, ValueError):
+            raise Fault(f"the sealed value {purpose}/{name} was altered or belongs elsewhere") from None
+
+    def _place(self, purpose: str, name: str) -> bytes:
+        # The length keeps ("a", "bc") apart from ("ab", "c").
+        first = purpose.encode()
+        return self._head + len(first).to_bytes(4, "big") + first + name.encode()

@@ -1,0 +1,130 @@
+"""Private keys that sign, one class for each algorithm, imported once (RFC 7518 section 3, RFC 8037)."""
+
+from collections.abc import Callable
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from keyturn.core.errors import Fault
+from keyturn.core.ports import Signer
+from keyturn.core.vocabulary import Algorithm
+from keyturn.tokens.jwks import public_jwk
+
+RSA_BITS = 2048
+"""The default size, what the vendors' contracts have; 3072 where an operator asks (TK-13)."""
+
+PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
+
+_ECDSA = ECDSA(SHA256())
+_PKCS1 = PKCS1v15()
+_SHA256 = SHA256()
+_HALF_BYTES = 32
+
+
+class GeneratedKey(msgspec.Struct, frozen=True):
+    """A fresh key, before its private half is sealed.
+
+    Args:
+        public_jwk: The published form; its ``kid`` names the key.
+        pkcs8: The private half, DER.
+    """
+
+    public_jwk: dict[str, str]
+    pkcs8: bytes
+
+    def __repr__(self) -> str:
+        """Show the public half alone: tracebacks print what they find."""
+        return f"GeneratedKey({self.public_jwk['kid']})"
+
+
+class Es256Signer:
+    """ECDSA on P-256 with SHA-256."""
+
+    algorithm = Algorithm.ES256
+
+    def __init__(self, key_id: str, key: EllipticCurvePrivateKey) -> None:
+        """Sign with ``key``."""
+        self.key_id = key_id
+        self._sign = key.sign
+
+    def sign(self, message: bytes) -> bytes:
+        """Give R and S as 32 octets each (RFC 7518 section 3.4), where OpenSSL gives DER."""
+        r, s = decode_dss_signature(self._sign(message, _ECDSA))
+        return r.to_bytes(_HALF_BYTES, "big") + s.to_bytes(_HALF_BYTES, "big")
+
+
+class Rs256Signer:
+    """RSA, PKCS #1 v1.5 with SHA-256."""
+
+    algorithm = Algorithm.RS256
+
+    def __init__(self, key_id: str, key: RSAPrivateKey) -> None:
+        """Sign with ``key``."""
+        self.key_id = key_id
+        self._sign = key.sign
+
+    def sign(self, message: bytes) -> bytes:
+        """Give the signature (RFC 7518 section 3.3)."""
+        return self._sign(message, _PKCS1, _SHA256)
+
+
+class EdDsaSigner:
+    """Ed25519."""
+
+    algorithm = Algorithm.EDDSA
+
+    def __init__(self, key_id: str, key: Ed25519PrivateKey) -> None:
+        """Sign with ``key``."""
+        self.key_id = key_id
+        self.sign: Callable[[bytes], bytes] = key.sign
+
+
+def generate_key(algorithm: Algorithm, rsa_bits: int = RSA_BITS) -> GeneratedKey:
+    """Make a key pair, from OpenSSL's generator; RSA takes 100 ms and more, so run it in a thread."""
+    key: PrivateKey
+    match algorithm:
+        case Algorithm.ES256:
+            key = generate_private_key(SECP256R1())
+        case Algorithm.RS256:
+            key = generate_rsa_key(public_exponent=65537, key_size=rsa_bits)
+        case Algorithm.EDDSA:
+            key = Ed25519PrivateKey.generate()
+    pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return GeneratedKey(public_jwk(key.public_key(), algorithm), pkcs8)
+
+
+def load_signer(key_id: str, algorithm: Algorithm, pkcs8: bytes) -> Signer:
+    """Import a private key that was sealed here.
+
+    Raises:
+        Fault: It is not a key for that algorithm.
+    """
+    # Only what we generated and sealed gets here, authenticated. OpenSSL's check of RSA primes costs 100
+    # times the import, and the first token after each start would pay it.
+    key = load_der_private_key(pkcs8, password=None, unsafe_skip_rsa_key_validation=True)
+    match algorithm, key:
+        case Algorithm.ES256, EllipticCurvePrivateKey():
+            return Es256Signer(key_id, key)
+        case Algorithm.RS256, RSAPrivateKey():
+            return Rs256Signer(key_id, key)
+        case Algorithm.EDDSA, Ed25519PrivateKey():
+            return EdDsaSigner(key_id, key)
+        case _:
+            raise Fault(f"signing key {key_id} is not a key for {algorithm}")

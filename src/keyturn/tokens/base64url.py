@@ -20,8 +20,8 @@ def decode(text: bytes) -> bytes:
     Spec: RFC 4648 section 3.5.
     """
     data = binascii.a2b_base64(text.translate(_FROM_URL) + b"==")
-    # Decoders forgive much. Whatever they forgave, writing it again gives the one spelling that is accepted, so
-    # a revoked token cannot live on under another (TK-06).
+    # Decoders forgive much. Whatever they forgave, writing it again gives the one spelling that is accepted,
+    # so a revoked token cannot live on under another (TK-06).
     if encode(data) != text:
         raise ValueError("not canonical base64url")
     return data

@@ -196,8 +196,8 @@ class Rings:
             self._make(issuer_id, algorithm, now, signs_from=now, active_at=now),
             self._make(issuer_id, algorithm, now, signs_from=now),
         )
-        # Key ids are random, so two nodes' first keys would both be inserted. The ring's own name is what only
-        # one of them can take.
+        # Key ids are random, so two nodes' first keys would both be inserted. The ring's own name is what
+        # only one of them can take.
         name = f"{issuer_id}/{algorithm}"
         founded = Sealed(
             id=name,

@@ -5,7 +5,8 @@ the claims read at all. Source: RFC 7515 section 5.2, RFC 7519 section 7.2, RFC 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,9 @@ MAX_LEEWAY_SECONDS = 60
 
 _PARTS = 3
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+_USUAL_HEADER = 256
+"""Bytes; a longer header is not remembered, so strangers cannot fill memory with headers."""
+_HEADERS_KEPT = 1024
 _LAST_INSTANT = 253_402_300_799
 """The end of the year 9999, the last that ``datetime`` holds."""
 
@@ -75,7 +79,8 @@ def verify_token(  # noqa: PLR0913 - a verifier that is told less checks less
     if not 0 <= leeway_seconds <= MAX_LEEWAY_SECONDS:
         raise ValueError("leeway is 0 to 60 seconds")
     message, header_part, claims_part, signature_part = _split(token)
-    kid, key = _find_key(_decode_object(header_part, Rejection.HEADER_JSON), keys, header_type)
+    header = _known_header(header_part) if len(header_part) <= _USUAL_HEADER else _header(header_part)
+    kid, key = _find_key(header, keys, header_type)
     if not key.verify(_decode_part(signature_part), message):
         raise TokenRejected(Rejection.SIGNATURE)
     verified = _read_claims(_decode_object(claims_part, Rejection.CLAIMS_JSON), kid)
@@ -95,11 +100,11 @@ def check_time(verified: VerifiedClaims, now: datetime, leeway_seconds: int = 0)
     Raises:
         TokenRejected: Rejection.NOT_YET_VALID or Rejection.EXPIRED.
     """
-    seconds = now.timestamp()
+    leeway = timedelta(seconds=leeway_seconds)
     begins = verified.not_before_at
-    if begins is not None and begins.timestamp() > seconds + leeway_seconds:
+    if begins is not None and begins > now + leeway:
         raise TokenRejected(Rejection.NOT_YET_VALID)
-    if verified.expires_at.timestamp() <= seconds - leeway_seconds:
+    if verified.expires_at <= now - leeway:
         raise TokenRejected(Rejection.EXPIRED)
 
 
@@ -138,6 +143,14 @@ def _decode_object(part: bytes, flaw: Rejection) -> dict[str, Any]:
     if type(value) is not dict:
         raise TokenRejected(flaw)
     return value
+
+
+def _header(part: bytes) -> dict[str, Any]:
+    return _decode_object(part, Rejection.HEADER_JSON)
+
+
+_known_header = lru_cache(maxsize=_HEADERS_KEPT)(_header)
+"""All tokens of a key and kind share one header; what it says is checked at each use."""
 
 
 def _find_key(header: dict[str, Any], keys: KeySet, header_type: str) -> tuple[str, VerifyingKey]:

@@ -29,6 +29,11 @@ class SettingTable(Protocol):
         ...
 
     @property
+    def default(self) -> Any:
+        """The value where none is given."""
+        ...
+
+    @property
     def minimum(self) -> int | None:
         """The least value of an ``int``."""
         ...

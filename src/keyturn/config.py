@@ -1,0 +1,400 @@
+"""Settings: a TOML file, over it the environment, over it flags; those of each dialect's table included.
+
+An unknown name is refused wherever it stands, because a misspelt setting is one that silently does not apply.
+Every problem is listed at once. Explained for operators in docs/configuration.md.
+"""
+
+import difflib
+import importlib
+import ipaddress
+import pkgutil
+import stat
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.functional_validators import AfterValidator
+from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
+
+from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.directory.dialect_settings import SettingTables, check_value
+
+PREFIX = "KEYTURN_"
+CONFIG_VARIABLE = "KEYTURN_CONFIG"
+_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_")
+_ALWAYS_SERVED = "oauth2"
+_DEPLOYMENT = "deployment"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _words(value: Any) -> Any:
+    """Split the text that an environment variable holds for a list."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    try:
+        return tuple(ipaddress.ip_network(word) for word in _words(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from None
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not bare or not text.isascii():
+        raise ValueError("should be https://host or https://host:port, with no path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("should begin with https:// unless its host is this machine (localhost, 127.0.0.1)")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class LimitSettings(BaseModel):
+    """How much one caller may take; a request over a limit is refused and costs nothing more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client_per_minute: Count = 60_000
+    address_per_minute: Count = 60_000
+    organisation_per_minute: Count = 600_000
+    connections: Count = 10_000
+    connections_per_address: Count = 256
+    body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set, checked; made by ``load_settings``.
+
+    ``dialect`` holds a value for every deployment setting that a dialect's table declares.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    public_url: BaseUrl | None = None
+    data: Path = Path("keyturn-data")
+    database_url: SecretStr | None = None
+    master_key: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: Port = 8480
+    management_host: str = "127.0.0.1"
+    management_port: Port = 8481
+    trusted_proxies: Networks = ()
+    dialects: Words = (_ALWAYS_SERVED,)
+    dialect: dict[str, dict[str, Any]] = {}
+    log_format: Literal["auto", "text", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: LimitSettings = LimitSettings()
+    jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
+
+    @property
+    def master_key_path(self) -> Path:
+        """Where the master key is kept when it is not given."""
+        return self.data / "master.key"
+
+    @property
+    def database(self) -> SecretStr:
+        """The database: the one given, or the SQLite file in the data folder."""
+        return self.database_url or SecretStr(f"sqlite:///{self.data / 'keyturn.db'}")
+
+    def read_master_key(self) -> SecretStr:
+        """Give the text of the master key: the one given, or the one kept in the data folder.
+
+        Raises:
+            ConfigError: There is none, or others than its owner may read the kept one.
+        """
+        if self.master_key is not None:
+            return self.master_key
+        path = self.master_key_path
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                raise ConfigError([f"{path} may be read by others: chmod 600 {path}"])
+            return SecretStr(path.read_text(encoding="utf-8").strip())
+        except FileNotFoundError:
+            raise ConfigError(
+                [f"no master key: `keyturn init` makes {path}; or set {PREFIX}MASTER_KEY_FILE"]
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"master key: {_why(error)}"]) from None
+
+    def shown(self) -> dict[str, Any]:
+        """Give every setting as plain JSON values, each secret as ``***`` or null."""
+        return {**self.model_dump(mode="json"), **{name: self._masked(name) for name in SECRETS}}
+
+    def _masked(self, name: str) -> str | None:
+        return None if getattr(self, name) is None else "***"
+
+
+SECRETS = ("database_url", "master_key")
+"""Settings that do not print; each may be given as ``<name>_file``, the file that holds it."""
+
+
+class _Layer(msgspec.Struct, frozen=True):
+    """What one source gives, nested, and how it spells a setting's name."""
+
+    values: dict[str, Any]
+    spell: Callable[[str], str]
+    folder: Path
+
+
+def declared_settings() -> SettingTables:
+    """Collect what each dialect of the package declares; the folder is the register."""
+    package = importlib.import_module("keyturn.dialects")
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    return {module.DIALECT.name: module.DIALECT.settings for module in modules}
+
+
+def setting_names(tables: SettingTables) -> tuple[str, ...]:
+    """Name every setting there is, dotted, those of the dialects and the ``_file`` forms included."""
+    nested = {"limits", "dialect"}
+    return (
+        *(name for name in Settings.model_fields if name not in nested),
+        *(f"{name}_file" for name in SECRETS),
+        *(f"limits.{name}" for name in LimitSettings.model_fields),
+        *(
+            f"dialect.{dialect}.{setting.name}"
+            for dialect, settings in tables.items()
+            for setting in settings
+            if setting.scope == _DEPLOYMENT
+        ),
+    )
+
+
+def load_settings(  # noqa: PLR0913  # each source is one
+    *,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    tables: SettingTables | None = None,
+    serving: bool = False,
+    demo: bool = False,
+) -> Settings:
+    """Read and check every setting.
+
+    Args:
+        flags: Settings given on the command line; None means not given.
+        environ: The environment; ``KEYTURN_CONFIG`` names the file if ``config`` does not.
+        config: The TOML file.
+        tables: What each dialect declares; by default the dialects of the package.
+        serving: Whether what a server needs must be there.
+        demo: Whether it is a demo: every dialect is on, limits are out of the way, the host is loopback.
+
+    Raises:
+        ConfigError: Something is wrong; it lists everything that is.
+    """
+    tables = declared_settings() if tables is None else tables
+    problems: list[str] = []
+    path = config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    layers = [_flag_layer(flags), _environment_layer(environ, tables, problems)]
+    if path is not None:
+        layers.append(_file_layer(path, problems))
+    names = setting_names(tables)
+    for layer in layers:
+        problems += _drop_unknown(layer, names)
+        problems += _open_secret_files(layer)
+    if demo:
+        layers.append(_Layer(_demo_defaults(tables), str, Path()))
+    settings, wrong = _validate(layers, problems)
+    settings = settings.model_copy(update={"dialect": _dialect_values(settings, tables, layers, problems)})
+    settings = settings.model_copy(update={"dialects": _served(settings, tables, problems)})
+    if serving:
+        problems += _serving_problems(settings, wrong, demo=demo)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _demo_defaults(tables: SettingTables) -> dict[str, Any]:
+    plenty = 1_000_000_000
+    return {
+        "dialects": tuple(tables),
+        "limits": {
+            "client_per_minute": plenty,
+            "address_per_minute": plenty,
+            "organisation_per_minute": plenty,
+            "connections_per_address": 10_000,
+        },
+    }
+
+
+def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
+    given = {name: value for name, value in flags.items() if value is not None}
+    return _Layer(given, lambda name: "--" + name.replace("_", "-"), Path())
+
+
+def _environment_layer(environ: Mapping[str, str], tables: SettingTables, problems: list[str]) -> _Layer:
+    spelled = {_variable(name): name for name in setting_names(tables)}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable.startswith(_NOT_SETTINGS) or not text:
+            continue
+        if variable not in spelled:
+            problems.append(f"{variable} is no setting{_did_you_mean(variable, spelled)}")
+            continue
+        *parents, last = spelled[variable].split(".")
+        inner = values
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = text
+    return _Layer(values, _variable, Path())
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.replace(".", "__").replace("-", "_").upper()
+
+
+def _file_layer(path: Path, problems: list[str]) -> _Layer:
+    values: dict[str, Any] = {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"configuration file {_why(error)}")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path}: {error}")
+    if isinstance(values.get("data"), str):
+        values["data"] = path.parent / values["data"]
+    return _Layer(values, lambda name: f"{name} in {path}", path.parent)
+
+
+def _drop_unknown(layer: _Layer, names: tuple[str, ...]) -> Iterator[str]:
+    for name in list(_leaves(layer.values, names)):
+        if name not in names:
+            yield f"{layer.spell(name)}: no such setting{_did_you_mean(name, names)}"
+            _remove(layer.values, name.split("."))
+
+
+def _leaves(values: Mapping[str, Any], names: tuple[str, ...], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        name = prefix + key
+        if isinstance(value, dict) and any(known.startswith(f"{name}.") for known in names):
+            yield from _leaves(value, names, f"{name}.")
+        elif not any(known.startswith(f"{name}.") for known in names):
+            yield name
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _open_secret_files(layer: _Layer) -> Iterator[str]:
+    for name in SECRETS:
+        path = layer.values.pop(f"{name}_file", None)
+        if path is None:
+            continue
+        if name in layer.values:
+            yield f"{layer.spell(name)} and {layer.spell(name + '_file')} are both given"
+        try:
+            layer.values[name] = (layer.folder / path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError, TypeError) as error:
+            yield f"{layer.spell(name + '_file')}: {_why(error)}"
+
+
+def _validate(layers: list[_Layer], problems: list[str]) -> tuple[Settings, frozenset[str]]:
+    """Check each value by itself; a wrong one is told and its default taken, so that the rest is checked."""
+    wrong: set[str] = set()
+    try:
+        return _build(layers), frozenset()
+    except ValidationError as error:
+        for issue in error.errors(include_input=False, include_url=False):
+            location = [str(part) for part in issue["loc"] if isinstance(part, str)]
+            name = ".".join(location[: 2 if location[0] == "limits" else 1])
+            if name in wrong:
+                continue
+            wrong.add(name)
+            giver = next(layer for layer in layers if _holds(layer.values, name.split(".")))
+            problems.append(f"{giver.spell(name)}: {_sentence(issue['msg'])}")
+    for layer in layers:
+        for name in wrong:
+            _remove(layer.values, name.split("."))
+    return _build(layers), frozenset(wrong)
+
+
+def _build(layers: list[_Layer]) -> Settings:
+    sources = tuple(InitSettingsSource(Settings, init_kwargs=layer.values) for layer in layers)
+    return Settings(_build_sources=(sources, {}))  # type: ignore[call-arg]  # hidden by dataclass_transform
+
+
+def _holds(values: Any, path: list[str]) -> bool:
+    return not path or (isinstance(values, dict) and path[0] in values and _holds(values[path[0]], path[1:]))
+
+
+def _remove(values: dict[str, Any], path: list[str]) -> None:
+    head, *rest = path
+    if not rest:
+        values.pop(head, None)
+    elif isinstance(values.get(head), dict):
+        _remove(values[head], rest)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "should")
+
+
+def _why(error: Exception) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
+def _dialect_values(
+    settings: Settings, tables: SettingTables, layers: list[_Layer], problems: list[str]
+) -> dict[str, dict[str, Any]]:
+    values: dict[str, dict[str, Any]] = {}
+    for dialect, declared in tables.items():
+        given = settings.dialect.get(dialect, {})
+        kept = values.setdefault(dialect, {})
+        for setting in declared:
+            if setting.scope != _DEPLOYMENT:
+                continue
+            try:
+                kept[setting.name] = check_value(setting, given.get(setting.name, setting.default))
+            except OperatorError as error:
+                path = ["dialect", dialect, setting.name]
+                giver = next(layer for layer in layers if _holds(layer.values, path))
+                problems.append(f"{giver.spell('.'.join(path))}: {error}")
+    return values
+
+
+def _served(settings: Settings, tables: SettingTables, problems: list[str]) -> tuple[str, ...]:
+    problems.extend(
+        f"dialects: no dialect {name!r}{_did_you_mean(name, tables)}"
+        for name in settings.dialects
+        if name not in tables
+    )
+    return tuple(dict.fromkeys((_ALWAYS_SERVED, *settings.dialects)))
+
+
+def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) -> Iterator[str]:
+    if not demo and settings.public_url is None and "public_url" not in wrong:
+        yield "public_url is required: where callers reach this deployment; issuers begin with it"
+    for name, host in (("host", settings.host), ("management_host", settings.management_host)):
+        if is_loopback(host) or {name, "trusted_proxies"} & wrong:
+            continue
+        if demo:
+            yield f"{name}: a demo listens on this machine only, not on {host}"
+        elif not settings.trusted_proxies:
+            yield f"{name}: plain HTTP on {host} needs trusted_proxies: the networks of the TLS proxy"

@@ -16,12 +16,25 @@ from keyturn.exchange.policy import decide
 from keyturn.exchange.services import Services
 
 
+ATTEMPTS = 3
+"""An operator's edit may race with an exchange now and then; two in a row with one exchange are an attack."""
+
+
 async def issue(request: TokenRequest, services: Services) -> Issued:
     """Exchange a presented credential for a token, recorded before it is returned.
 
     Raises:
         Refusal: Any step says no; nothing was issued and nothing was spent.
     """
+    for _ in range(ATTEMPTS):
+        done = await _attempt(request, services)
+        if done is not None:
+            return done
+    raise Unavailable(Reason.LOST_RACE)
+
+
+async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
+    """Walk the road once; None when something it rests on was changed before it could be recorded."""
     now = services.clock.now()
     services.registry.require_fresh()
     located = await locate(request, services.registry)
@@ -33,7 +46,7 @@ async def issue(request: TokenRequest, services: Services) -> Issued:
     token, facts = await mint(decision, request.profile, services, now)
     outcome = await services.recorder.record(issued(request, decision, token, now))
     if not isinstance(outcome, Recorded):
-        raise Unavailable(Reason.LOST_RACE)
+        return None
     facts.update(access_token=token.value, request_id=request.origin.request_id)
     return Issued(decision, token, facts)
 

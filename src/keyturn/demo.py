@@ -1,0 +1,239 @@
+"""``keyturn serve --demo``: what it seeds, what it shows, and where its credentials are kept.
+
+The demo is the production server with its settings chosen and two organisations made; the same code, store
+and checks. ``demo.json`` in its data folder is the only place where its credentials stand in clear text.
+The interface is ../docs/demo.md.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from keyturn.app import Listeners, LocalServices, bind, serve
+from keyturn.config import Settings, load_settings
+from keyturn.core.actors import Actor, system
+from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.core.records import Organisation
+from keyturn.core.secret import Secret
+from keyturn.core.shapes import compile_shape
+from keyturn.directory.clients import ClientWish, create_client
+from keyturn.directory.credentials import create_client_secret
+from keyturn.directory.organisations import create_organisation
+from keyturn.keys.sealing import MasterKey
+from keyturn.wire.tables import Dialect
+
+ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
+MAIN, OTHER = ORGANISATIONS
+_ACTOR = system("demo")
+_FACTS = frozenset({"issuer", "url.", "client."})
+
+
+def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> None:
+    """Serve a demo until it is stopped.
+
+    Args:
+        flags: As given on the command line; ``data`` and ``public_url`` may be absent.
+
+    Raises:
+        ConfigError: A setting is wrong or an address is taken.
+    """
+    settings = load_settings(flags=flags, environ=environ, config=config, serving=True, demo=True)
+    given = flags.get("data") is not None or environ.get("KEYTURN_DATA")
+    data = settings.data if given else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    listeners = bind(settings.model_copy(update={"data": data}))
+    with _turn(data):
+        _make_master_key(data)
+        kept = _read(data)
+        public_url = settings.public_url or kept.get("base_url") or listeners.public_url
+    settings = settings.model_copy(update={"data": data, "public_url": public_url})
+
+    async def prepare(local: LocalServices) -> None:
+        with _turn(data):
+            await _seed(local, data, public_url, listeners.management_url)
+
+    def announce(local: LocalServices) -> None:
+        _remember(data, environ)
+        _print(local, _read(data), data)
+
+    serve(settings, listeners, prepare=prepare, announce=announce)
+
+
+def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Give the content of a demo's ``demo.json``; without a folder that of the demo started last.
+
+    Raises:
+        OperatorError: There is none.
+    """
+    folder = data or latest_data(environ)
+    shown = _read(folder) if folder else {}
+    if not shown:
+        raise OperatorError(f"no demo in {folder}" if folder else "no demo was started yet: keyturn serve --demo")
+    return shown
+
+
+def latest_data(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Name the data folder of the demo that was started last by this user, if it is still there."""
+    try:
+        folder = Path(_pointer(environ).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return folder if (folder / "demo.json").is_file() else None
+
+
+def demo_settings(data: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Give the settings under which commands act on a demo's folder.
+
+    Raises:
+        ConfigError: A setting in the environment is wrong.
+    """
+    return load_settings(flags={"data": data}, environ=environ, demo=True)
+
+
+def _pointer(environ: Mapping[str, str]) -> Path:
+    state = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "/nonexistent")) / ".local" / "state"
+    return Path(state) / "keyturn" / "latest-demo"
+
+
+def _remember(data: Path, environ: Mapping[str, str]) -> None:
+    """Note the folder for later commands; a home that cannot be written only costs that comfort."""
+    pointer = _pointer(environ)
+    with contextlib.suppress(OSError):
+        pointer.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(pointer, str(data.resolve()).encode())
+
+
+@contextlib.contextmanager
+def _turn(data: Path) -> Iterator[None]:
+    """Let one process at a time prepare a folder: two nodes may start on it together."""
+    with (data / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make_master_key(data: Path) -> None:
+    path = data / "master.key"
+    if not path.exists():
+        _write(path, MasterKey.generate(os.urandom).reveal().encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _read(data: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = msgspec.json.decode((data / "demo.json").read_bytes(), type=dict[str, Any])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError([f"{data / 'demo.json'} cannot be read: {error}"]) from None
+    return content
+
+
+async def _seed(local: LocalServices, data: Path, public_url: str, management_url: str) -> None:
+    """Make what is not there yet: organisations, and for each dialect its fixtures with fresh secrets."""
+    kept = _read(data)
+    if kept.get("base_url") not in {None, public_url}:
+        kept = _moved(kept, kept["base_url"], public_url)
+    now = local.clock.now()
+    organisations = {
+        slug: await _organisation(local, slug, name, now) for slug, name in ORGANISATIONS.items()
+    }
+    dialects, other = kept.get("dialects", {}), kept.get("other", {})
+    for name, dialect in local.dialects.items():
+        if name not in dialects:
+            dialects[name] = await _fixture(local, dialect, organisations[MAIN], public_url)
+        if dialect.demo.other and name not in other:
+            other[name] = await _fixture(local, dialect, organisations[OTHER], public_url)
+    shown = {
+        "base_url": public_url,
+        "management_url": management_url,
+        "organisations": [
+            {"uuid": item.id, "name": item.name, "slug": item.slug, "api_key": item.api_key}
+            for item in organisations.values()
+        ],
+        "dialects": dialects,
+        "other": other,
+    }
+    _write(data / "demo.json", json.dumps(shown, indent=2).encode() + b"\n")
+
+
+def _moved(value: Any, before: str, after: str) -> Any:
+    """Give the same content with every URL under another ``public_url``."""
+    if isinstance(value, dict):
+        return {key: _moved(item, before, after) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, before, after) for item in value]
+    if isinstance(value, str) and (value == before or value.startswith(before + "/")):
+        return after + value[len(before) :]
+    return value
+
+
+async def _organisation(local: LocalServices, slug: str, name: str, now: datetime) -> Organisation:
+    there = await local.deployment.organisation_by_slug(slug)
+    return there or await create_organisation(_ACTOR, local.deployment, slug, name, now=now, dice=local.dice)
+
+
+async def _fixture(
+    local: LocalServices, dialect: Dialect, organisation: Organisation, public_url: str
+) -> dict[str, Any]:
+    fixture, now = dialect.demo.fixture, local.clock.now()
+    store = local.deployment.organisation_store(organisation.id)
+    wish = ClientWish(name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes)
+    client = await create_client(
+        _ACTOR, store, wish, dialects=tuple(local.dialects), now=now, dice=local.dice
+    )
+    _, secret = await create_client_secret(
+        _ACTOR, store, client.id, "demo", digester=local.digester, now=now, dice=local.dice
+    )
+    facts: dict[str, Any] = {
+        "client.id": client.id,
+        "client.secret": secret,
+        "client.scopes": client.scopes,
+        "client.audience": client.audiences[0],
+        **issuer_facts(dialect, organisation.slug, public_url),
+    }
+    return compile_shape(dialect.demo.members, _FACTS, f"{dialect.name}.demo")(facts)
+
+
+def issuer_facts(dialect: Dialect, slug: str, public_url: str) -> dict[str, str]:
+    """Give every URL of a dialect for an organisation, as demo entries and samples name them."""
+    issuer = f"{public_url}/o/{slug}"
+    urls = {"url." + route.name: public_url + route.path.replace("{organisation}", slug) for route in dialect.routes}
+    return {"issuer": issuer, "issuer.jwks": issuer + "/.well-known/jwks.json", **urls}
+
+
+def curl_line(dialect: Dialect, members: Mapping[str, Any]) -> str:
+    """Fill a dialect's curl line with the members of its demo entry."""
+    return dialect.demo.curl.format(**members)
+
+
+def _print(local: LocalServices, shown: dict[str, Any], data: Path) -> None:
+    out = [
+        f"Keyturn demo at {shown['base_url']} (management {shown['management_url']})",
+        f"Data in {data}; credentials: keyturn demo show --data {data}",
+        "",
+        f"{'DIALECT':<12} {'CONTRACT':<28} ORGANISATION",
+        *(f"{name:<12} {dialect.title:<28} {MAIN}" for name, dialect in local.dialects.items()),
+    ]
+    for name, dialect in local.dialects.items():
+        out += ["", f"# {name}", curl_line(dialect, shown["dialects"][name])]
+    sys.stdout.write("\n".join(out) + "\n\n")
+    sys.stdout.flush()

@@ -5,9 +5,7 @@ Every problem is listed at once. Explained for operators in docs/configuration.m
 """
 
 import difflib
-import importlib
 import ipaddress
-import pkgutil
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +19,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
 from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
 
 PREFIX = "KEYTURN_"
@@ -28,8 +27,7 @@ CONFIG_VARIABLE = "KEYTURN_CONFIG"
 _NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_")
 _ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"
 
 
 def _words(value: Any) -> Any:
@@ -37,10 +35,10 @@ def _words(value: Any) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
-def _networks(value: Any) -> Any:
+def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        return tuple(ipaddress.ip_network(word) for word in _words(value))
-    except (TypeError, ValueError) as error:
+        return tuple(str(ipaddress.ip_network(word)) for word in words)
+    except ValueError as error:
         raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from None
 
 
@@ -65,10 +63,19 @@ def is_loopback(host: str) -> bool:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class RateSettings(BaseModel):
+    """How many requests a minute, and how many of them may come at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_minute: Count
+    burst: Count
 
 
 class LimitSettings(BaseModel):
@@ -76,12 +83,16 @@ class LimitSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    client_per_minute: Count = 60_000
-    address_per_minute: Count = 60_000
-    organisation_per_minute: Count = 600_000
+    client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    address: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
     connections: Count = 10_000
     connections_per_address: Count = 256
     body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
+
+    def rates(self) -> dict[str, RateSettings]:
+        """Give the rate of each kind of counter."""
+        return {"client": self.client, "address": self.address, "organisation": self.organisation}
 
 
 class Settings(BaseSettings):
@@ -114,24 +125,35 @@ class Settings(BaseSettings):
         """Where the master key is kept when it is not given."""
         return self.data / "master.key"
 
-    @property
-    def database(self) -> SecretStr:
-        """The database: the one given, or the SQLite file in the data folder."""
-        return self.database_url or SecretStr(f"sqlite:///{self.data / 'keyturn.db'}")
+    def store_url(self) -> str:
+        """Name the database: the one given, or the SQLite file in the data folder."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data.absolute() / 'keyturn.db'}"
 
-    def read_master_key(self) -> SecretStr:
+    def public_url_text(self) -> str:
+        """Give the public URL where one is needed.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if self.public_url is None:
+            raise ConfigError([_NO_PUBLIC_URL])
+        return self.public_url
+
+    def master_key_text(self) -> str:
         """Give the text of the master key: the one given, or the one kept in the data folder.
 
         Raises:
             ConfigError: There is none, or others than its owner may read the kept one.
         """
         if self.master_key is not None:
-            return self.master_key
+            return self.master_key.get_secret_value()
         path = self.master_key_path
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise ConfigError([f"{path} may be read by others: chmod 600 {path}"])
-            return SecretStr(path.read_text(encoding="utf-8").strip())
+            return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             raise ConfigError(
                 [f"no master key: `keyturn init` makes {path}; or set {PREFIX}MASTER_KEY_FILE"]
@@ -160,22 +182,15 @@ class _Layer(msgspec.Struct, frozen=True):
 
 
 def declared_settings() -> SettingTables:
-    """Collect what each dialect of the package declares; the folder is the register."""
-    package = importlib.import_module("keyturn.dialects")
-    modules = [
-        importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-    ]
-    return {module.DIALECT.name: module.DIALECT.settings for module in modules}
+    """Collect what each dialect of the package declares."""
+    return {name: dialect.settings for name, dialect in load_dialects().items()}
 
 
 def setting_names(tables: SettingTables) -> tuple[str, ...]:
     """Name every setting there is, dotted, those of the dialects and the ``_file`` forms included."""
-    nested = {"limits", "dialect"}
     return (
-        *(name for name in Settings.model_fields if name not in nested),
+        *(name for name in _model_names(Settings) if name != "dialect"),
         *(f"{name}_file" for name in SECRETS),
-        *(f"limits.{name}" for name in LimitSettings.model_fields),
         *(
             f"dialect.{dialect}.{setting.name}"
             for dialect, settings in tables.items()
@@ -183,6 +198,14 @@ def setting_names(tables: SettingTables) -> tuple[str, ...]:
             if setting.scope == _DEPLOYMENT
         ),
     )
+
+
+def _model_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _model_names(field.annotation))
+        else:
+            yield name
 
 
 def load_settings(  # noqa: PLR0913  # each source is one
@@ -219,7 +242,9 @@ def load_settings(  # noqa: PLR0913  # each source is one
         problems += _open_secret_files(layer)
     if demo:
         layers.append(_Layer(_demo_defaults(tables), str, Path()))
-    settings, wrong = _validate(layers, problems)
+    # A rate is given by two values, and one of them may be given alone.
+    layers.append(_Layer({"limits": LimitSettings().model_dump()}, str, Path()))
+    settings, wrong = _validate(layers, names, problems)
     settings = settings.model_copy(update={"dialect": _dialect_values(settings, tables, layers, problems)})
     settings = settings.model_copy(update={"dialects": _served(settings, tables, problems)})
     if serving:
@@ -230,16 +255,9 @@ def load_settings(  # noqa: PLR0913  # each source is one
 
 
 def _demo_defaults(tables: SettingTables) -> dict[str, Any]:
-    plenty = 1_000_000_000
-    return {
-        "dialects": tuple(tables),
-        "limits": {
-            "client_per_minute": plenty,
-            "address_per_minute": plenty,
-            "organisation_per_minute": plenty,
-            "connections_per_address": 10_000,
-        },
-    }
+    plenty = {"per_minute": 1_000_000_000, "burst": 1_000_000_000}
+    limits: dict[str, Any] = {kind: dict(plenty) for kind in LimitSettings().rates()}
+    return {"dialects": tuple(tables), "limits": {**limits, "connections_per_address": 10_000}}
 
 
 def _flag_layer(flags: Mapping[str, Any]) -> _Layer:
@@ -315,15 +333,18 @@ def _open_secret_files(layer: _Layer) -> Iterator[str]:
             yield f"{layer.spell(name + '_file')}: {_why(error)}"
 
 
-def _validate(layers: list[_Layer], problems: list[str]) -> tuple[Settings, frozenset[str]]:
+def _validate(
+    layers: list[_Layer], names: tuple[str, ...], problems: list[str]
+) -> tuple[Settings, frozenset[str]]:
     """Check each value by itself; a wrong one is told and its default taken, so that the rest is checked."""
     wrong: set[str] = set()
     try:
         return _build(layers), frozenset()
     except ValidationError as error:
         for issue in error.errors(include_input=False, include_url=False):
-            location = [str(part) for part in issue["loc"] if isinstance(part, str)]
-            name = ".".join(location[: 2 if location[0] == "limits" else 1])
+            location = [part for part in issue["loc"] if isinstance(part, str)]
+            spelled = [".".join(location[:length]) for length in range(len(location), 1, -1)]
+            name = next((name for name in spelled if name in names), location[0])
             if name in wrong:
                 continue
             wrong.add(name)
@@ -390,7 +411,7 @@ def _served(settings: Settings, tables: SettingTables, problems: list[str]) -> t
 
 def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) -> Iterator[str]:
     if not demo and settings.public_url is None and "public_url" not in wrong:
-        yield "public_url is required: where callers reach this deployment; issuers begin with it"
+        yield _NO_PUBLIC_URL
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:
             continue

@@ -2,21 +2,23 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import structlog
 import uvicorn
 import uvloop
 
-from keyturn.config import LimitSettings, Network, Settings
+from keyturn.config import Settings
 from keyturn.core.actors import system
 from keyturn.core.clock import Clock, SystemClock
-from keyturn.core.errors import ConfigError
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
@@ -26,13 +28,15 @@ from keyturn.core.vocabulary import Algorithm
 from keyturn.dialects import load_dialects
 from keyturn.exchange.minting import compile_claims
 from keyturn.exchange.services import Services
-from keyturn.keys.peppers import Peppers, load_peppers
+from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, open_store
+from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.limits import MemoryLimits, Rate
 from keyturn.web.desk import Desk
-from keyturn.web.management import Management
+from keyturn.web.logs import configure_logging
+from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import ProtocolLimits, protocol_class
 from keyturn.wire.compile import Router, compile_dialect
@@ -81,7 +85,7 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: _configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
-def _configure(dialect: Dialect, chosen: Mapping[str, object]) -> Dialect:
+def _configure(dialect: Dialect, chosen: Mapping[str, Any]) -> Dialect:
     algorithm = chosen.get("algorithm")
     if algorithm is None:
         return dialect
@@ -116,12 +120,15 @@ async def open_local(settings: Settings) -> AsyncIterator[LocalServices]:
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), secrets.token_bytes
-    sealer = MasterSealer(MasterKey.parse(settings.read_master_key().get_secret_value()), dice)
+    sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
     dialects = configured_dialects(settings)
-    store = await open_store(settings.database.get_secret_value(), sealer, clock, dice)
+    store = await open_store(settings.store_url(), sealer, clock, dice)
     try:
         born = AuditEvent(
-            at=clock.now(), kind="pepper.created", actor=system("start").name, request_id=uuid7(clock.now(), dice)
+            at=clock.now(),
+            kind="pepper.created",
+            actor=system("start").name,
+            request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
         rings = _open_rings(settings, store, sealer, dice, dialects)
@@ -149,13 +156,17 @@ def _open_rings(
         return sorted(used.get(issuer_id) or used.get(None, set()))
 
     rings = Rings(
-        store.deployment, sealer, dice, algorithms_of, jwks_cache=timedelta(seconds=settings.jwks_cache_seconds)
+        store.deployment,
+        sealer,
+        dice,
+        algorithms_of,
+        jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
     )
 
     def follow(topic: str, key: str) -> None:
         if topic == "signing_key":
             rings.invalidate(key)
-        elif topic == "all":
+        elif topic == EVERYTHING:
             rings.invalidate_all()
 
     store.feed.on_change(follow)
@@ -163,7 +174,7 @@ def _open_rings(
 
 
 def assemble(
-    local: LocalServices, limits: Limits, public_url: str, trusted_proxies: Sequence[Network] = ()
+    local: LocalServices, limits: Limits, public_url: str, trusted_proxies: Sequence[str] = ()
 ) -> tuple[Desk, Metrics]:
     """Put the front desk together over an open deployment.
 
@@ -187,7 +198,8 @@ def assemble(
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
-    return Desk(router, urls, services, metrics, trusted_proxies), metrics
+    trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+    return Desk(router, urls, services, metrics, trusted), metrics
 
 
 def bind(settings: Settings) -> Listeners:
@@ -249,6 +261,7 @@ def serve(
         prepare: Runs on the open deployment before the first request.
         announce: Runs once requests are answered.
     """
+    configure_logging(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listeners, prepare, announce))
 
@@ -259,9 +272,11 @@ async def _serve(
     async with open_local(settings) as local:
         if prepare is not None:
             await prepare(local)
-        public_url = settings.public_url or listeners.public_url
-        desk, metrics = assemble(local, _limits(settings.limits), public_url, settings.trusted_proxies)
-        management = Management(metrics, {"store": local.store.check})
+        rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
+        desk, metrics = assemble(
+            local, MemoryLimits(rates), settings.public_url_text(), settings.trusted_proxies
+        )
+        management = Management(metrics, {"store": _store_check(local.store)})
         protocol = ProtocolLimits(
             body_bytes=settings.limits.body_bytes,
             connections=settings.limits.connections,
@@ -272,14 +287,15 @@ async def _serve(
         await _run(public_server, management_server, listeners, management, local, announce)
 
 
-def _limits(settings: LimitSettings) -> MemoryLimits:
-    """Allow a tenth of a minute's requests at once: no minute then exceeds its figure by more (RE-08)."""
-    per_minute = {
-        "client": settings.client_per_minute,
-        "address": settings.address_per_minute,
-        "organisation": settings.organisation_per_minute,
-    }
-    return MemoryLimits({kind: Rate(count, max(1, count // 10)) for kind, count in per_minute.items()})
+def _store_check(store: Store) -> Check:
+    async def check() -> str | None:
+        try:
+            await store.check()
+        except Unavailable as unavailable:
+            return unavailable.reason.value
+        return None
+
+    return check
 
 
 async def _run(  # noqa: PLR0913 - the last step takes all that was assembled
@@ -298,7 +314,7 @@ async def _run(  # noqa: PLR0913 - the last step takes all that was assembled
     public_task = loop.create_task(public.serve([listeners.public]))
     stopping = loop.create_task(stop.wait())
     while not (public.started and side.started) and not stop.is_set():
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # noqa: ASYNC110 - uvicorn offers a flag, no event
     if announce is not None and not stop.is_set():
         announce(local)
     log.info("serving", address=listeners.public_url, management=listeners.management_url)
@@ -322,7 +338,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: Desk | Management, limits: ProtocolLimits, metrics: Metrics, shutdown_seconds: int) -> _Server:
+def _server(
+    app: Desk | Management, limits: ProtocolLimits, metrics: Metrics, shutdown_seconds: int
+) -> _Server:
     config = uvicorn.Config(
         app,
         http=protocol_class(limits, metrics.framing_refused),

@@ -18,12 +18,11 @@ from typing import Any
 
 import msgspec
 
-from keyturn.app import Listeners, LocalServices, bind, serve
+from keyturn.app import LocalServices, bind, serve
 from keyturn.config import Settings, load_settings
-from keyturn.core.actors import Actor, system
+from keyturn.core.actors import system
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.records import Organisation
-from keyturn.core.secret import Secret
 from keyturn.core.shapes import compile_shape
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
@@ -34,7 +33,7 @@ from keyturn.wire.tables import Dialect
 ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
 MAIN, OTHER = ORGANISATIONS
 _ACTOR = system("demo")
-_FACTS = frozenset({"issuer", "url.", "client."})
+_FACTS = frozenset({"issuer", "issuer.", "url.", "client."})
 
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> None:
@@ -77,7 +76,9 @@ def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str
     folder = data or latest_data(environ)
     shown = _read(folder) if folder else {}
     if not shown:
-        raise OperatorError(f"no demo in {folder}" if folder else "no demo was started yet: keyturn serve --demo")
+        raise OperatorError(
+            f"no demo in {folder}" if folder else "no demo was started yet: keyturn serve --demo"
+        )
     return shown
 
 
@@ -196,7 +197,9 @@ async def _fixture(
 ) -> dict[str, Any]:
     fixture, now = dialect.demo.fixture, local.clock.now()
     store = local.deployment.organisation_store(organisation.id)
-    wish = ClientWish(name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes)
+    wish = ClientWish(
+        name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes
+    )
     client = await create_client(
         _ACTOR, store, wish, dialects=tuple(local.dialects), now=now, dice=local.dice
     )
@@ -216,7 +219,10 @@ async def _fixture(
 def issuer_facts(dialect: Dialect, slug: str, public_url: str) -> dict[str, str]:
     """Give every URL of a dialect for an organisation, as demo entries and samples name them."""
     issuer = f"{public_url}/o/{slug}"
-    urls = {"url." + route.name: public_url + route.path.replace("{organisation}", slug) for route in dialect.routes}
+    urls = {
+        "url." + route.name: public_url + route.path.replace("{organisation}", slug)
+        for route in dialect.routes
+    }
     return {"issuer": issuer, "issuer.jwks": issuer + "/.well-known/jwks.json", **urls}
 
 

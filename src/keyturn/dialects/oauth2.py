@@ -26,9 +26,9 @@ from keyturn.wire.tables import (
     Refusals,
     Route,
     Sample,
+    Source,
     algorithm_setting,
     lifetime_setting,
-    Source,
 )
 
 ACCESS = TokenProfile(

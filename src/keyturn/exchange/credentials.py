@@ -38,7 +38,9 @@ def check_credential(request: TokenRequest, located: Located, digester: Digester
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
     reason = Reason.WRONG_SECRET if found is None else _objection(request.origin.dialect, view, found, now)
     if found is None or reason is not None:
-        raise InvalidClient(reason or Reason.WRONG_SECRET, about=Concern(view.organisation.id, view.client.id))
+        raise InvalidClient(
+            reason or Reason.WRONG_SECRET, about=Concern(view.organisation.id, view.client.id)
+        )
     return Proof(view.organisation, view.client, found)
 
 

@@ -15,7 +15,6 @@ from keyturn.exchange.minting import mint
 from keyturn.exchange.policy import decide
 from keyturn.exchange.services import Services
 
-
 ATTEMPTS = 3
 """An operator's edit may race with an exchange now and then; two in a row with one exchange are an attack."""
 

@@ -37,7 +37,9 @@ def _scopes(asked: tuple[str, ...] | None, proof: Proof) -> tuple[str, ...]:
     if asked is None:
         return tuple(scope for scope in allowed if scope != OFFLINE_ACCESS)
     if not set(asked) <= set(allowed):
-        raise InvalidScope(Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=_concern(proof))
+        raise InvalidScope(
+            Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=_concern(proof)
+        )
     return asked
 
 

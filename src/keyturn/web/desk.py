@@ -132,7 +132,9 @@ class Desk:
         except Refusal as refusal:
             told = await self._audited(refusal, route, request)
         except Exception as fault:
-            log.exception("fault", request_id=request.request_id, route=route.table.name, fault=type(fault).__name__)
+            log.exception(
+                "fault", request_id=request.request_id, route=route.table.name, fault=type(fault).__name__
+            )
             told = InternalError(Reason.FAULT)
         response = route.refuse(told, request.request_id, self._services.clock.now())
         if isinstance(told, MethodNotAllowed):
@@ -146,12 +148,12 @@ class Desk:
         method = "GET" if request.method == "HEAD" else request.method
         if method not in match.routes:
             raise MethodNotAllowed(Reason.METHOD, "method not allowed")
-        if route.read is not None:
-            outcome = await issue(route.read(request), self._services)
-            return route.write(outcome.facts)
-        document = route.table.document
-        slug = request.params["organisation"]
-        return route.write(await document_facts(document.name, slug, self._urls[route.dialect], self._services))
+        if route.table.document is not None:
+            slug, urls = request.params["organisation"], self._urls[route.dialect]
+            return route.write(await document_facts(route.table.document.name, slug, urls, self._services))
+        if route.read is None:
+            raise Fault(f"{route.dialect}.{route.table.name} neither reads nor publishes")
+        return route.write((await issue(route.read(request), self._services)).facts)
 
     async def _audited(self, refusal: Refusal, route: CompiledRoute, request: WireRequest) -> Refusal:
         """Record a refusal before it is told; without its row nothing is told but 503 (AD-05, HT-09)."""

@@ -24,7 +24,10 @@ async def document_facts(name: str, slug: str, urls: Urls, services: Services) -
     organisation = await services.registry.find_organisation(slug)
     if organisation is None or organisation.ended_at is not None:
         raise NotFound(Reason.UNKNOWN_ORGANISATION)
-    facts = {"url." + route: services.public_url + url.replace("{organisation}", slug) for route, url in urls.items()}
+    facts = {
+        "url." + route: services.public_url + url.replace("{organisation}", slug)
+        for route, url in urls.items()
+    }
     facts["issuer"] = f"{services.public_url}/o/{slug}"
     facts |= await MAKERS[name](organisation, services)
     return facts

@@ -1,10 +1,10 @@
 """What an operator can count. Labels are bounded: dialects, routes, reasons; never names or addresses."""
 
+from collections.abc import Callable, Iterable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-
-from collections.abc import Callable, Iterable, Mapping
 
 
 class Metrics:

@@ -138,6 +138,10 @@ class DeploymentStore(Protocol):
         """Read a chain's rows with ``seq > after``, or the newest ``limit`` of all chains; oldest first."""
         ...
 
+    async def audit_page(self, *, chain: str | None = None, after: int = 0, limit: int = 100) -> AuditPage:
+        """Read rows as ``audit_rows`` does, with personal fields opened: for an operator, who is audited."""
+        ...
+
     async def audit_chains(self) -> Sequence[str]:
         """Name every chain, oldest first."""
         ...

@@ -1,0 +1,177 @@
+"""How each kind of change is carried out: the same rules for every store, over the few moves of a shelf.
+
+A shelf is a store's rows inside one transaction that nobody else writes into. A change looks at what is
+there, then writes or loses; what it lost to comes back with the loss. Whoever calls undoes the earlier
+changes of a unit that lost.
+"""
+
+from typing import Protocol, TypeVar
+
+from keyturn.core.changes import Add, Change, Lost, Replace, ReplaceKey, RequireVersion, Unit
+from keyturn.core.errors import Fault
+from keyturn.core.records import Client, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.vocabulary import OrganisationId
+
+Versioned = Organisation | Client | Credential
+Record = Versioned | SigningKey | Sealed
+R = TypeVar("R", bound=Versioned | SigningKey)
+
+TABLES: dict[str, type[Organisation] | type[Client] | type[Credential]] = {
+    "organisation": Organisation,
+    "client": Client,
+    "credential": Credential,
+}
+"""What a ``RequireVersion`` may name."""
+
+
+class Shelf(Protocol):
+    """A store's rows inside one transaction."""
+
+    def find(self, kind: type[R], key: str) -> R | None:
+        """Read a record by its id."""
+        ...
+
+    def holder(self, record: Record) -> Record | None:
+        """Find who already has a record's id or another name of it that must be unique."""
+        ...
+
+    def insert(self, record: Record) -> None:
+        """Write a new record."""
+        ...
+
+    def update(self, record: Versioned | SigningKey) -> None:
+        """Write a record in place of the one with its id."""
+        ...
+
+
+def require_sound(unit: Unit) -> None:
+    """Refuse a unit that no state of the store could satisfy.
+
+    Raises:
+        Fault: A version does not follow the expected one, or a table is unknown.
+    """
+    for change in unit.changes:
+        if isinstance(change, RequireVersion):
+            if change.table not in TABLES:
+                raise Fault(f"no versions are kept in {change.table!r}")
+        elif isinstance(change, Replace) and change.record.version != change.expected + 1:
+            raise Fault("a replacement's version must follow the expected one")
+
+
+def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
+    """Refuse a unit that names another organisation (TN-02, rule 6 of the house).
+
+    Raises:
+        Fault: One of its changes or events is another organisation's, or the deployment's.
+    """
+    named: list[str | None] = [unit.audit.organisation_id]
+    if unit.audit_if_lost is not None:
+        named.append(unit.audit_if_lost.organisation_id)
+    for change in unit.changes:
+        if isinstance(change, Add | Replace):
+            named.append(organisation_of(change.record))
+        elif isinstance(change, ReplaceKey):
+            named += [organisation_of(change.record), organisation_of(change.was)]
+        elif change.table == "organisation":
+            named.append(change.id)
+    if any(name != organisation_id for name in named):
+        raise Fault("a unit of one organisation names another")
+
+
+def organisation_of(record: Record) -> str | None:
+    """Tell whose a record is; None for the deployment's own."""
+    match record:
+        case Organisation():
+            return record.id
+        case Client() | Credential():
+            return record.organisation_id
+        case SigningKey():
+            return record.issuer_id
+        case Sealed():
+            return None
+
+
+def topic_of(record: Record) -> tuple[str, str]:
+    """Name what caches must forget when a record changes: a topic and a key in it.
+
+    ``organisation``: its id. ``client``: its id. ``credential``: its owner's id. ``signing_key``: the
+    issuer's id. ``sealed``: the purpose.
+    """
+    match record:
+        case Organisation():
+            return "organisation", record.id
+        case Client():
+            return "client", record.id
+        case Credential():
+            return "credential", record.owner_id
+        case SigningKey():
+            return "signing_key", record.issuer_id
+        case Sealed():
+            return "sealed", record.purpose
+
+
+def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Carry out one change, or tell what it lost to.
+
+    Args:
+        change: What to do.
+        shelf: Where to do it.
+        scope: The one organisation whose rows may be seen; None for all. Another's row is as good as none,
+            but its names are taken all the same.
+    """
+    match change:
+        case Add():
+            return _add(change, shelf, scope)
+        case Replace():
+            return _replace(change, shelf)
+        case ReplaceKey():
+            current = shelf.find(SigningKey, change.record.id)
+            if current != change.was:
+                return _lost(change, current, scope)
+            shelf.update(change.record)
+            return None
+        case RequireVersion():
+            found = shelf.find(TABLES[change.table], change.id)
+            if found is None or found.version != change.version or _foreign(found, scope):
+                return _lost(change, found, scope)
+            return None
+
+
+def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    record = change.record
+    holder = shelf.holder(record)
+    if holder is not None:
+        return _lost(change, holder, scope)
+    if isinstance(record, Client | Credential) and shelf.find(Organisation, record.organisation_id) is None:
+        return Lost(change, None)
+    shelf.insert(record)
+    return None
+
+
+def _replace(change: Replace, shelf: Shelf) -> Lost | None:
+    record = change.record
+    current = shelf.find(type(record), record.id)
+    # Whose a record is never changes, so another organisation's is not found here, whatever the scope.
+    if current is None or organisation_of(current) != organisation_of(record):
+        return Lost(change, None)
+    if current.version != change.expected or not _same_names(current, record):
+        return Lost(change, current)
+    shelf.update(record)
+    return None
+
+
+def _same_names(current: Versioned, record: Versioned) -> bool:
+    """Tell whether a replacement leaves alone what is immutable (TK-15: a name given up could be reused)."""
+    if isinstance(current, Organisation) and isinstance(record, Organisation):
+        return current.slug == record.slug and current.api_key == record.api_key
+    if isinstance(current, Credential) and isinstance(record, Credential):
+        return current.owner_id == record.owner_id and current.kind == record.kind
+    return True
+
+
+def _foreign(record: Record, scope: OrganisationId | None) -> bool:
+    return scope is not None and organisation_of(record) != scope
+
+
+def _lost(change: Change, winner: Record | None, scope: OrganisationId | None) -> Lost:
+    return Lost(change, None if winner is None or _foreign(winner, scope) else winner)

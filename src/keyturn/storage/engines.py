@@ -1,0 +1,115 @@
+"""SQLite connections as the store wants them: durable for the writer, unable to write for readers.
+
+Every connection runs without transactions of its own making; BEGIN and COMMIT are said where they are meant.
+Statements never show their values in errors: they may be secrets' digests or somebody's name.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from keyturn.core.errors import ConfigError
+
+BUSY_MS = 1000
+"""How long SQLite itself waits for a lock that a stranger holds (backups, the sqlite3 shell)."""
+CHECKPOINT_PAGES = 4000
+"""Pages in the write-ahead log before it is copied home: 16 MB, so that bursts run through."""
+
+_URL_PREFIX = "sqlite:///"
+
+
+def path_of(path_or_url: str | Path) -> Path:
+    """Give the database file that a setting names.
+
+    Raises:
+        ConfigError: It names a store that this version does not know.
+    """
+    text = str(path_or_url)
+    if text.startswith(_URL_PREFIX):
+        text = text.removeprefix(_URL_PREFIX)
+    elif "://" in text:
+        raise ConfigError(
+            [f"store: {text.split('://')[0]} is not a store we know; give sqlite:///path or a path"]
+        )
+    if not text or text == ":memory:":
+        raise ConfigError(["store: needs a file's path"])
+    return Path(text).absolute()
+
+
+def prepare_file(path: Path) -> None:
+    """Make the folder and the file so that only this account reads them; leave what exists as it is.
+
+    SQLite gives its log and shared memory the modes of the file itself.
+
+    Raises:
+        OSError: They cannot be made.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def writing_engine(path: Path) -> Engine:
+    """Make the engine of the one writer, whose COMMIT returns after the disk has it (RE-01)."""
+    return _engine(
+        path,
+        pool_size=2,
+        pragmas=(
+            f"busy_timeout = {BUSY_MS}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        ),
+    )
+
+
+def reading_engine(path: Path, connections: int) -> Engine:
+    """Make the engine of the readers, whose connections cannot write."""
+    return _engine(path, pool_size=connections, pragmas=(f"busy_timeout = {BUSY_MS}", "query_only = ON"))
+
+
+def _engine(path: Path, *, pool_size: int, pragmas: tuple[str, ...]) -> Engine:
+    engine = create_engine(
+        f"{_URL_PREFIX}{path}",
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=0,
+    )
+
+    def prepare(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def use_write_ahead_log(engine: Engine) -> None:
+    """Switch the file to its write-ahead log for good; the caller holds the turn.
+
+    Raises:
+        DBAPIError: The store cannot be reached or written.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Read several things as they were at one moment.
+
+    Raises:
+        DBAPIError: The store cannot be reached.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")

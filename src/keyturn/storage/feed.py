@@ -1,0 +1,187 @@
+"""The change feed: how every process learns within a fraction of a second what another one changed.
+
+Each transaction that changes the directory raises the store's version by one and logs which keys it touched.
+A process has *applied* a version when its caches have forgotten all that was touched up to it, and *confirms*
+whenever it sees that the store's version is the one it applied: by a cheap poll, or for nothing with each
+group commit. Its own commits are applied before they are answered. Source: design.md section 4 (caches).
+"""
+
+import logging
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Unavailable
+from keyturn.core.vocabulary import Reason
+from keyturn.storage.schema import CHANGE_LOG, FEED
+
+POLL_SECONDS = 0.15
+STALE_SECONDS = 1.0
+"""Without a confirmation for that long, memory counts as stale (RE-08)."""
+EVERYTHING = "*"
+"""The topic (and key) of a change whose extent is not known: forget all."""
+
+Listener = Callable[[str, str], None]
+log = logging.getLogger(__name__)
+
+_VERSION = select(FEED.c.version)
+
+
+class News(msgspec.Struct, frozen=True):
+    """What happened up to a version: the touched (topic, key) pairs, or None where the log is too short."""
+
+    version: int
+    touched: tuple[tuple[str, str], ...] | None
+    seen_at: float
+
+
+def version_in(connection: Connection) -> int:
+    """Read the store's version."""
+    return int(connection.execute(_VERSION).scalar_one())
+
+
+def read_news(connection: Connection, after: int, seen_at: float) -> News:
+    """Read what happened since a version, inside a transaction of the caller.
+
+    Args:
+        connection: In a transaction, so that version and log belong together.
+        after: The version applied so far.
+        seen_at: Monotonic seconds from before the transaction began.
+    """
+    version = version_in(connection)
+    if version == after:
+        return News(version, (), seen_at)
+    rows = connection.execute(
+        select(CHANGE_LOG).where(CHANGE_LOG.c.version > after).order_by(CHANGE_LOG.c.version)
+    ).all()
+    # Every version logs at least one row, so a log that does not start with the next one has been trimmed;
+    # a version below ours is a restored backup.
+    if version < after or not rows or rows[0].version != after + 1:
+        return News(version, None, seen_at)
+    return News(version, tuple((row.topic, row.key) for row in rows), seen_at)
+
+
+class Confirmation:
+    """When memory was last known to be current, and who wants to hear of changes.
+
+    Used on the event loop, but for ``applied`` and ``confirm``, which are single assignments.
+    """
+
+    def __init__(self, clock: Clock, version: int = 0) -> None:
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        self.applied = version
+        self.confirmed_at = clock.monotonic()
+
+    def on_change(self, listener: Listener) -> None:
+        """Have a function called on the event loop with each (topic, key) that changed.
+
+        ``carry.topic_of`` lists the topics; ``EVERYTHING`` may come at any time.
+        """
+        self._listeners.append(listener)
+
+    def apply(self, news: News) -> None:
+        """Tell every listener what changed, then count the version as applied."""
+        for topic, key in ((EVERYTHING, EVERYTHING),) if news.touched is None else news.touched:
+            for listener in self._listeners:
+                listener(topic, key)
+        # Only now: the writer trusts cached versions as soon as it reads this number.
+        if news.touched is None or news.version > self.applied:
+            self.applied = news.version
+        if news.version == self.applied:
+            self.confirm(news.seen_at)
+
+    def confirm(self, seen_at: float) -> None:
+        """Note that memory was current at a monotonic instant."""
+        self.confirmed_at = max(self.confirmed_at, seen_at)
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago memory was last known to be current."""
+        return self._clock.monotonic() - self.confirmed_at
+
+    def require_fresh(self) -> None:
+        """Confirm that memory was current within the last second.
+
+        Raises:
+            Unavailable: It was not (Reason.CACHE_STALE).
+        """
+        if self._clock.monotonic() - self.confirmed_at > STALE_SECONDS:
+            raise Unavailable(Reason.CACHE_STALE)
+
+
+class Feed(Confirmation):
+    """A confirmation that polls a SQL store from a thread of its own.
+
+    Args:
+        engine: Gives the poll its own connection.
+        clock: Dates confirmations.
+        loop: Where listeners are called.
+
+    Raises:
+        DBAPIError: The store cannot be read.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, loop: AbstractEventLoop) -> None:
+        seen_at = clock.monotonic()
+        with engine.connect() as connection:
+            super().__init__(clock, version_in(connection))
+        self.confirmed_at = seen_at
+        self._engine = engine
+        self._loop = loop
+        self._connection: Connection | None = None
+        self._data_version: int | None = None
+        self._seen = self.applied
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keyturn-feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop polling and wait until it has; not to be called on the event loop."""
+        self._stopping.set()
+        self._thread.join()
+        self._drop_connection()
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stopping.wait(POLL_SECONDS):
+            try:
+                self._poll()
+                failing = False
+            except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the loop is closed
+                if not failing:
+                    log.warning("the change feed cannot be read: %s", error)
+                failing = True
+                self._drop_connection()
+
+    def _poll(self) -> None:
+        seen_at = self._clock.monotonic()
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._data_version = None
+        # SQLite's own counter moves with every commit of another connection; it costs no read of a table.
+        data_version = self._connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        if data_version == self._data_version and self._seen == self.applied:
+            self.confirm(seen_at)
+            return
+        self._connection.exec_driver_sql("BEGIN")
+        try:
+            news = read_news(self._connection, self.applied, seen_at)
+        finally:
+            self._connection.exec_driver_sql("ROLLBACK")
+        self._data_version, self._seen = data_version, news.version
+        self._loop.call_soon_threadsafe(self.apply, news)
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()

@@ -1,0 +1,150 @@
+"""Open a store: file, tables, feed, registry and writer put together in the one order that works."""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Unavailable
+from keyturn.core.ports import Sealer
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import Reason
+from keyturn.storage import migrate
+from keyturn.storage.engines import path_of, prepare_file, reading_engine, use_write_ahead_log, writing_engine
+from keyturn.storage.feed import Feed
+from keyturn.storage.personal import PersonalKeys
+from keyturn.storage.reads import READERS, SqlReads
+from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
+from keyturn.storage.scribe import Scribe
+from keyturn.storage.stores import WideStore
+from keyturn.storage.turns import FairLock
+from keyturn.storage.writer import PATIENCE_SECONDS, GroupWriter
+
+
+async def open_store(
+    path_or_url: str | Path,
+    sealer: Sealer,
+    clock: Clock,
+    dice: Dice,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    client_limit: int = CLIENT_LIMIT,
+) -> "SqlStore":
+    """Open the store that a setting names, making or upgrading it where needed.
+
+    Args:
+        path_or_url: A file's path or ``sqlite:///`` and a path.
+        sealer: Keeps the keys of personal audit fields.
+        clock: Dates what the store itself makes, and counts patience.
+        dice: Makes names, keys and nonces.
+        patience_seconds: How long a caller waits for the store before it is told ``Unavailable``.
+        client_limit: How many clients to keep in memory.
+
+    Raises:
+        ConfigError: The setting names no store that we know.
+        Unavailable: The store cannot be reached or written now.
+    """
+    path = path_of(path_or_url)
+    loop = asyncio.get_running_loop()
+    opening = partial(
+        _open,
+        path,
+        loop,
+        sealer=sealer,
+        clock=clock,
+        dice=dice,
+        patience_seconds=patience_seconds,
+        client_limit=client_limit,
+    )
+    try:
+        return await loop.run_in_executor(None, opening)
+    except (SQLAlchemyError, OSError) as error:
+        raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+
+
+def _open(
+    path: Path,
+    loop: AbstractEventLoop,
+    *,
+    sealer: Sealer,
+    clock: Clock,
+    dice: Dice,
+    patience_seconds: float,
+    client_limit: int,
+) -> "SqlStore":
+    prepare_file(path)
+    turns = FairLock(path)
+    writing, reading = writing_engine(path), reading_engine(path, READERS + 1)
+    try:
+        with turns.held():
+            use_write_ahead_log(writing)
+            migrate.apply(writing)
+        feed = Feed(reading, clock, loop)
+    except BaseException:
+        writing.dispose()
+        reading.dispose()
+        turns.close()
+        raise
+    reads = SqlReads(reading, loop, patience_seconds)
+    registry = CachedRegistry(reads, feed, client_limit)
+    scribe = Scribe(PersonalKeys(sealer, clock, dice), clock, dice, feed, registry.versions)
+    recorder = GroupWriter(
+        engine=writing,
+        turns=turns,
+        scribe=scribe,
+        feed=feed,
+        clock=clock,
+        loop=loop,
+        patience_seconds=patience_seconds,
+    )
+    feed.start()
+    wide = WideStore(reads, recorder, sealer, clock)
+    return SqlStore(recorder=recorder, registry=registry, feed=feed, reads=reads, deployment=wide)
+
+
+class SqlStore:
+    """An open SQL store (``stores.Store``); ``open_store`` makes one."""
+
+    def __init__(
+        self,
+        *,
+        recorder: GroupWriter,
+        registry: CachedRegistry,
+        feed: Feed,
+        reads: SqlReads,
+        deployment: WideStore,
+    ) -> None:
+        self.recorder = recorder
+        self.registry = registry
+        self.feed = feed
+        self.deployment = deployment
+        self._reads = reads
+
+    def stats(self) -> dict[str, float]:
+        """Tell how queue, batches, disk and feed do, for metrics."""
+        return self.recorder.stats() | {
+            "feed_version": self.feed.applied,
+            "feed_age_seconds": self.feed.age_seconds,
+        }
+
+    async def check(self) -> None:
+        """Confirm for readiness that the store can be read and its tables are current (RE-11).
+
+        Raises:
+            Unavailable: It cannot, or they are not.
+        """
+        self.feed.require_fresh()
+        if not await self._reads.tables_are_current():
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    async def close(self) -> None:
+        """Commit what waits and let go of everything; waits no longer than twice the callers' patience."""
+        await self.recorder.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._let_go)
+
+    def _let_go(self) -> None:
+        self.feed.stop()
+        self._reads.close()

@@ -1,0 +1,225 @@
+"""What the stores read: one list of questions, and how SQL answers them.
+
+``stores`` narrows and dresses the answers; the in-memory store answers the same questions from dictionaries.
+"""
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from keyturn.core.errors import Unavailable
+from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, Reason
+from keyturn.storage import migrate, rows
+from keyturn.storage.engines import snapshot
+from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CLIENT, CREDENTIAL, ORGANISATION, SEALED, SIGNING_KEY
+
+READERS = 2
+"""Threads that read, each with a connection: misses and operators are few, and SQLite reads from memory."""
+
+T = TypeVar("T")
+
+
+class Reads(Protocol):
+    """Every question the stores ask; all may raise ``Unavailable``."""
+
+    async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
+        """Read an organisation by its id."""
+        ...
+
+    async def organisation_by_slug(self, slug: str) -> Organisation | None:
+        """Read an organisation by its slug."""
+        ...
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """Read all organisations, oldest first."""
+        ...
+
+    async def client(self, client_id: ClientId) -> Client | None:
+        """Read a client by its id."""
+        ...
+
+    async def clients(self, organisation_id: OrganisationId) -> Sequence[Client]:
+        """Read an organisation's clients, oldest first."""
+        ...
+
+    async def client_view(self, client_id: ClientId) -> ClientView | None:
+        """Read a client, its organisation and its client secrets as they were at one moment."""
+        ...
+
+    async def credential(self, credential_id: CredentialId) -> Credential | None:
+        """Read a credential by its id."""
+        ...
+
+    async def credentials_of(
+        self, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
+    ) -> Sequence[Credential]:
+        """Read an owner's credentials of a kind, oldest first."""
+        ...
+
+    async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
+        """Read an issuer's keys that are not retired at ``now``, oldest first."""
+        ...
+
+    async def sealed(self, purpose: str) -> Sequence[Sealed]:
+        """Read the sealed values of a purpose, oldest first."""
+        ...
+
+    async def sealed_at(self, places: Sequence[tuple[str, str]]) -> Sequence[Sealed]:
+        """Read the sealed values at some places: (purpose, name)."""
+        ...
+
+    async def audit_rows(self, chain: str | None, after: int, limit: int) -> Sequence[AuditRow]:
+        """Read a chain's rows after a ``seq``, or the newest of all, oldest first."""
+        ...
+
+    async def audit_chains(self) -> Sequence[str]:
+        """Name every chain, oldest first."""
+        ...
+
+
+class SqlReads:
+    """Answers from SQL on a few threads of its own, each answer from one snapshot (``Reads``).
+
+    Args:
+        engine: Whose connections cannot write.
+        loop: Where the asker waits.
+        patience_seconds: How long it waits.
+    """
+
+    def __init__(self, engine: Engine, loop: AbstractEventLoop, patience_seconds: float) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._patience = patience_seconds
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keyturn-reader")
+
+    def close(self) -> None:
+        """Stop the threads after what they are reading; not to be called on the event loop."""
+        self._pool.shutdown(cancel_futures=True)
+        self._engine.dispose()
+
+    async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
+        """Read an organisation by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(Organisation, organisation_id))
+
+    async def organisation_by_slug(self, slug: str) -> Organisation | None:
+        """Read an organisation by its slug."""
+        query = select(ORGANISATION).where(ORGANISATION.c.slug == slug)
+        return await self._ask(lambda c: next(iter(rows.records(c, Organisation, query)), None))
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """Read all organisations, oldest first."""
+        query = select(ORGANISATION).order_by(ORGANISATION.c.created_at, ORGANISATION.c.id)
+        return await self._ask(lambda c: rows.records(c, Organisation, query))
+
+    async def client(self, client_id: ClientId) -> Client | None:
+        """Read a client by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(Client, client_id))
+
+    async def clients(self, organisation_id: OrganisationId) -> Sequence[Client]:
+        """Read an organisation's clients, oldest first."""
+        query = select(CLIENT).where(CLIENT.c.organisation_id == organisation_id)
+        query = query.order_by(CLIENT.c.created_at, CLIENT.c.id)
+        return await self._ask(lambda c: rows.records(c, Client, query))
+
+    async def client_view(self, client_id: ClientId) -> ClientView | None:
+        """Read a client, its organisation and its client secrets as they were at one moment."""
+
+        def view(connection: Connection) -> ClientView | None:
+            shelf = rows.SqlShelf(connection)
+            client = shelf.find(Client, client_id)
+            organisation = None if client is None else shelf.find(Organisation, client.organisation_id)
+            if client is None or organisation is None:
+                return None
+            secrets = _credentials(
+                connection, client.organisation_id, client.id, CredentialKind.CLIENT_SECRET
+            )
+            return ClientView(organisation, client, tuple(secrets))
+
+        return await self._ask(view)
+
+    async def credential(self, credential_id: CredentialId) -> Credential | None:
+        """Read a credential by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(Credential, credential_id))
+
+    async def credentials_of(
+        self, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
+    ) -> Sequence[Credential]:
+        """Read an owner's credentials of a kind, oldest first."""
+        return await self._ask(lambda c: _credentials(c, organisation_id, owner_id, kind))
+
+    async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
+        """Read an issuer's keys that are not retired at ``now``, oldest first."""
+        keys = SIGNING_KEY.c
+        query = select(SIGNING_KEY).where(
+            keys.issuer_id == issuer_id, or_(keys.retires_at.is_(None), keys.retires_at > now)
+        )
+        return await self._ask(
+            lambda c: rows.records(c, SigningKey, query.order_by(keys.published_at, keys.id))
+        )
+
+    async def sealed(self, purpose: str) -> Sequence[Sealed]:
+        """Read the sealed values of a purpose, oldest first."""
+        query = select(SEALED).where(SEALED.c.purpose == purpose).order_by(SEALED.c.created_at, SEALED.c.id)
+        return await self._ask(lambda c: rows.records(c, Sealed, query))
+
+    async def sealed_at(self, places: Sequence[tuple[str, str]]) -> Sequence[Sealed]:
+        """Read the sealed values at some places: (purpose, name)."""
+
+        def find(connection: Connection) -> Sequence[Sealed]:
+            shelf = rows.SqlShelf(connection)
+            found = (shelf.find_sealed(purpose, name) for purpose, name in places)
+            return [sealed for sealed in found if sealed is not None]
+
+        return await self._ask(find)
+
+    async def audit_rows(self, chain: str | None, after: int, limit: int) -> Sequence[AuditRow]:
+        """Read a chain's rows after a ``seq``, or the newest of all, oldest first."""
+        if chain is None:
+            newest = rows.AUDIT_ROWS.order_by(AUDIT.c.id.desc()).limit(limit)
+            return await self._ask(lambda c: rows.audit_rows(c, newest)[::-1])
+        query = rows.AUDIT_ROWS.where(AUDIT_CHAIN.c.chain == chain, AUDIT.c.seq > after)
+        query = query.order_by(AUDIT.c.seq).limit(limit)
+        return await self._ask(lambda c: rows.audit_rows(c, query))
+
+    async def audit_chains(self) -> Sequence[str]:
+        """Name every chain, oldest first."""
+        query = select(AUDIT_CHAIN.c.chain).order_by(AUDIT_CHAIN.c.id)
+        return await self._ask(lambda c: c.execute(query).scalars().all())
+
+    async def tables_are_current(self) -> bool:
+        """Tell whether the tables are at least as new as this program."""
+        return await self._ask(migrate.is_current)
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T:
+        """Answer on a reader's thread.
+
+        Raises:
+            Unavailable: The store cannot be read, or not in time (Reason.STORE_UNAVAILABLE).
+        """
+
+        def answer() -> T:
+            with snapshot(self._engine) as connection:
+                return question(connection)
+
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._loop.run_in_executor(self._pool, answer)
+        except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+
+
+def _credentials(
+    connection: Connection, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
+) -> Sequence[Credential]:
+    columns = CREDENTIAL.c
+    query = select(CREDENTIAL).where(
+        columns.owner_id == owner_id, columns.kind == kind, columns.organisation_id == organisation_id
+    )
+    return rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))

@@ -1,0 +1,159 @@
+"""Records to rows and back: a field is the column of the same name, a credential's life is spread out."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, RowMapping, Select, Table, or_, select
+
+from keyturn.core.life import Life
+from keyturn.core.records import AuditRow, Client, Credential, Organisation, Sealed, SigningKey
+from keyturn.storage import schema
+from keyturn.storage.carry import R, Record, Versioned
+
+_TABLES: dict[type[Any], Table] = {
+    Organisation: schema.ORGANISATION,
+    Client: schema.CLIENT,
+    Credential: schema.CREDENTIAL,
+    SigningKey: schema.SIGNING_KEY,
+    Sealed: schema.SEALED,
+}
+_LIFE_FIELDS = Life.__struct_fields__
+_ANY = TypeVar("_ANY", bound=Record)
+
+
+def table_of(kind: type[_ANY]) -> Table:
+    """Give the table that keeps a kind of record."""
+    return _TABLES[kind]
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """Spread a record over its table's columns."""
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    life = fields.pop("life", None)
+    if life is not None:
+        fields |= {name: getattr(life, name) for name in _LIFE_FIELDS}
+    return fields
+
+
+def record_of(kind: type[_ANY], row: RowMapping) -> _ANY:
+    """Make a record of its row."""
+    fields = dict(row)
+    if kind is Credential:
+        fields["life"] = Life(**{name: fields.pop(name) for name in _LIFE_FIELDS})
+    return kind(**fields)
+
+
+def records(connection: Connection, kind: type[_ANY], query: Select[Any]) -> Sequence[_ANY]:
+    """Run a query over one table's columns and make records of what it finds."""
+    return [record_of(kind, row) for row in connection.execute(query).mappings()]
+
+
+class SqlShelf:
+    """The rows of a SQL store inside the writer's transaction (``carry.Shelf``)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, kind: type[R], key: str) -> R | None:
+        """Read a record by its id."""
+        table = _TABLES[kind]
+        return self._first(kind, select(table).where(table.c.id == key))
+
+    def find_sealed(self, purpose: str, name: str) -> Sealed | None:
+        """Read a sealed value by its place."""
+        table = schema.SEALED
+        return self._first(Sealed, select(table).where(table.c.purpose == purpose, table.c.id == name))
+
+    def holder(self, record: Record) -> Record | None:
+        """Find who already has a record's id or another name of it that must be unique."""
+        if isinstance(record, Sealed):
+            return self.find_sealed(record.purpose, record.id)
+        table = table_of(type(record))
+        taken = table.c.id == record.id
+        if isinstance(record, Organisation):
+            taken = or_(taken, table.c.slug == record.slug, table.c.api_key == record.api_key)
+        return self._first(type(record), select(table).where(taken).limit(1))
+
+    def insert(self, record: Record) -> None:
+        """Write a new record."""
+        self._connection.execute(table_of(type(record)).insert().values(row_of(record)))
+
+    def update(self, record: Versioned | SigningKey) -> None:
+        """Write a record in place of the one with its id."""
+        table = table_of(type(record))
+        self._connection.execute(table.update().where(table.c.id == record.id).values(row_of(record)))
+
+    def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else record_of(kind, row)
+
+
+_AUDIT_COLUMNS = (
+    "chain_id",
+    "seq",
+    "at",
+    "kind",
+    "actor",
+    "request_id",
+    "outcome",
+    "organisation_id",
+    "subject",
+    "reason",
+    "details",
+    "sealed_personal",
+    "prev_hash",
+    "row_hash",
+)
+_LARGEST_INSERT = 64
+
+
+def _audit_insert(rows: int) -> str:
+    marks = f"({', '.join('?' * len(_AUDIT_COLUMNS))})"
+    return f"INSERT INTO audit ({', '.join(_AUDIT_COLUMNS)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608  # names and marks only
+
+
+_AUDIT_INSERTS = {2**power: _audit_insert(2**power) for power in range(_LARGEST_INSERT.bit_length())}
+
+
+def append_audit(connection: Connection, chain_id: int, rows: Sequence[AuditRow]) -> None:
+    """Insert audit rows, many to a statement.
+
+    sqlite3 gives up the interpreter's lock for every statement and has to win it back from a busy event
+    loop, so one statement of 64 rows is worth far more than executemany. Sizes are powers of two: few texts,
+    each prepared once.
+    """
+    start = 0
+    while start < len(rows):
+        size = min(_LARGEST_INSERT, 1 << ((len(rows) - start).bit_length() - 1))
+        values: list[object] = []
+        for row in rows[start : start + size]:
+            values += (
+                chain_id,
+                row.seq,
+                schema.micros(row.at),
+                row.kind,
+                row.actor,
+                row.request_id,
+                row.outcome,
+                row.organisation_id,
+                row.subject,
+                row.reason,
+                schema.json_text(row.details),
+                row.sealed_personal,
+                row.prev_hash,
+                row.row_hash,
+            )
+        connection.exec_driver_sql(_AUDIT_INSERTS[size], tuple(values))
+        start += size
+
+
+AUDIT_ROWS = select(
+    schema.AUDIT_CHAIN.c.chain,
+    *(column for column in schema.AUDIT.c if column.name not in {"id", "chain_id"}),
+).join_from(schema.AUDIT, schema.AUDIT_CHAIN)
+"""Audit rows with the name of their chain in place of its number."""
+
+
+def audit_rows(connection: Connection, query: Select[Any]) -> Sequence[AuditRow]:
+    """Run a query made from ``AUDIT_ROWS``."""
+    return [AuditRow(**cast("Any", row)) for row in connection.execute(query).mappings()]

@@ -1,0 +1,203 @@
+"""What one transaction writes: the units of many requests, their audit rows, the change feed.
+
+A unit that loses is undone to its savepoint and leaves its neighbours alone. If the transaction itself fails,
+everything it assumed (the chain's tail, keys it made) is forgotten and read again by the next one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+
+from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVersion, Unit
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Fault
+from keyturn.core.identifiers import uuid7
+from keyturn.core.records import AuditEvent, AuditRow, Organisation
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import OrganisationId
+from keyturn.storage.audit import Tail, link
+from keyturn.storage.carry import carry_out, topic_of
+from keyturn.storage.feed import Confirmation, News, read_news, version_in
+from keyturn.storage.personal import PersonalKeys
+from keyturn.storage.rows import SqlShelf, append_audit
+from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
+
+KEPT_VERSIONS = 10_000
+"""How many versions the change log keeps; who lags further behind forgets everything."""
+_TRIM_EVERY = 256
+
+_RECORDED = Recorded()
+
+
+class Entry(Protocol):
+    """A unit on its way: what the scribe needs to know of it."""
+
+    unit: Unit
+    scope: OrganisationId | None
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a transaction did, once it is committed: an outcome for each unit, and the news with its own."""
+
+    outcomes: tuple[Outcome | Fault, ...]
+    news: News
+
+
+class Scribe:
+    """Writes units into the transaction it is given; one per process, used by the writer's thread only.
+
+    Args:
+        keys: Seals personal fields.
+        clock: Dates the chain.
+        dice: Names the chain.
+        feed: Tells which version memory has applied.
+        cached_versions: (table, id) to version, true whenever memory has applied the store's version.
+    """
+
+    def __init__(
+        self,
+        keys: PersonalKeys,
+        clock: Clock,
+        dice: Dice,
+        feed: Confirmation,
+        cached_versions: Mapping[tuple[str, str], int],
+    ) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._feed = feed
+        self._cached_versions = cached_versions
+        self._chain = uuid7(clock.now(), dice)
+        self._chain_id: int | None = None
+        self._tail = Tail(self._chain)
+        # The transaction being written.
+        self._rows: list[AuditRow] = []
+        self._touched: dict[tuple[str, str], None] = {}
+        self._memory_is_current = False
+
+    def write(self, connection: Connection, entries: Sequence[Entry], seen_at: float) -> Written:
+        """Write units into an open transaction.
+
+        Args:
+            connection: In a transaction that has the write lock.
+            entries: In the order in which they are carried out.
+            seen_at: Monotonic seconds from before the transaction began.
+
+        Raises:
+            SQLAlchemyError: The transaction has failed as a whole; roll back, then call ``forget``.
+        """
+        self._rows, self._touched = [], {}
+        chain_id = self._chain_id or self._find_tail(connection)
+        version = version_in(connection)
+        self._memory_is_current = version == self._feed.applied
+        outcomes = tuple(self._carry(connection, entry) for entry in entries)
+        append_audit(connection, chain_id, self._rows)
+        if self._touched:
+            version += 1
+            self._log_changes(connection, version)
+        if version == self._feed.applied:
+            return Written(outcomes, News(version, (), seen_at))
+        return Written(outcomes, read_news(connection, self._feed.applied, seen_at))
+
+    def forget(self) -> None:
+        """Assume nothing of what is in the store: a transaction failed, or its COMMIT only seemed to."""
+        self._chain_id = None
+        self._keys.forget()
+
+    def _carry(self, connection: Connection, entry: Entry) -> Outcome | Fault:
+        shelf = SqlShelf(connection)
+        unit = entry.unit
+        try:
+            if all(self._surely_holds(change, entry.scope) for change in unit.changes):
+                self._append(unit.audit, shelf)
+                return _RECORDED
+            with _savepoint(connection):
+                touched = self._change(unit, shelf, entry.scope)
+                self._append(unit.audit, shelf)
+            self._touched |= touched
+            # From here on the store is ahead of memory, for the neighbours that follow.
+            self._memory_is_current = self._memory_is_current and not touched
+        except _LostError as loss:
+            if unit.audit_if_lost is not None:
+                self._append(unit.audit_if_lost, shelf)
+            return loss.lost
+        except (IntegrityError, ProgrammingError, DataError) as error:
+            return Fault(f"a unit cannot be written: {type(error).__name__}")
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a unit does must not take its neighbours along
+            self._keys.forget()  # one may have been made inside the savepoint
+            return error if isinstance(error, Fault) else Fault(f"a unit cannot be written: {error!r}")
+        return _RECORDED
+
+    def _surely_holds(self, change: Change, scope: OrganisationId | None) -> bool:
+        """Tell from memory alone that a version still holds; if not, the store has to be asked."""
+        return (
+            isinstance(change, RequireVersion)
+            and scope is None
+            and self._memory_is_current
+            and self._cached_versions.get((change.table, change.id)) == change.version
+        )
+
+    def _change(
+        self, unit: Unit, shelf: SqlShelf, scope: OrganisationId | None
+    ) -> dict[tuple[str, str], None]:
+        touched: dict[tuple[str, str], None] = {}
+        for change in unit.changes:
+            lost = carry_out(change, shelf, scope)
+            if lost is not None:
+                raise _LostError(lost)
+            if isinstance(change, RequireVersion):
+                continue
+            touched[topic_of(change.record)] = None
+            if isinstance(change, Add) and isinstance(change.record, Organisation):
+                shelf.insert(self._keys.made_with(change.record))
+        return touched
+
+    def _append(self, event: AuditEvent, shelf: SqlShelf) -> None:
+        row = link(self._tail, event, self._keys.seal(event, self._tail, shelf))
+        self._rows.append(row)
+        self._tail = Tail(row.chain, row.seq, row.row_hash)
+
+    def _find_tail(self, connection: Connection) -> int:
+        """Read where our chain really ends, or begin it."""
+        mine = select(AUDIT_CHAIN.c.id).where(AUDIT_CHAIN.c.chain == self._chain)
+        chain_id = connection.execute(mine).scalar()
+        if chain_id is None:
+            begun = AUDIT_CHAIN.insert().values(chain=self._chain, started_at=self._clock.now())
+            chain_id = connection.execute(begun).lastrowid
+        rows = select(AUDIT.c.seq, AUDIT.c.row_hash).where(AUDIT.c.chain_id == chain_id)
+        last = connection.execute(rows.order_by(AUDIT.c.seq.desc()).limit(1)).first()
+        self._tail = Tail(self._chain) if last is None else Tail(self._chain, last.seq, last.row_hash)
+        self._chain_id = int(chain_id)
+        return self._chain_id
+
+    def _log_changes(self, connection: Connection, version: int) -> None:
+        connection.execute(FEED.update().values(version=version))
+        rows = [{"version": version, "topic": topic, "key": key} for topic, key in self._touched]
+        connection.execute(CHANGE_LOG.insert(), rows)
+        if version % _TRIM_EVERY == 0:
+            connection.execute(CHANGE_LOG.delete().where(CHANGE_LOG.c.version <= version - KEPT_VERSIONS))
+
+
+class _LostError(Exception):
+    """Leaves a unit's savepoint; never leaves the scribe."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__()
+        self.lost = lost
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    connection.exec_driver_sql("SAVEPOINT unit")
+    try:
+        yield
+    except Exception:
+        connection.exec_driver_sql("ROLLBACK TO unit")
+        raise
+    finally:
+        connection.exec_driver_sql("RELEASE unit")

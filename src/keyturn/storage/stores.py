@@ -1,0 +1,184 @@
+"""The two views of a store that ``core.ports`` names, written once over any store's reads and writer."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from keyturn.core.changes import Outcome, Unit
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Fault
+from keyturn.core.ports import AuditPage, DeploymentStore, OrganisationStore, Recorder, Registry, Sealer
+from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
+from keyturn.storage.feed import Confirmation
+from keyturn.storage.personal import key_place, open_personal
+from keyturn.storage.reads import Reads
+
+
+class ScopedRecorder(Recorder, Protocol):
+    """A recorder that can also keep a unit inside one organisation."""
+
+    async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
+        """Commit a unit that must stay inside one organisation.
+
+        Raises:
+            Fault: The unit names another organisation.
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        ...
+
+
+class Store(Protocol):
+    """An open store, whatever keeps it."""
+
+    @property
+    def deployment(self) -> DeploymentStore:
+        """What looks across organisations."""
+        ...
+
+    @property
+    def registry(self) -> Registry:
+        """Who exists, from memory where that is fresh."""
+        ...
+
+    @property
+    def recorder(self) -> Recorder:
+        """The last step of every road."""
+        ...
+
+    @property
+    def feed(self) -> Confirmation:
+        """What changed, for other caches: ``feed.on_change(listener)``."""
+        ...
+
+    def stats(self) -> dict[str, float]:
+        """Tell how queue, batches, disk and feed do, for metrics."""
+        ...
+
+    async def check(self) -> None:
+        """Confirm for readiness that the store can be read and its tables are current (RE-11).
+
+        Raises:
+            Unavailable: It cannot, or they are not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits and let go of everything."""
+        ...
+
+
+class NarrowStore:
+    """One organisation's rows (``OrganisationStore``): another's answer exactly like none (TN-02)."""
+
+    def __init__(self, organisation_id: OrganisationId, reads: Reads, recorder: ScopedRecorder) -> None:
+        self._id = organisation_id
+        self._reads = reads
+        self._recorder = recorder
+
+    @property
+    def organisation_id(self) -> OrganisationId:
+        """Name the organisation whose rows these are."""
+        return self._id
+
+    async def organisation(self) -> Organisation:
+        """Read the organisation itself.
+
+        Raises:
+            Fault: There is none by this id.
+        """
+        found = await self._reads.organisation(self._id)
+        if found is None:
+            raise Fault("an organisation's store was made for no organisation")
+        return found
+
+    async def client(self, client_id: ClientId) -> Client | None:
+        """Read one of its clients."""
+        found = await self._reads.client(client_id)
+        return found if found is not None and found.organisation_id == self._id else None
+
+    async def clients(self) -> Sequence[Client]:
+        """Read all its clients, oldest first."""
+        return await self._reads.clients(self._id)
+
+    async def credential(self, credential_id: CredentialId) -> Credential | None:
+        """Read one of its credentials."""
+        found = await self._reads.credential(credential_id)
+        return found if found is not None and found.organisation_id == self._id else None
+
+    async def credentials_of(self, owner_id: str, kind: CredentialKind) -> Sequence[Credential]:
+        """Read an owner's credentials of a kind, oldest first."""
+        return await self._reads.credentials_of(self._id, owner_id, kind)
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit whose every change and event is this organisation's.
+
+        Raises:
+            Fault: The unit names another organisation.
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        return await self._recorder.record_inside(unit, self._id)
+
+
+class WideStore:
+    """What looks across organisations (``DeploymentStore``)."""
+
+    def __init__(self, reads: Reads, recorder: ScopedRecorder, sealer: Sealer, clock: Clock) -> None:
+        self._reads = reads
+        self._recorder = recorder
+        self._sealer = sealer
+        self._clock = clock
+
+    def organisation_store(self, organisation_id: OrganisationId) -> OrganisationStore:
+        """Narrow to one organisation."""
+        return NarrowStore(organisation_id, self._reads, self._recorder)
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """Read all organisations, oldest first."""
+        return await self._reads.organisations()
+
+    async def organisation_by_slug(self, slug: str) -> Organisation | None:
+        """Read an organisation by its slug, ended ones included."""
+        return await self._reads.organisation_by_slug(slug)
+
+    async def client_view(self, client_id: ClientId) -> ClientView | None:
+        """Read a client with its organisation and its client secrets."""
+        return await self._reads.client_view(client_id)
+
+    async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:
+        """Tell whose a credential is."""
+        found = await self._reads.credential(credential_id)
+        return None if found is None else found.organisation_id
+
+    async def signing_keys(self, issuer_id: str) -> Sequence[SigningKey]:
+        """Read an issuer's ring, every algorithm, oldest first; retired keys excepted."""
+        return await self._reads.signing_keys(issuer_id, self._clock.now())
+
+    async def sealed(self, purpose: str) -> Sequence[Sealed]:
+        """Read the deployment's sealed values of a purpose, oldest first."""
+        return await self._reads.sealed(purpose)
+
+    async def audit_rows(
+        self, *, chain: str | None = None, after: int = 0, limit: int = 100
+    ) -> Sequence[AuditRow]:
+        """Read a chain's rows with ``seq > after``; without a chain the newest of all, oldest first."""
+        return await self._reads.audit_rows(chain, after, limit)
+
+    async def audit_page(self, *, chain: str | None = None, after: int = 0, limit: int = 100) -> AuditPage:
+        """Read rows as ``audit_rows`` does, with their personal fields opened where still possible."""
+        rows = tuple(await self._reads.audit_rows(chain, after, limit))
+        places = {place for row in rows if (place := key_place(row)) is not None}
+        keys = {(key.purpose, key.id): key for key in await self._reads.sealed_at(sorted(places))}
+        personal = (open_personal(row, keys.get(key_place(row) or ("", "")), self._sealer) for row in rows)
+        return AuditPage(rows, tuple(personal))
+
+    async def audit_chains(self) -> Sequence[str]:
+        """Name every chain, oldest first."""
+        return await self._reads.audit_chains()
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit that may name any organisation.
+
+        Raises:
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        return await self._recorder.record(unit)

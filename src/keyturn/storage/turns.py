@@ -1,0 +1,59 @@
+"""Turns among the processes that write one SQLite file: the server, the CLI, a second worker.
+
+SQLite's own busy timeout is a lottery in which the fastest writer starves the others. Here a waiter first
+passes a turnstile and holds it until the main lock is its own, so whoever has just had a turn queues behind
+it. Both are ``flock`` on files of their own: the kernel frees them however a process dies.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FairLock:
+    """One process's (or one store's) place in the queue for a file; not for use by two threads at once.
+
+    Args:
+        path: The database file; the locks lie beside it.
+
+    Raises:
+        OSError: The lock files cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._turnstile = _open(path.with_name(path.name + "-turnstile"))
+        try:
+            self._main = _open(path.with_name(path.name + "-turn"))
+        except OSError:
+            os.close(self._turnstile)
+            raise
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for a turn, without a limit, and keep it for the block.
+
+        A limit is the business of those whose work waits: this blocks only the writer's thread.
+
+        Raises:
+            OSError: The file system does not lock.
+        """
+        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._main, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._main, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Leave the queue for good."""
+        os.close(self._main)
+        os.close(self._turnstile)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,284 @@
+"""Group commit: one thread gathers the units that wait and commits them together, one fsync for all.
+
+Every caller is answered after the disk has its unit. While a commit runs, the next units gather by
+themselves; where a commit costs more than gathering, the writer also lingers, for at most about the time a
+turn takes here and only if more than one caller was seen lately. So a lone caller never waits for company,
+and a slow disk gets larger batches. Source: design.md section 4, performance.md (store).
+
+The order of a turn matters: first the turn among processes, then SQLite's write lock, and only then the
+units are taken. Until then a caller whose patience ends is simply dropped, and nothing of it was written.
+"""
+
+import logging
+import threading
+from asyncio import AbstractEventLoop, Future, TimerHandle
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from keyturn.core.changes import Outcome, Unit
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.vocabulary import OrganisationId, Reason
+from keyturn.storage.carry import require_inside, require_sound
+from keyturn.storage.feed import Feed, News
+from keyturn.storage.scribe import Scribe
+from keyturn.storage.turns import FairLock
+
+PATIENCE_SECONDS = 5.0
+"""How long a caller waits for its unit to be taken before it is told that the store is not available."""
+QUEUE_LIMIT = 4096
+"""Units that may wait; more are refused at once (RE-10)."""
+BATCH_LIMIT = 1024
+_LONGEST_LINGER_SECONDS = 0.01
+_SMOOTHING = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class _Job:
+    """A unit that waits, and who waits for it."""
+
+    __slots__ = ("deadline", "future", "scope", "taken", "unit")
+
+    def __init__(
+        self, unit: Unit, scope: OrganisationId | None, future: Future[Outcome], deadline: float
+    ) -> None:
+        self.unit = unit
+        self.scope = scope
+        self.future = future
+        self.deadline = deadline
+        self.taken = False
+
+
+class GroupWriter:
+    """The one writer of a process (``Recorder``); made on the event loop whose callers it answers.
+
+    Args:
+        engine: Gives the writer its connection.
+        turns: The place in the queue of processes.
+        scribe: Writes the units.
+        feed: Hears of every commit before those who wait for it do.
+        clock: Counts patience and measures turns.
+        loop: Where callers wait.
+        patience_seconds: How long a caller waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        turns: FairLock,
+        scribe: Scribe,
+        feed: Feed,
+        clock: Clock,
+        loop: AbstractEventLoop,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._turns = turns
+        self._scribe = scribe
+        self._feed = feed
+        self._clock = clock
+        self._loop = loop
+        self._patience = patience_seconds
+        self._connection: Connection | None = None
+
+        self._waiting: deque[_Job] = deque()
+        self._taking = threading.Lock()
+        self._wake = threading.Event()
+        self._wanted = 1
+        self._closing = False
+        self._unanswered: deque[_Job] = deque()
+        self._timer: TimerHandle | None = None
+
+        self._expected = 1
+        self._turn_seconds = 0.0
+        self._commit_seconds = 0.0
+        self._batches = 0
+        self._units = 0
+        self._largest_batch = 0
+        self._thread = threading.Thread(target=self._run, name="keyturn-writer", daemon=True)
+        self._thread.start()
+
+    # --- on the event loop ---
+
+    async def record(self, unit: Unit) -> Outcome:
+        """Commit a unit's changes and its audit event together, or report what it lost to.
+
+        Raises:
+            Fault: The unit contradicts itself, or holds what cannot be written.
+            Unavailable: It could not be committed; nothing of it was, unless the disk hung in the middle of
+                the commit itself for twice the patience.
+        """
+        return await self._enqueue(unit, None)
+
+    async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
+        """Commit a unit that must stay inside one organisation; raises like ``record``."""
+        require_inside(unit, organisation_id)
+        return await self._enqueue(unit, organisation_id)
+
+    def _enqueue(self, unit: Unit, scope: OrganisationId | None) -> Future[Outcome]:
+        require_sound(unit)
+        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        future: Future[Outcome] = self._loop.create_future()
+        job = _Job(unit, scope, future, self._clock.monotonic() + self._patience)
+        self._unanswered.append(job)
+        self._waiting.append(job)
+        if len(self._waiting) >= self._wanted:
+            self._wake.set()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._patience / 20, self._watch)
+        return future
+
+    def _watch(self) -> None:
+        """Let go of those who waited long enough: one timer for all, as one each costs a row's time."""
+        self._timer = None
+        now = self._clock.monotonic()
+        with self._taking:
+            for job in self._unanswered:
+                if job.deadline > now:
+                    break
+                overdue = not job.taken or job.deadline + self._patience <= now
+                if overdue and not job.future.done():
+                    job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+        while self._unanswered and self._unanswered[0].future.done():
+            self._unanswered.popleft()
+        if self._unanswered:
+            self._timer = self._loop.call_later(self._patience / 20, self._watch)
+
+    def _answer(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome | Fault], news: News) -> None:
+        self._feed.apply(news)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.future.done():
+                continue
+            if isinstance(outcome, Fault):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
+
+    def _refuse(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+
+    async def close(self) -> None:
+        """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""
+        self._closing = True
+        self._wake.set()
+        await self._loop.run_in_executor(None, self._thread.join, 2 * self._patience)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def stats(self) -> dict[str, float]:
+        """Tell how the queue, the batches and the disk do."""
+        return {
+            "queue_length": len(self._waiting),
+            "batches": self._batches,
+            "units": self._units,
+            "largest_batch": self._largest_batch,
+            "last_commit_seconds": self._commit_seconds,
+            "turn_seconds": self._turn_seconds,
+        }
+
+    # --- on the writer's thread ---
+
+    def _run(self) -> None:
+        while self._wait():
+            self._linger()
+            self._turn()
+        self._drop_connection()
+        self._engine.dispose()
+        self._turns.close()
+
+    def _wait(self) -> bool:
+        """Wait for work; False when there is none and none will come."""
+        while True:
+            while self._waiting and self._waiting[0].future.done():
+                self._waiting.popleft()  # it left; without this a locked store would keep us from closing
+            if self._waiting:
+                return True
+            if self._closing:
+                return False
+            self._wake.wait()
+            self._wake.clear()
+
+    def _linger(self) -> None:
+        """Wait for as many as came last time, at most for a turn's time: longer costs more than it saves."""
+        if len(self._waiting) >= self._expected or self._closing:
+            return
+        self._wanted = self._expected
+        self._wake.clear()
+        if len(self._waiting) < self._expected:
+            self._wake.wait(min(self._turn_seconds, _LONGEST_LINGER_SECONDS))
+        self._wanted = 1
+
+    def _turn(self) -> None:
+        """Commit what waits, or refuse it; whatever happens, the next turn starts from a clean state."""
+        jobs: list[_Job] = []
+        try:
+            with self._turns.held():
+                started = self._clock.monotonic()
+                connection = self._begin()
+                jobs = self._take()
+                written = self._scribe.write(connection, jobs, started)
+                self._commit(connection)
+            self._measure(len(jobs), self._clock.monotonic() - started)
+            self._tell(partial(self._answer, jobs, written.outcomes, written.news))
+        except Exception as error:
+            self._scribe.forget()
+            self._drop_connection()
+            # A stranger holds the lock and nothing was taken yet: whoever has patience left keeps its place.
+            if jobs or not _is_busy(error):
+                log.exception("the store could not commit %d units", len(jobs))
+                self._tell(partial(self._refuse, jobs or self._take()))
+
+    def _begin(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return self._connection
+
+    def _commit(self, connection: Connection) -> None:
+        before = self._clock.monotonic()
+        connection.exec_driver_sql("COMMIT")
+        self._commit_seconds = self._clock.monotonic() - before
+
+    def _take(self) -> list[_Job]:
+        """Take what waits, except for those who left; from here on only the commit decides."""
+        jobs: list[_Job] = []
+        with self._taking:
+            while self._waiting and len(jobs) < BATCH_LIMIT:
+                job = self._waiting.popleft()
+                if not job.future.done():
+                    job.taken = True
+                    jobs.append(job)
+        return jobs
+
+    def _measure(self, size: int, seconds: float) -> None:
+        self._batches += 1
+        self._units += size
+        self._largest_batch = max(self._largest_batch, size)
+        self._turn_seconds += _SMOOTHING * (seconds - self._turn_seconds)
+        # Growing at once and shrinking by halves follows a burst without waiting long for one that is over.
+        self._expected = max(size, (self._expected + size) // 2, 1)
+
+    def _tell(self, news: partial[None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(news)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            log.warning("the store's event loop is gone")
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, OperationalError) and "locked" in str(error.orig)

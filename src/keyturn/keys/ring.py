@@ -62,7 +62,7 @@ class Rings:
         limit: How many issuers stay in memory.
     """
 
-    def __init__(  # noqa: PLR0913 - the edge takes its parts once, in `app`
+    def __init__(
         self,
         store: DeploymentStore,
         sealer: Sealer,
@@ -120,7 +120,7 @@ class Rings:
         self._invalidations += 1
         self._issuers.clear()
 
-    async def rotate(  # noqa: PLR0913 - whose ring, when, and by whom
+    async def rotate(
         self,
         issuer_id: str,
         algorithm: Algorithm,

@@ -72,9 +72,9 @@ def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
     begun = [(start, key) for start, key in starts if start <= now]
     if not begun:
         return _founders_turn(ring, now)
-    # A ring that is rotated in the instant of its making has two keys with one `active_at`; the one that is
-    # leaving has given way.
-    start, key = max(begun, key=lambda each: (each[0], each[1].retires_at is None))
+    # A ring that is rotated in the instant of its making has two keys with one `active_at`; the one that
+    # leaves first has given way.
+    start, key = max(begun, key=lambda each: (each[0], each[1].retires_at or FOREVER))
     ends_at = min([begin for begin, _ in starts if begin > now] + [key.retires_at or FOREVER])
     return Turn(key, start, ends_at) if now < ends_at else None
 

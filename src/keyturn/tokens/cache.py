@@ -26,7 +26,7 @@ class VerifiedCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def verify(  # noqa: PLR0913 - as `verify_token`
+    def verify(
         self,
         token: bytes,
         keys: KeySet,

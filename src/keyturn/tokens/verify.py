@@ -50,7 +50,7 @@ class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, Any]
 
 
-def verify_token(  # noqa: PLR0913 - a verifier that is told less checks less
+def verify_token(
     token: str | bytes,
     keys: KeySet,
     *,

@@ -46,7 +46,9 @@ class MemoryLimits:
         if wait > 0:
             return wait
         for key in keys:
-            self._arrivals[key] = max(self._arrivals.get(key, now), now) + self._spacing[key.partition(":")[0]]
+            self._arrivals[key] = (
+                max(self._arrivals.get(key, now), now) + self._spacing[key.partition(":")[0]]
+            )
         if len(self._arrivals) > TABLE_LIMIT:
             self._drop(now)
         return None

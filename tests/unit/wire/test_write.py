@@ -1,0 +1,111 @@
+"""Answers and refusals written by table."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyturn.core.errors import InvalidClient, InvalidRequest, SlowDown, Unavailable
+from keyturn.core.secret import Secret
+from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.vocabulary import Code, Reason
+from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals
+from keyturn.wire.write import compile_answer, compile_document, compile_refusals
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ROWS = {code: RefusalRow(400, f"E_{code}") for code in Code}
+
+
+def refusals(*members, **rows):
+    """Compile a refusal table with some rows of its own."""
+    return compile_refusals(Refusals(Shape(members), ROWS | rows), "toy.refusals")
+
+
+def test_answer():
+    """An answer shows facts through transforms, with its own status and headers that forbid keeping it."""
+    shape = Shape(
+        (
+            Member("a.token", "access_token", "reveal"),
+            Member("a.life", "lifetime", "seconds"),
+            Constant("n", None),
+        )
+    )
+    response = compile_answer(Answer(shape, status=201), "toy.get")(
+        {"access_token": Secret("t"), "lifetime": timedelta(seconds=60)}
+    )
+    assert response.status == 201
+    assert json.loads(response.body) == {"a": {"token": "t", "life": 60}, "n": None}
+    assert (b"cache-control", b"no-store") in response.headers
+    assert (b"x-content-type-options", b"nosniff") in response.headers
+    assert (b"content-type", b"application/json") in response.headers
+
+
+def test_document():
+    """A published document may be cached by anybody for its own time and read by any page."""
+    write = compile_document(Answer(Shape((Member("u", "url.x"),))), Document("metadata", 17), "toy.meta")
+    response = write({"url.x": "https://a"})
+    assert json.loads(response.body) == {"u": "https://a"}
+    assert (b"cache-control", b"public, max-age=17") in response.headers
+    assert (b"access-control-allow-origin", b"*") in response.headers
+
+
+def test_refusal_facts():
+    """A refusal shows its public side in the dialect's words, its time and its request id."""
+    write = refusals(
+        Member("code", "code"),
+        Member("says", "description", optional=True),
+        Member("status", "status", "digits"),
+        Member("at", "now", "epoch_seconds"),
+        Member("id", "request_id"),
+        Each("all", "issues", Shape((Member("m", "item"),))),
+    )
+    response = write(InvalidRequest(Reason.MALFORMED, issues=("x", "y")), "r-1", NOW)
+    assert response.status == 400
+    assert json.loads(response.body) == {
+        "code": "E_invalid_request",
+        "status": "400",
+        "at": int(NOW.timestamp()),
+        "id": "r-1",
+        "all": [{"m": "x"}, {"m": "y"}],
+    }
+
+
+def test_reason_is_private():
+    """No fact of a refusal is its private reason, and a table that asks for it does not compile."""
+    with pytest.raises(ValueError, match="unknown fact 'reason'"):
+        refusals(Member("why", "reason"))
+
+
+def test_silent_refusal_says_its_status():
+    """A refusal without words of its own has the status's phrase as its one issue."""
+    write = refusals(
+        Each("all", "issues", Shape((Member("m", "item"),))), **{Code.INVALID_CLIENT: RefusalRow(401, "x")}
+    )
+    assert json.loads(write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).body) == {
+        "all": [{"m": "Unauthorized"}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "wait"),
+    [
+        (SlowDown(Reason.RATE_LIMIT, retry_after=7), b"7"),
+        (Unavailable(Reason.STORE_UNAVAILABLE), b"1"),
+        (Unavailable(Reason.STORE_UNAVAILABLE, retry_after=3), b"3"),
+        (InvalidRequest(Reason.MALFORMED), None),
+    ],
+)
+def test_retry_after(refusal, wait):
+    """Only a refusal that passes says when to come back."""
+    headers = dict(refusals()(refusal, "r", NOW).headers)
+    assert headers.get(b"retry-after") == wait
+
+
+def test_row_headers():
+    """A row's own headers are sent with its refusal and with no other."""
+    row = RefusalRow(401, "x", (("WWW-Authenticate", "Basic"),))
+    write = refusals(**{Code.INVALID_CLIENT: row})
+    assert (b"www-authenticate", b"Basic") in write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).headers
+    others = write(InvalidRequest(Reason.MALFORMED), "r", NOW).headers
+    assert b"www-authenticate" not in dict(others)
+    assert (b"cache-control", b"no-store") in others

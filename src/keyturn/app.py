@@ -3,22 +3,21 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import secrets
-import signal
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
-import uvicorn
 import uvloop
 
 from keyturn.config import Settings
 from keyturn.core.actors import system
 from keyturn.core.clock import Clock, SystemClock
-from keyturn.core.errors import ConfigError, Unavailable
+from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
@@ -38,11 +37,10 @@ from keyturn.web.desk import Desk
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
-from keyturn.web.protocol import ProtocolLimits, protocol_class
+from keyturn.web.protocol import ProtocolLimits
+from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import Dialect, Route
-
-log = structlog.get_logger("keyturn")
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,23 +53,6 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     dialects: Mapping[str, Dialect]
-
-
-class Listeners(msgspec.Struct, frozen=True):
-    """The two bound sockets of a server, and where they are reached."""
-
-    public: socket.socket
-    management: socket.socket
-
-    @property
-    def public_url(self) -> str:
-        """Address of the public listener, as a URL."""
-        return _url_of(self.public)
-
-    @property
-    def management_url(self) -> str:
-        """Address of the management listener, as a URL."""
-        return _url_of(self.management)
 
 
 def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None = None) -> dict[str, Dialect]:
@@ -109,6 +90,26 @@ def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
         for route in dialect.routes
         for exchange in route.exchanges
     }
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def make_master_key(path: Path) -> bool:
+    """Make a master key unless there is one; True if it was made."""
+    if path.exists():
+        return False
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
+    return True
 
 
 @contextlib.asynccontextmanager
@@ -202,50 +203,17 @@ def assemble(
     return Desk(router, urls, services, metrics, trusted), metrics
 
 
-def bind(settings: Settings) -> Listeners:
-    """Bind both listeners.
-
-    Raises:
-        ConfigError: An address is taken or not ours; all problems at once.
-    """
-    problems: list[str] = []
-    bound = [
-        _bound(host, port, problems)
-        for host, port in (
-            (settings.host, settings.port),
-            (settings.management_host, settings.management_port),
-        )
-    ]
-    public, management = bound
-    if public is None or management is None:
-        for listener in bound:
-            if listener is not None:
-                listener.close()
-        raise ConfigError(problems)
-    return Listeners(public, management)
-
-
-def _bound(host: str, port: int, problems: list[str]) -> socket.socket | None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        problems.append(f"cannot listen on {host} port {port}: {error.strerror or error}")
-        return None
-    return listener
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 Prepare = Callable[[LocalServices], Awaitable[None]]
 Announce = Callable[[LocalServices], None]
+
+
+def bind(settings: Settings) -> Listeners:
+    """Bind what the settings name, before anything else is done.
+
+    Raises:
+        ConfigError: An address is taken or not ours.
+    """
+    return bind_sockets((settings.host, settings.port), (settings.management_host, settings.management_port))
 
 
 def serve(
@@ -282,9 +250,15 @@ async def _serve(
             connections=settings.limits.connections,
             connections_per_address=settings.limits.connections_per_address,
         )
-        public_server = _server(desk, protocol, metrics, settings.shutdown_seconds)
-        management_server = _server(management, ProtocolLimits(), metrics, 1)
-        await _run(public_server, management_server, listeners, management, local, announce)
+        await run_servers(
+            desk,
+            management,
+            listeners,
+            protocol,
+            shutdown_seconds=settings.shutdown_seconds,
+            on_refused=metrics.framing_refused,
+            on_started=partial(announce, local) if announce else lambda: None,
+        )
 
 
 def _store_check(store: Store) -> Check:
@@ -296,61 +270,3 @@ def _store_check(store: Store) -> Check:
         return None
 
     return check
-
-
-async def _run(  # noqa: PLR0913 - the last step takes all that was assembled
-    public: uvicorn.Server,
-    side: uvicorn.Server,
-    listeners: Listeners,
-    management: Management,
-    local: LocalServices,
-    announce: Announce | None,
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    side_task = loop.create_task(side.serve([listeners.management]))
-    public_task = loop.create_task(public.serve([listeners.public]))
-    stopping = loop.create_task(stop.wait())
-    while not (public.started and side.started) and not stop.is_set():
-        await asyncio.sleep(0.005)  # noqa: ASYNC110 - uvicorn offers a flag, no event
-    if announce is not None and not stop.is_set():
-        announce(local)
-    log.info("serving", address=listeners.public_url, management=listeners.management_url)
-    await asyncio.wait({stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
-    log.info("draining")
-    management.draining = True
-    public.should_exit = True
-    await public_task
-    side.should_exit = True
-    await side_task
-    stopping.cancel()
-    log.info("stopped")
-
-
-class _Server(uvicorn.Server):
-    """A server whose signals are the deployment's: one handler stops both listeners in order."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the process's signal handlers alone."""
-        yield
-
-
-def _server(
-    app: Desk | Management, limits: ProtocolLimits, metrics: Metrics, shutdown_seconds: int
-) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http=protocol_class(limits, metrics.framing_refused),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=shutdown_seconds,
-    )
-    return _Server(config)

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from keyturn.app import LocalServices, bind, serve
+from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
 from keyturn.config import Settings, load_settings
 from keyturn.core.actors import system
 from keyturn.core.errors import ConfigError, OperatorError
@@ -27,7 +27,6 @@ from keyturn.core.shapes import compile_shape
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
-from keyturn.keys.sealing import MasterKey
 from keyturn.wire.tables import Dialect
 
 ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
@@ -51,7 +50,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     listeners = bind(settings.model_copy(update={"data": data}))
     with _turn(data):
-        _make_master_key(data)
+        make_master_key(data / "master.key")
         kept = _read(data)
         public_url = settings.public_url or kept.get("base_url") or listeners.public_url
     settings = settings.model_copy(update={"data": data, "public_url": public_url})
@@ -110,7 +109,7 @@ def _remember(data: Path, environ: Mapping[str, str]) -> None:
     pointer = _pointer(environ)
     with contextlib.suppress(OSError):
         pointer.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(pointer, str(data.resolve()).encode())
+        write_private(pointer, str(data.resolve()).encode())
 
 
 @contextlib.contextmanager
@@ -119,23 +118,6 @@ def _turn(data: Path) -> Iterator[None]:
     with (data / "demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _make_master_key(data: Path) -> None:
-    path = data / "master.key"
-    if not path.exists():
-        _write(path, MasterKey.generate(os.urandom).reveal().encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _read(data: Path) -> dict[str, Any]:
@@ -173,7 +155,7 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
         "dialects": dialects,
         "other": other,
     }
-    _write(data / "demo.json", json.dumps(shown, indent=2).encode() + b"\n")
+    write_private(data / "demo.json", json.dumps(shown, indent=2).encode() + b"\n")
 
 
 def _moved(value: Any, before: str, after: str) -> Any:

@@ -1,0 +1,151 @@
+"""Two listeners of one process: bound before anything is announced, drained in order when told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+import uvicorn
+
+from keyturn.core.errors import ConfigError
+from keyturn.web.desk import Desk
+from keyturn.web.management import Management
+from keyturn.web.protocol import ProtocolLimits, protocol_class
+
+log = structlog.get_logger("keyturn")
+
+BACKLOG = 2048
+"""Connections that the kernel holds for us while we are busy."""
+
+Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+class Listeners(msgspec.Struct, frozen=True):
+    """The two bound sockets of a server."""
+
+    public: socket.socket
+    management: socket.socket
+
+    @property
+    def public_url(self) -> str:
+        """Address of the public listener, as a URL."""
+        return _url_of(self.public)
+
+    @property
+    def management_url(self) -> str:
+        """Address of the management listener, as a URL."""
+        return _url_of(self.management)
+
+
+def bind_sockets(public: tuple[str, int], management: tuple[str, int]) -> Listeners:
+    """Bind both listeners, each to a host and port; port 0 takes any free one.
+
+    Raises:
+        ConfigError: An address is taken or not ours; all problems at once.
+    """
+    with contextlib.ExitStack() as undo:
+        problems: list[str] = []
+        bound = []
+        for host, port in (public, management):
+            try:
+                bound.append(undo.enter_context(_bound(host, port)))
+            except OSError as error:
+                problems.append(f"cannot listen on {host} port {port}: {error.strerror or error}")
+        if problems:
+            raise ConfigError(problems)
+        undo.pop_all()
+    return Listeners(*bound)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def run_servers(
+    desk: Desk,
+    management: Management,
+    listeners: Listeners,
+    limits: ProtocolLimits,
+    *,
+    shutdown_seconds: int,
+    on_refused: Callable[[str], None],
+    on_started: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; then readiness goes, running requests finish, both close (RE-03).
+
+    Args:
+        shutdown_seconds: How long running requests may take after the signal.
+        on_refused: Told the reason of each refusal that the desk never sees.
+        on_started: Called once, when both listeners answer.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    public = _Server(_config(desk, limits, on_refused, shutdown_seconds))
+    side = _Server(_config(management, ProtocolLimits(), on_refused, 1))
+    side_task = loop.create_task(side.serve([listeners.management]))
+    public_task = loop.create_task(public.serve([listeners.public]))
+    stopping = loop.create_task(stop.wait())
+    await asyncio.gather(public.ready.wait(), side.ready.wait())
+    log.info("serving", address=listeners.public_url, management=listeners.management_url)
+    on_started()
+    await asyncio.wait({stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
+    log.info("draining")
+    management.draining = True
+    public.should_exit = True
+    await public_task
+    side.should_exit = True
+    await side_task
+    stopping.cancel()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are the deployment's, so that one handler stops both listeners in order."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(
+    app: Application, limits: ProtocolLimits, on_refused: Callable[[str], None], shutdown_seconds: int
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=protocol_class(limits, on_refused),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=shutdown_seconds,
+    )

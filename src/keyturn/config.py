@@ -208,7 +208,7 @@ def _model_names(model: type[BaseModel]) -> Iterator[str]:
             yield name
 
 
-def load_settings(  # noqa: PLR0913  # each source is one
+def load_settings(
     *,
     flags: Mapping[str, Any],
     environ: Mapping[str, str],

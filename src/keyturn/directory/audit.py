@@ -11,10 +11,9 @@ from keyturn.core.records import AuditRow
 
 MAX_TAIL = 10_000
 _PAGE = 1_000
-_FIRST_PREV_HASH = bytes(32)
 
-RowHash = Callable[[AuditRow], bytes]
-"""Computes what a row's ``row_hash`` must be; storage says how."""
+ChainCheck = Callable[[Sequence[AuditRow], AuditRow | None], int | None]
+"""Finds the first ``seq`` that does not hold among rows that follow a row (None: from the chain's start)."""
 
 
 class ChainVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,25 +41,24 @@ async def tail_audit(actor: Actor, store: DeploymentStore, limit: int) -> Sequen
     return await store.audit_rows(limit=limit)
 
 
-async def verify_audit(actor: Actor, store: DeploymentStore, row_hash: RowHash) -> Sequence[ChainVerdict]:
+async def verify_audit(actor: Actor, store: DeploymentStore, check: ChainCheck) -> Sequence[ChainVerdict]:
     """Follow every chain from its first row and say where one is broken (AD-05).
 
     Raises:
         OperatorError: The actor is confined to one organisation.
     """
     _check_reach(actor)
-    return [await _follow(store, chain, row_hash) for chain in await store.audit_chains()]
+    return [await _follow(store, chain, check) for chain in await store.audit_chains()]
 
 
-async def _follow(store: DeploymentStore, chain: str, row_hash: RowHash) -> ChainVerdict:
-    seq, prev_hash = 0, _FIRST_PREV_HASH
-    while rows := await store.audit_rows(chain=chain, after=seq, limit=_PAGE):
-        for row in rows:
-            linked = (row.chain, row.seq, row.prev_hash) == (chain, seq + 1, prev_hash)
-            if not linked or row_hash(row) != row.row_hash:
-                return ChainVerdict(chain=chain, rows=seq, broken_at=seq + 1)
-            seq, prev_hash = row.seq, row.row_hash
-    return ChainVerdict(chain=chain, rows=seq)
+async def _follow(store: DeploymentStore, chain: str, check: ChainCheck) -> ChainVerdict:
+    last: AuditRow | None = None
+    while rows := await store.audit_rows(chain=chain, after=last.seq if last else 0, limit=_PAGE):
+        broken_at = check(rows, last)
+        if broken_at is not None:
+            return ChainVerdict(chain=chain, rows=broken_at - 1, broken_at=broken_at)
+        last = rows[-1]
+    return ChainVerdict(chain=chain, rows=last.seq if last else 0)
 
 
 def _check_reach(actor: Actor) -> None:

@@ -43,7 +43,7 @@ class ClientWish(msgspec.Struct, frozen=True, kw_only=True):
     max_lifetime_seconds: int | None = None
 
 
-async def create_client(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def create_client(
     actor: Actor,
     store: OrganisationStore,
     wish: ClientWish,
@@ -98,7 +98,7 @@ async def show_client(actor: Actor, store: OrganisationStore, client_id: ClientI
     return client
 
 
-async def change_client(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def change_client(
     actor: Actor,
     store: OrganisationStore,
     client_id: ClientId,

@@ -27,7 +27,7 @@ MAX_LIVE_SECRETS = 2
 _SPENT = frozenset({Standing.ENDED, Standing.EXPIRED})
 
 
-async def create_client_secret(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def create_client_secret(
     actor: Actor,
     store: OrganisationStore,
     client_id: ClientId,
@@ -101,7 +101,7 @@ async def show_credential(actor: Actor, store: OrganisationStore, credential_id:
     return credential
 
 
-async def end_credential(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def end_credential(
     actor: Actor,
     store: OrganisationStore,
     credential_id: CredentialId,
@@ -151,7 +151,7 @@ async def _changeable(actor: Actor, store: OrganisationStore, credential_id: Cre
     return credential
 
 
-async def _change(  # noqa: PLR0913  # one step of three verbs
+async def _change(
     actor: Actor,
     store: OrganisationStore,
     credential: Credential,

@@ -23,7 +23,7 @@ class Writer(Protocol):
         ...
 
 
-def told(  # noqa: PLR0913  # an event has that many sides
+def told(
     kind: str,
     actor: Actor,
     organisation_id: OrganisationId,

@@ -22,7 +22,7 @@ from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name, check_slug
 
 
-async def create_organisation(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def create_organisation(
     actor: Actor, store: DeploymentStore, slug: str, name: str, *, now: datetime, dice: Dice
 ) -> Organisation:
     """Make an organisation; its issuer is ``/o/{slug}`` from then on.
@@ -71,7 +71,7 @@ async def show_organisation(actor: Actor, store: DeploymentStore, slug: str) -> 
     return organisation
 
 
-async def rename_organisation(  # noqa: PLR0913  # a verb takes its actor, store, time and dice
+async def rename_organisation(
     actor: Actor, store: DeploymentStore, slug: str, name: str, *, now: datetime, dice: Dice
 ) -> Organisation:
     """Give an organisation another display name; its slug stays."""
@@ -120,7 +120,7 @@ async def enable_organisation(
     return changed
 
 
-async def change_organisation_setting(  # noqa: PLR0913  # the setting needs three words of its own
+async def change_organisation_setting(
     actor: Actor,
     store: DeploymentStore,
     slug: str,

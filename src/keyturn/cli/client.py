@@ -1,0 +1,91 @@
+"""``keyturn client``: the machines that ask for tokens."""
+
+from typing import Annotated
+
+import typer
+
+from keyturn.cli.command import noun, verb
+from keyturn.cli.output import Answer, Row, instant
+from keyturn.cli.verbs import Verbs
+from keyturn.core.records import Client
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS
+from keyturn.directory.clients import ClientWish
+
+app = noun("Clients: the machines that ask for tokens.")
+
+Slug = Annotated[str, typer.Argument(help="The organisation's slug.")]
+Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The client's id.")]
+Words = list[str]
+
+
+def shown(client: Client) -> Row:
+    """Give what is shown of a client."""
+    return {
+        "client_id": client.id,
+        "name": client.name,
+        "dialects": [*client.dialects],
+        "grants": [*client.grants],
+        "scopes": [*client.scopes],
+        "audiences": [*client.audiences],
+        "max_lifetime_seconds": client.max_lifetime_seconds,
+        "disabled": client.disabled,
+        "created_at": instant(client.created_at),
+        "ended_at": instant(client.ended_at),
+    }
+
+
+@verb(app)
+async def create(
+    verbs: Verbs,
+    slug: Slug,
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    dialect: Annotated[Words, typer.Option(help="A wire format it may use; repeatable.")] = ["oauth2"],  # noqa: B006  # typer copies
+    grant: Annotated[Words, typer.Option(help="A grant it may use; repeatable.")] = [CLIENT_CREDENTIALS],  # noqa: B006  # the same
+    scope: Annotated[Words, typer.Option(help="A scope it may ask; repeatable.")] = [],  # noqa: B006  # the same
+    audience: Annotated[
+        Words, typer.Option(help="A resource its tokens may be for; repeatable, the first is the default.")
+    ] = [],  # noqa: B006  # the same
+    max_lifetime: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="A ceiling on its access tokens.")
+    ] = None,
+) -> Answer:
+    """Make a client; it needs a secret next: keyturn secret create CLIENT_ID."""
+    wish = ClientWish(
+        name=name,
+        dialects=tuple(dialect),
+        grants=tuple(grant),
+        scopes=tuple(word for words in scope for word in words.split()),
+        audiences=tuple(audience),
+        max_lifetime_seconds=max_lifetime,
+    )
+    return shown(await verbs.create_client(slug, wish))
+
+
+@verb(app)
+async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
+    """List an organisation's clients, oldest first."""
+    return [shown(each) for each in await verbs.clients(slug)]
+
+
+@verb(app)
+async def show(verbs: Verbs, client_id: Id) -> Answer:
+    """Show one client."""
+    return shown(await verbs.client(client_id))
+
+
+@verb(app)
+async def disable(verbs: Verbs, client_id: Id) -> Answer:
+    """Issue nothing more to a client; its tokens are dead at once."""
+    return shown(await verbs.disable_client(client_id))
+
+
+@verb(app)
+async def enable(verbs: Verbs, client_id: Id) -> Answer:
+    """Issue to a client again."""
+    return shown(await verbs.enable_client(client_id))
+
+
+@verb(app)
+async def end(verbs: Verbs, client_id: Id) -> Answer:
+    """End a client for good, with its secrets and tokens."""
+    return shown(await verbs.end_client(client_id))

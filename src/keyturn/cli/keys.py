@@ -1,0 +1,78 @@
+"""``keyturn keys``: signing keys."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from keyturn.cli.command import noun, verb
+from keyturn.cli.output import Answer, Row, instant
+from keyturn.cli.verbs import Ring, Turned, Verbs
+from keyturn.core.records import SigningKey
+from keyturn.core.vocabulary import Algorithm
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+app = noun("Signing keys.")
+
+Org = Annotated[
+    str | None, typer.Option("--org", metavar="SLUG", help="One organisation's; all if not given.")
+]
+
+
+@verb(app)
+async def list(verbs: Verbs, org: Org = None) -> Answer:  # noqa: A001  # the command's name
+    """List the keys of each issuer; an issuer has none before its first token."""
+    now = datetime.now(UTC)
+    return [row for ring in await verbs.rings(org) for row in _rows(ring, now)]
+
+
+def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
+    for key in ring.keys:
+        yield {
+            "issuer": ring.issuer,
+            "key_id": key.id,
+            "algorithm": key.algorithm.value,
+            "state": _state(key, ring, now),
+            "published_at": instant(key.published_at),
+            "active_at": instant(key.active_at),
+            "retires_at": instant(key.retires_at),
+        }
+
+
+def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
+    if key.active_at is None:
+        return "next"
+    if key.active_at > now:
+        return "scheduled"
+    begun = [
+        (each.active_at, each.retires_at or _NEVER, each.id)
+        for each in ring.keys
+        if each.algorithm is key.algorithm and each.active_at is not None and each.active_at <= now
+    ]
+    # Of two that began in one instant, the one that leaves first has given way.
+    return "current" if max(begun)[-1] == key.id else "previous"
+
+
+@verb(app)
+async def rotate(
+    verbs: Verbs,
+    org: Org = None,
+    algorithm: Annotated[
+        Algorithm | None, typer.Option(help="One algorithm's ring; all in use if not given.")
+    ] = None,
+) -> Answer:
+    """Rotate: the next key takes over as soon as every cached key set holds it (TK-14)."""
+    return [_turned(each) for each in await verbs.rotate(org, algorithm)]
+
+
+def _turned(turned: Turned) -> Row:
+    return {
+        "issuer": turned.issuer,
+        "algorithm": turned.algorithm.value,
+        "rotated": turned.rotated,
+        "key_id": turned.key_id,
+        "active_at": instant(turned.active_at),
+        "old_key_retires_at": instant(turned.retires_at),
+    }

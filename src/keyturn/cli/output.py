@@ -1,0 +1,61 @@
+"""How an answer is printed: a table for people, JSON with stable member names for programs."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+Row = dict[str, Any]
+Answer = Row | Sequence[Row]
+"""One thing, or several of a kind; the values are plain JSON."""
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def instant(value: datetime | None) -> str | None:
+    """Spell an instant: ISO 8601, UTC, milliseconds."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def show(answer: Answer, form: Format) -> None:
+    """Print an answer on standard output."""
+    if form is Format.JSON:
+        print(json.dumps(answer if isinstance(answer, dict) else list(answer), indent=2))
+    elif isinstance(answer, dict):
+        width = max(map(len, answer), default=0)
+        for name, value in answer.items():
+            print(f"{name:<{width}}  {_cell(value)}")
+    elif answer:
+        _table(
+            [
+                [name.upper() for name in answer[0]],
+                *([_cell(value) for value in row.values()] for row in answer),
+            ]
+        )
+
+
+def _table(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None or value in ([], {}, ""):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_cell(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_cell, value))
+    # What a stranger once sent may be in an audit row; a terminal would obey its control characters.
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))

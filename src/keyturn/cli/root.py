@@ -1,0 +1,95 @@
+"""The command ``keyturn`` itself: its nouns, found late, and what its exit codes mean."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from keyturn import __version__
+from keyturn.core.errors import ConfigError, Fault, OperatorError, Unavailable
+
+NO, CONFIGURATION, STORE = 1, 3, 4
+"""Exit codes of ours; 0 is success, and 2 what every command line says to arguments it cannot read."""
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  the answer is no: what was asked cannot be done, or a check failed
+  2  the command line cannot be read
+  3  the configuration is not usable; every problem is listed
+  4  the store or a key is not available; nothing was changed
+"""
+
+NOUNS = {
+    "init": "Make the data folder, the master key and the database.",
+    "serve": "Serve tokens until stopped.",
+    "demo": "Show what a demo made.",
+    "org": "Organisations.",
+    "client": "Clients: the machines that ask for tokens.",
+    "secret": "Client secrets.",
+    "keys": "Signing keys.",
+    "audit": "The audit trail.",
+    "dialect": "Dialects: the token APIs that are spoken.",
+    "config": "The configuration.",
+}
+"""Every noun, in the order of ``--help``; the module of that name holds its ``app``."""
+
+
+class Nouns(TyperGroup):
+    """Imports a noun when it is used, so that ``keyturn --help`` and completion do not wait for the store."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """List the nouns without importing them."""
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=text) for name, text in NOUNS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find a noun and put the real command in the place of its name."""
+        name, found, rest = super().resolve_command(ctx, args)
+        if name is None or found is None:
+            return name, found, rest
+        return name, typer.main.get_command(import_module(f"keyturn.cli.{name}").app), rest
+
+
+root = typer.Typer(cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"keyturn {__version__}")
+        raise typer.Exit
+
+
+@root.callback()
+def keyturn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Turn long-lived keys into short-lived access tokens."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code; an error is told on standard error, without a traceback."""
+    try:
+        typer.main.get_command(root).main(list(arguments), prog_name="keyturn")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except OperatorError as error:
+        return _say([str(error)], NO)
+    except ConfigError as error:
+        return _say(error.problems, CONFIGURATION)
+    except Unavailable as error:
+        return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed"], STORE)
+    except Fault as error:
+        return _say([str(error)], STORE)
+    return 0
+
+
+def _say(problems: Sequence[str], code: int) -> int:
+    for problem in problems:
+        print(f"keyturn: {problem}", file=sys.stderr)
+    return code

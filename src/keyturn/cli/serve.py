@@ -1,0 +1,50 @@
+"""``keyturn serve``: serve tokens until stopped."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from keyturn.cli.command import Config, Data
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def serve(
+    *,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo", help="A demo on this machine: every dialect, two organisations, fresh secrets."
+        ),
+    ] = False,
+    data: Data = None,
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen.")] = None,
+    port: Annotated[int | None, typer.Option(help="Where to listen.")] = None,
+    management_port: Annotated[
+        int | None, typer.Option(help="Where to listen for health and metrics.")
+    ] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where callers reach this deployment.")] = None,
+) -> None:
+    """Serve tokens until SIGTERM or SIGINT, then finish what has begun and stop."""
+    flags: dict[str, Any] = {
+        "data": data,
+        "host": host,
+        "port": port,
+        "management_port": management_port,
+        "public_url": public_url,
+    }
+    if demo:
+        from keyturn.demo import run
+
+        run(flags, os.environ, config)
+        return
+    from keyturn.app import bind
+    from keyturn.app import serve as run_server
+    from keyturn.config import load_settings
+
+    settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True)
+    settings.master_key_text()
+    run_server(settings, bind(settings))

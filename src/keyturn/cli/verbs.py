@@ -1,0 +1,135 @@
+"""What the commands ask for: one Protocol of verbs, whoever carries them out.
+
+``local.py`` works on the data folder; a remote one over the admin API can take its place.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from keyturn.core.records import AuditRow, Client, Credential, Organisation, SigningKey
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import Algorithm
+from keyturn.directory.audit import ChainVerdict
+from keyturn.directory.clients import ClientWish
+
+
+class Ring(msgspec.Struct, frozen=True):
+    """An issuer's published keys, and what people call the issuer: a slug, or a shared ring's name."""
+
+    issuer: str
+    keys: Sequence[SigningKey]
+
+
+class Turned(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a rotation.
+
+    Args:
+        rotated: False where another rotation is under way or was faster; nothing was changed then.
+        active_at: When the new signer takes over, or that of the other rotation.
+        key_id: The new signer.
+        retires_at: Until then the old signer stays published.
+    """
+
+    issuer: str
+    algorithm: Algorithm
+    rotated: bool
+    active_at: datetime
+    key_id: str | None = None
+    retires_at: datetime | None = None
+
+
+class Verbs(Protocol):
+    """Everything that can be done to a deployment; each raises ``OperatorError`` where the answer is no."""
+
+    async def create_organisation(self, slug: str, name: str) -> Organisation:
+        """Make an organisation."""
+        ...
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """List all organisations."""
+        ...
+
+    async def organisation(self, slug: str) -> Organisation:
+        """Show one organisation."""
+        ...
+
+    async def rename_organisation(self, slug: str, name: str) -> Organisation:
+        """Give it another display name."""
+        ...
+
+    async def disable_organisation(self, slug: str) -> Organisation:
+        """Stop issuing under it."""
+        ...
+
+    async def enable_organisation(self, slug: str) -> Organisation:
+        """Issue under it again."""
+        ...
+
+    async def set_organisation(self, slug: str, setting: str, value: str | None) -> Organisation:
+        """Set a dialect's setting, or go back to its default."""
+        ...
+
+    async def create_client(self, slug: str, wish: ClientWish) -> Client:
+        """Make a client in an organisation."""
+        ...
+
+    async def clients(self, slug: str) -> Sequence[Client]:
+        """List an organisation's clients."""
+        ...
+
+    async def client(self, client_id: str) -> Client:
+        """Show one client."""
+        ...
+
+    async def disable_client(self, client_id: str) -> Client:
+        """Issue nothing more to it."""
+        ...
+
+    async def enable_client(self, client_id: str) -> Client:
+        """Issue to it again."""
+        ...
+
+    async def end_client(self, client_id: str) -> Client:
+        """End it for good."""
+        ...
+
+    async def create_secret(
+        self, client_id: str, name: str, expires_at: datetime | None
+    ) -> tuple[Credential, Secret]:
+        """Make a client secret; it is told once."""
+        ...
+
+    async def secrets(self, client_id: str) -> Sequence[Credential]:
+        """List a client's secrets."""
+        ...
+
+    async def end_secret(self, credential_id: str, why: str) -> Credential:
+        """End a secret for good."""
+        ...
+
+    async def disable_secret(self, credential_id: str) -> Credential:
+        """Refuse a secret."""
+        ...
+
+    async def enable_secret(self, credential_id: str) -> Credential:
+        """Accept a secret again."""
+        ...
+
+    async def rings(self, slug: str | None) -> Sequence[Ring]:
+        """List an organisation's signing keys, or those of every issuer."""
+        ...
+
+    async def rotate(self, slug: str | None, algorithm: Algorithm | None) -> Sequence[Turned]:
+        """Turn an organisation's rings, or every ring; one algorithm's, or of all that are in use."""
+        ...
+
+    async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
+        """Read the newest audit rows."""
+        ...
+
+    async def verify_audit(self) -> Sequence[ChainVerdict]:
+        """Follow every audit chain."""
+        ...

@@ -21,7 +21,7 @@ from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import AuditEvent
+from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import Algorithm
 from keyturn.dialects import load_dialects
@@ -30,7 +30,7 @@ from keyturn.exchange.services import Services
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.storage import Store, open_store
+from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.limits import MemoryLimits, Rate
 from keyturn.web.desk import Desk
@@ -53,6 +53,10 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     dialects: Mapping[str, Dialect]
+
+    def check_chain(self, rows: Sequence[AuditRow], last: AuditRow | None) -> int | None:
+        """Find the first ``seq`` that does not hold among rows that follow ``last`` (None: from the start)."""
+        return verify_chain(rows, Tail(last.chain, last.seq, last.row_hash) if last else None)
 
 
 def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None = None) -> dict[str, Dialect]:

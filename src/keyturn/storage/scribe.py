@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
-from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVersion, Unit
+from keyturn.core.changes import Add, Lost, Outcome, Recorded, RequireVersion, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
@@ -111,7 +111,7 @@ class Scribe:
         shelf = SqlShelf(connection)
         unit = entry.unit
         try:
-            if all(self._surely_holds(change, entry.scope) for change in unit.changes):
+            if self._surely_holds(unit, entry.scope):
                 self._append(unit.audit, shelf)
                 return _RECORDED
             with _savepoint(connection):
@@ -133,14 +133,19 @@ class Scribe:
             return error if isinstance(error, Fault) else Fault(f"a unit cannot be written: {error!r}")
         return _RECORDED
 
-    def _surely_holds(self, change: Change, scope: OrganisationId | None) -> bool:
-        """Tell from memory alone that a version still holds; if not, the store has to be asked."""
-        return (
-            isinstance(change, RequireVersion)
-            and scope is None
-            and self._memory_is_current
-            and self._cached_versions.get((change.table, change.id)) == change.version
-        )
+    def _surely_holds(self, unit: Unit, scope: OrganisationId | None) -> bool:
+        """Tell from memory alone that a unit changes nothing and holds; if not, the store has to be asked."""
+        if not unit.changes:
+            return True
+        if scope is not None or not self._memory_is_current:
+            return False
+        known = self._cached_versions
+        for change in unit.changes:
+            if not isinstance(change, RequireVersion):
+                return False
+            if known.get((change.table, change.id)) != change.version:
+                return False
+        return True
 
     def _change(
         self, unit: Unit, shelf: SqlShelf, scope: OrganisationId | None

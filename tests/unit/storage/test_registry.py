@@ -1,0 +1,159 @@
+"""The registry's memory: what it keeps, what it forgets, and what it must never keep."""
+
+import asyncio
+
+import pytest
+
+from contract.store_kit import ACME, BETA, client, credential, organisation
+from keyturn.core.clock import SystemClock
+from keyturn.core.records import ClientView
+from keyturn.storage.feed import Confirmation, News
+from keyturn.storage.registry import CachedRegistry
+
+
+class SlowReads:
+    """Answers when told to, and counts the questions."""
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+        self.gate = asyncio.Event()
+
+    async def client_view(self, client_id):
+        self.asked.append(client_id)
+        answer = self.answers.get(client_id)  # read now, given later: what a race is made of
+        await self.gate.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def organisation_by_slug(self, slug):
+        return await self.client_view(slug)
+
+
+def view(name="client-1", organisation_id=ACME, version=0):
+    return ClientView(
+        organisation(organisation_id),
+        client(name, organisation_id, version=version),
+        (credential(f"cred-of-{name}", name, organisation_id),),
+    )
+
+
+@pytest.fixture
+def reads():
+    made = SlowReads()
+    made.answers = {name: view(name) for name in ("client-1", "client-2", "client-3")}
+    made.answers["beta-1"] = view("beta-1", BETA)
+    made.answers["slug-org-acme"] = organisation()
+    return made
+
+
+@pytest.fixture
+def feed():
+    return Confirmation(SystemClock())
+
+
+@pytest.fixture
+def registry(reads, feed):
+    return CachedRegistry(reads, feed, limit=2)
+
+
+async def settle():
+    """Let every task run as far as it can."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def touch(feed, *touched):
+    feed.apply(News(feed.applied + 1, touched, 0.0))
+
+
+async def test_concurrent_misses_share_one_read(registry, reads):
+    """Many who ask for one key at once cause one read, and the next who asks none."""
+    waiting = [asyncio.create_task(registry.find_client("client-1")) for _ in range(10)]
+    await settle()
+    reads.gate.set()
+    assert await asyncio.gather(*waiting) == [view()] * 10
+    assert await registry.find_client("client-1") == view()
+    assert reads.asked == ["client-1"]
+
+
+async def test_one_who_leaves_does_not_take_the_answer_along(registry, reads):
+    """Cancelling the first of those who share a read leaves the others their answer."""
+    first, other = (asyncio.create_task(registry.find_client("client-1")) for _ in range(2))
+    await settle()
+    first.cancel()
+    await settle()
+    reads.gate.set()
+    assert await other == view()
+
+
+@pytest.mark.parametrize(
+    "touched", [("client", "client-1"), ("credential", "client-1"), ("organisation", ACME), ("*", "*")]
+)
+async def test_a_value_read_before_a_change_is_not_kept_after_it(registry, reads, feed, touched):
+    """A read overtaken by a change of its key is answered but not kept, nor joined by those who ask later."""
+    early = asyncio.create_task(registry.find_client("client-1"))
+    await settle()
+    reads.answers["client-1"] = view(version=1)
+    touch(feed, touched)
+    late = asyncio.create_task(registry.find_client("client-1"))
+    await settle()
+    reads.gate.set()
+    assert await early == view()
+    assert await late == view(version=1)
+    assert await registry.find_client("client-1") == view(version=1)
+    assert registry.versions["client", "client-1"] == 1
+    assert reads.asked == ["client-1"] * 2
+
+
+async def test_absence_is_kept_until_something_appears(registry, reads, feed):
+    """A name that does not exist is asked for once, until the feed names it."""
+    reads.gate.set()
+    for _ in range(3):
+        assert await registry.find_client("new") is None
+        assert await registry.find_organisation("slug-new") is None
+    assert reads.asked == ["new", "slug-new"]
+    reads.answers |= {"new": view("new"), "slug-new": organisation("org-new", slug="slug-new")}
+    touch(feed, ("client", "new"), ("organisation", "org-new"))
+    assert await registry.find_client("new") == view("new")
+    assert (await registry.find_organisation("slug-new")).id == "org-new"
+
+
+async def test_failures_are_not_kept(registry, reads):
+    """A read that failed is tried again by the next who asks."""
+    reads.gate.set()
+    reads.answers["client-1"] = OSError("disk")
+    with pytest.raises(OSError, match="disk"):
+        await registry.find_client("client-1")
+    reads.answers["client-1"] = view()
+    assert await registry.find_client("client-1") == view()
+
+
+async def test_an_organisations_change_forgets_its_clients_only(registry, reads, feed):
+    """A change of an organisation forgets every client under it and nobody else's."""
+    reads.gate.set()
+    await registry.find_client("client-1")
+    await registry.find_client("beta-1")
+    await registry.find_organisation("slug-org-acme")
+    touch(feed, ("organisation", ACME))
+    assert ("client", "client-1") not in registry.versions
+    assert ("organisation", ACME) not in registry.versions
+    assert registry.versions["client", "beta-1"] == 0
+    await registry.find_client("beta-1")
+    assert reads.asked.count("beta-1") == 1
+    await registry.find_organisation("slug-org-acme")
+    assert reads.asked.count("slug-org-acme") == 2
+
+
+async def test_memory_is_bounded(registry, reads):
+    """Beyond its limit the registry forgets the least recently used client, its versions too."""
+    reads.gate.set()
+    for name in ("client-1", "client-2", "client-1", "client-3"):
+        await registry.find_client(name)
+    kept = {key for table, key in registry.versions if table == "client"}
+    assert kept == {"client-1", "client-3"}
+    for name in ("beta-1", "client-2", "client-3"):
+        await registry.find_client(name)
+    assert ("organisation", BETA) not in registry.versions
+    assert len(registry.versions) == 5

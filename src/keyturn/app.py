@@ -55,7 +55,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
 
     def check_chain(self, rows: Sequence[AuditRow], last: AuditRow | None) -> int | None:
-        """Find the first ``seq`` that does not hold among rows that follow ``last`` (None: from the start)."""
+        """Find the first ``seq`` that does not hold in rows that follow ``last`` (None: the start)."""
         return verify_chain(rows, Tail(last.chain, last.seq, last.row_hash) if last else None)
 
 

@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +134,7 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
     kept = _read(data)
     if kept.get("base_url") not in {None, public_url}:
         kept = _moved(kept, kept["base_url"], public_url)
-    now = local.clock.now()
-    organisations = {
-        slug: await _organisation(local, slug, name, now) for slug, name in ORGANISATIONS.items()
-    }
+    organisations = {slug: await _organisation(local, slug, name) for slug, name in ORGANISATIONS.items()}
     dialects, other = kept.get("dialects", {}), kept.get("other", {})
     for name, dialect in local.dialects.items():
         if name not in dialects:
@@ -169,8 +165,9 @@ def _moved(value: Any, before: str, after: str) -> Any:
     return value
 
 
-async def _organisation(local: LocalServices, slug: str, name: str, now: datetime) -> Organisation:
+async def _organisation(local: LocalServices, slug: str, name: str) -> Organisation:
     there = await local.deployment.organisation_by_slug(slug)
+    now = local.clock.now()
     return there or await create_organisation(_ACTOR, local.deployment, slug, name, now=now, dice=local.dice)
 
 

@@ -1,0 +1,717 @@
+"""The bounded protocol, on real sockets: a uvicorn server whose application writes down what reached it."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyturn.web.protocol import (
+    OVERSIZED,
+    FramingRefused,
+    ProtocolLimits,
+    holder_of,
+    protocol_class,
+    read_framing,
+)
+
+HOST = b"Host: a\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+SHORT = {"head_seconds": 0.2, "body_seconds": 0.2, "idle_seconds": 0.2, "linger_seconds": 0.2}
+
+
+def post(body, fields=b""):
+    """Render a plain POST."""
+    return b"POST / HTTP/1.1\r\n%sContent-Length: %d\r\n%s\r\n%s" % (HOST, len(body), fields, body)
+
+
+class Server:
+    """A uvicorn server in a thread, and what reached its application."""
+
+    def __init__(self, limits, loop="asyncio"):
+        self.seen = []
+        self.refused = Counter()
+        self.protocol = protocol_class(limits, lambda why: self.refused.update([why]))
+        self.release = threading.Event()
+        self.release.set()
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                self.application, interface="asgi3", http=self.protocol, ws="none", loop=loop,
+                lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+            )
+        )  # fmt: skip
+        self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.socket]})
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.release.set()
+        self.uvicorn.should_exit = True
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+    async def application(self, scope, receive, send):
+        """Write the request down, wait until released, and answer with the path."""
+        message = await receive()
+        self.seen.append((scope["method"], scope["path"], message["body"], scope["client"][0]))
+        assert not message.get("more_body")
+        await asyncio.to_thread(self.release.wait, 10)
+        status = 413 if OVERSIZED in scope["state"] else 200
+        body = scope["path"].encode()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-length", b"%d" % len(body))],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    def connect(self):
+        """Open a connection."""
+        return socket.create_connection(self.socket.getsockname(), timeout=10)
+
+    def exchange(self, *pieces, then_close=False):
+        """Send pieces on one connection; return all that comes until the server closes it."""
+        with self.connect() as client:
+            for piece in pieces:
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(piece)
+            if then_close:
+                client.shutdown(socket.SHUT_WR)
+            return read_all(client)
+
+
+def read_all(client):
+    """Read until the server closes."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while data := client.recv(65536):
+            answer += data
+    return answer
+
+
+def read_answer(client):
+    """Read one answer with a Content-Length."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = client.recv(1)
+        assert data, answer
+        answer += data
+    length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while length:
+        data = client.recv(length)
+        assert data
+        length -= len(data)
+        answer += data
+    return answer
+
+
+def eventually(condition):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def status_of(answer):
+    """Read the status of the first answer."""
+    return int(answer[9:12])
+
+
+def is_generic(answer, error="invalid_request"):
+    """Say whether an answer is the one of refusals, with nothing that names our software."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    head = head.lower()
+    return (
+        json.loads(body) == {"error": error}
+        and b"content-type: application/json" in head
+        and b"cache-control: no-store" in head
+        and b"x-content-type-options: nosniff" in head
+        and b"connection: close" in head
+        and b"server:" not in head
+        and b"uvicorn" not in answer.lower()
+    )
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def server(request):
+    """A server with room for an hour's patience and small limits on sizes."""
+    limits = ProtocolLimits(
+        head_bytes=4096, url_bytes=512, body_bytes=1000, linger_seconds=0.3, body_chunks=20
+    )
+    with Server(limits, request.param) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def forget(request):
+    """Forget what earlier tests sent."""
+    if "server" in request.fixturenames:
+        running = request.getfixturevalue("server")
+        running.seen.clear()
+        running.refused.clear()
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def hasty(request):
+    """A server that waits a fifth of a second."""
+    with Server(ProtocolLimits(**SHORT), request.param) as running:
+        yield running
+
+
+CLOSING = b"GET /last HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+FIELDS = "POST / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n0\r\n\r\n"
+AMBIGUOUS = {
+    "both lengths": FIELDS.format("Content-Length: 5\r\nTransfer-Encoding: chunked"),
+    "both lengths, other order": FIELDS.format("Transfer-Encoding: chunked\r\nContent-Length: 5"),
+    "two lengths": FIELDS.format("Content-Length: 5\r\nContent-Length: 6"),
+    "two equal lengths": FIELDS.format("Content-Length: 5\r\nContent-Length: 5"),
+    "signed length": FIELDS.format("Content-Length: +5"),
+    "list of lengths": FIELDS.format("Content-Length: 5, 5"),
+    "hex length": FIELDS.format("Content-Length: 0x5"),
+    "empty length": FIELDS.format("Content-Length:"),
+    "underscored length": FIELDS.format("Content-Length: 5_0"),
+    "endless length": FIELDS.format("Content-Length: " + "9" * 40),
+    "te list": FIELDS.format("Transfer-Encoding: gzip, chunked"),
+    "te twice in one": FIELDS.format("Transfer-Encoding: chunked, chunked"),
+    "te twice": FIELDS.format("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+    "te identity": FIELDS.format("Transfer-Encoding: identity"),
+    "te xchunked": FIELDS.format("Transfer-Encoding: xchunked"),
+    "te with parameter": FIELDS.format("Transfer-Encoding: chunked;q=1"),
+    "te empty": FIELDS.format("Transfer-Encoding:"),
+    "te with vertical tab": FIELDS.format("Transfer-Encoding: \x0bchunked"),
+    "te in 1.0": FIELDS.format("Transfer-Encoding: chunked").replace("1.1", "1.0"),
+    "obs-fold": FIELDS.format("X: a\r\n b"),
+    "obs-fold first": "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+    "bare LF": "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+    "bare LF after line": "GET / HTTP/1.1\nHost: a\r\n\r\n",
+    "bare LF at end": "GET / HTTP/1.1\r\nHost: a\r\n\n",
+    "bare LF everywhere": "GET / HTTP/1.1\nHost: a\n\n",
+    "leading LF": "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "leading LF after CRLF": "\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "leading CR": "\r\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "bare CR": "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+    "space before colon": "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "no colon": "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+    "no name": "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+    "NUL": "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+    "control character": "GET / HTTP/1.1\r\nHost: a\r\nX: a\x01b\r\n\r\n",
+    "DEL": "GET / HTTP/1.1\r\nHost: a\r\nX: a\x7fb\r\n\r\n",
+    "control in upgrade": "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\x01b\r\n\r\n",
+    "LF in upgrade": "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\nX: b\r\n\r\n",
+    "CR in upgrade": "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\rX: b\r\n\r\n",
+    "fold after upgrade": "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\r\n b\r\n\r\n",
+    "HTTP/2.0": "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    "HTTP/1.2": "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+    "HTTP/0.9": "GET /\r\n\r\n",
+    "HTTP/0.9 by name": "GET / HTTP/0.9\r\nHost: a\r\n\r\n",
+    "http/1.1": "GET / http/1.1\r\nHost: a\r\n\r\n",
+    "RTSP": "GET / RTSP/1.0\r\nHost: a\r\n\r\n",
+    "HTTP/2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "no Host": "GET / HTTP/1.1\r\n\r\n",
+    "two Hosts": "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
+    "two Hosts in 1.0": "GET / HTTP/1.0\r\nHost: a\r\nhOsT: b\r\n\r\n",
+    "absolute form": "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "authority form": "CONNECT b:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "CONNECT to a path": "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "asterisk with GET": "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "fragment": "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two spaces": "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "tab in request line": "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    "space after version": "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+    "non-ASCII target": "GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "control in target": "GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "lower-case method": "get / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "unknown method": "FETCH / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+BAD_CHUNKS = {
+    "no size": "zz\r\n\r\n",
+    "space after size": "3 \r\nabc\r\n0\r\n\r\n",
+    "negative size": "-3\r\nabc\r\n0\r\n\r\n",
+    "0x size": "0x3\r\nabc\r\n0\r\n\r\n",
+    "underscored size": "0_3\r\nabc\r\n0\r\n\r\n",
+    "endless size": "ffffffffffffffff3\r\nabc\r\n0\r\n\r\n",
+    "bare LF after size": "3\nabc\r\n0\r\n\r\n",
+    "size too small": "2\r\nabc\r\n0\r\n\r\n",
+    "bare LF after data": "3\r\nabc\n0\r\n\r\n",
+    "LF in extension": "3;a=\nb\r\nabc\r\n0\r\n\r\n",
+    "control in extension": "3;a=\x01\r\nabc\r\n0\r\n\r\n",
+    "long extension": "3;a=" + "b" * 300 + "\r\nabc\r\n0\r\n\r\n",
+    "long zeros": "0" * 300 + "3\r\nabc\r\n0\r\n\r\n",
+    "trailer": "3\r\nabc\r\n0\r\nX: b\r\n\r\n",
+    "bare LF at end": "3\r\nabc\r\n0\r\n\n",
+    "many chunks": "1\r\na\r\n" * 30 + "0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("text", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+def test_ambiguous_head_is_refused(server, text):
+    """HT-04: Ambiguous framing gets one generic 400 and a closed connection, and reaches nobody."""
+    request = text.encode("latin-1")
+    for pieces in ((request + GET,), (request[:7], request[7:-3], request[-3:])):
+        server.refused.clear()
+        answer = server.exchange(*pieces)
+        assert status_of(answer) == 400
+        assert is_generic(answer)
+        assert server.refused.total() == 1
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("text", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
+def test_bad_chunks_are_refused(server, text):
+    """HT-04: A malformed chunk, a long extension or a trailer gets 400, closes, and reaches nobody."""
+    answer = server.exchange(CHUNKED + text.encode("latin-1") + GET)
+    assert status_of(answer) == 400
+    assert is_generic(answer)
+    assert server.refused.total() == 1
+    assert server.seen == []
+
+
+def test_second_pipelined_head_is_checked_too(server):
+    """HT-04: A refused head behind a good request in the same segment never reaches the application."""
+    answer = server.exchange(GET + post(b"x") + AMBIGUOUS["both lengths"].encode() + GET)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.count(b"HTTP/1.1 400") == 1
+    assert [seen[:3] for seen in server.seen] == [("GET", "/", b""), ("POST", "/", b"x")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_requests_may_arrive_in_pieces(server, size):
+    """HT-04: Requests split at any byte, with empty lines between them, are read as they were sent."""
+    chunks = CHUNKED + b"3;a=b\r\nabc\r\n02\r\nde\r\n0\r\n\r\n"
+    text = b"\r\n" + post(b"one") + b"\r\n\r\n" + chunks + GET + CLOSING
+    with server.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(text), size):
+            client.sendall(text[start : start + size])
+        answer = read_all(client)
+    assert answer.count(b"HTTP/1.1 200") == 4
+    assert [seen[1:3] for seen in server.seen] == [("/", b"one"), ("/", b"abcde"), ("/", b""), ("/last", b"")]
+
+
+def test_many_pipelined_requests_are_answered_in_order(server):
+    """HT-04: Requests pipelined in one segment are answered one at a time, each once, in order."""
+    text = b"".join(b"GET /%d HTTP/1.1\r\n%s\r\n" % (i, HOST) for i in range(50))
+    assert server.exchange(text + CLOSING).count(b"HTTP/1.1 200") == 51
+    assert [seen[1] for seen in server.seen] == [*(f"/{i}" for i in range(50)), "/last"]
+
+
+def test_pipelined_flood_is_held_back():
+    """HT-01: What is pipelined stays in the kernel while a request is answered, and is served afterwards."""
+    with Server(ProtocolLimits()) as running:
+        running.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        running.release.clear()
+        with running.connect() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            client.settimeout(0.3)
+            sent = 0
+            with contextlib.suppress(TimeoutError):
+                while sent < 100_000:
+                    client.sendall(GET)
+                    sent += 1
+            assert sent < 100_000
+            client.settimeout(10)
+            running.release.set()
+            answers = b""
+            while answers.count(b"HTTP/1.1 200") < sent:
+                answers += client.recv(65536)
+
+
+def test_nothing_is_read_after_connection_close(server):
+    """HT-04: What follows a request that closes the connection is not a request."""
+    answer = server.exchange(CLOSING + GET)
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "why"),
+    [
+        (b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 512), 414, "url_too_long"),
+        (b"GET /" + b"a" * 5000, 414, "url_too_long"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n" % (b"a" * 4096), 431, "head_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 5000, 431, "head_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 100 + b"\r\n", 431, "head_too_large"),
+    ],
+    ids=["url", "endless url", "head", "endless head", "lines"],
+)
+def test_large_heads_are_refused(server, request_text, status, why):
+    """HT-01: A target over its limit gets 414 and a header block over its limit 431, before it is parsed."""
+    answer = server.exchange(request_text)
+    assert status_of(answer) == status
+    assert is_generic(answer)
+    assert server.refused == {why: 1}
+    assert server.seen == []
+
+
+def test_heads_up_to_the_limits_pass(server):
+    """HT-01: A target and a number of lines exactly at their limits are served."""
+    fields = b"X: a\r\n" * 98
+    text = b"GET /%s HTTP/1.1\r\n%s%sConnection: close\r\n\r\n" % (b"a" * 511, HOST, fields)
+    assert status_of(server.exchange(text)) == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (AMBIGUOUS["two equal lengths"], "malformed"),
+        (AMBIGUOUS["bare LF everywhere"], "bare_newline"),
+        (AMBIGUOUS["absolute form"], "request_line"),
+        (AMBIGUOUS["no Host"], "host"),
+        (AMBIGUOUS["two Hosts"], "repeated_field"),
+        (AMBIGUOUS["te list"], "transfer_encoding"),
+        (CHUNKED.decode() + BAD_CHUNKS["long extension"], "chunk"),
+        (CHUNKED.decode() + BAD_CHUNKS["trailer"], "trailer"),
+    ],
+)
+def test_refusals_are_counted_by_reason(server, text, why):
+    """HT-04: Each refusal is counted once, under its reason."""
+    server.exchange(text.encode("latin-1"))
+    assert server.refused == {why: 1}
+
+
+LARGE = {
+    "declared": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n",
+    "declared, enormous": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999999\r\n\r\n",
+    "one chunk": CHUNKED + b"3e9\r\n",
+    "growing": CHUNKED + b"1f4\r\n%s\r\n1f5\r\n" % (b"a" * 500),
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE.keys())
+def test_large_bodies_are_answered_by_the_application(server, text):
+    """HT-01: A body over the limit gets 413 from the application, which sees an empty body and a mark."""
+    for pieces in ((text,), (text + GET * 40,), (text, b"x" * 200_000, GET)):
+        server.seen.clear()
+        answer = server.exchange(*pieces)
+        assert status_of(answer) == 413
+        assert b"connection: close" in answer
+        assert answer.count(b"HTTP/1.1") == 1
+        assert [seen[2] for seen in server.seen] == [b""]
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE.keys())
+def test_nothing_is_read_after_413(server, text):
+    """HT-04: What comes after an early answer may be the rest of a body, and is never read as a request."""
+    with server.connect() as client:
+        client.sendall(text)
+        assert status_of(read_all(client)) == 413
+        with contextlib.suppress(ConnectionError):
+            client.sendall(GET)
+        eventually(lambda: server.protocol.shared.total == 0)
+    assert len(server.seen) == 1
+    assert server.refused == {}
+
+
+def test_body_up_to_the_limit_passes(server):
+    """HT-01: A body exactly at the limit, declared or chunked, is served."""
+    body = b"a" * 1000
+    chunked = CHUNKED + b"3e8\r\n" + body + b"\r\n0\r\n\r\n"
+    assert server.exchange(post(body) + chunked + CLOSING).count(b"HTTP/1.1 200") == 3
+    assert [seen[2] for seen in server.seen] == [body, body, b""]
+
+
+def test_expect_is_answered_when_the_body_is_welcome(server):
+    """HT-01: A client that asks first is told to go on, once."""
+    head, body = post(b"abc", b"Expect: 100-continue\r\nConnection: close\r\n").split(b"\r\n\r\n")
+    with server.connect() as client:
+        client.sendall(head + b"\r\n\r\n")
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        answer = read_all(client)
+    assert status_of(answer) == 200
+    assert b"100 Continue" not in answer
+
+
+@pytest.mark.parametrize(("version", "length"), [(b"1.1", 1001), (b"1.0", 3), (b"1.1", 0)])
+def test_expect_is_not_answered_in_vain(server, version, length):
+    """HT-01: No 100 precedes a 413, an answer to HTTP/1.0, or an answer to a request without a body."""
+    head = b"POST / HTTP/%s\r\nHost: a\r\nExpect: 100-continue\r\n" % version
+    with server.connect() as client:
+        client.sendall(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % length)
+        time.sleep(0.05)
+        client.sendall(b"x" * length)
+        assert status_of(read_all(client)) == (413 if length > 1000 else 200)
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c", b"TLS/1.0, nonsense"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_upgrades_are_plain_requests(server, protocol, size):
+    """HT-04: A wish to upgrade is ignored: the body belongs to the request and the next request is read."""
+    fields = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\nHTTP2-Settings: AA\r\n" % protocol
+    text = post(b"abc", fields) + CLOSING
+    answer = server.exchange(*(text[i : i + size] for i in range(0, len(text), size)))
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert [seen[:3] for seen in server.seen] == [("POST", "/", b"abc"), ("GET", "/last", b"")]
+
+
+def test_old_and_bodiless_requests_work(server):
+    """HT-04: HTTP/1.0 without Host, HEAD and OPTIONS of the server are served; HTTP/1.0 is closed after."""
+    assert status_of(server.exchange(b"GET / HTTP/1.0\r\n\r\n" + GET)) == 200
+    assert server.exchange(GET.replace(b"GET", b"HEAD") + CLOSING).count(b"HTTP/1.1 200") == 2
+    assert status_of(server.exchange(b"OPTIONS * HTTP/1.0\r\n\r\n")) == 200
+    assert [seen[0] for seen in server.seen] == ["GET", "HEAD", "GET", "OPTIONS"]
+
+
+def test_address_is_the_socket_s(server):
+    """HT-03: No header changes the address the application sees."""
+    text = CLOSING.replace(b"Host", b"X-Forwarded-For: 8.8.8.8\r\nForwarded: for=8.8.8.8\r\nHost")
+    answer = server.exchange(text)
+    assert server.seen[0][3] == "127.0.0.1"
+    assert b"\r\nserver:" not in answer.lower()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status", "why"),
+    [
+        ((), None, None),
+        ((GET,), 200, None),
+        ((b"\r\n",), None, None),
+        ((b"GET / HTTP/1.1\r\nHos",), 408, "head_timeout"),
+        ((GET + b"G",), 200, "head_timeout"),
+        ((post(b"abc")[:-1],), 408, "body_timeout"),
+        ((CHUNKED,), 408, "body_timeout"),
+        ((CHUNKED + b"3\r\nab",), 408, "body_timeout"),
+        ((CHUNKED + b"0\r\n\r",), 408, "body_timeout"),
+    ],
+    ids=["nothing", "idle", "empty lines", "head", "second head", "body", "chunks", "chunk", "last chunk"],
+)
+def test_slow_clients_are_sent_away(hasty, pieces, status, why):
+    """HT-05: A request that does not arrive in time gets 408, and an idle connection is closed."""
+    answer = hasty.exchange(*pieces)
+    assert (status_of(answer) if answer else None) == status
+    assert hasty.refused == ({why: 1} if why else {})
+    if why:
+        assert is_generic(answer[answer.rindex(b"HTTP/1.1 408") :])
+    assert len(hasty.seen) == (status == 200)
+
+
+def test_deadline_is_not_moved_by_single_bytes(hasty):
+    """HT-05: A client that sends a byte now and then does not win time."""
+    with hasty.connect() as client, contextlib.suppress(ConnectionError):
+        for byte in b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: aaaaaa\r\n" * 20:
+            client.sendall(bytes([byte]))
+            time.sleep(0.01)
+            if hasty.refused:
+                break
+        else:
+            pytest.fail("two hundred bytes later the head is still awaited")
+        assert status_of(read_all(client)) == 408
+    assert hasty.refused == {"head_timeout": 1}
+
+
+def test_each_head_has_its_own_deadline():
+    """HT-05: The idle limit, however long, does not apply to a request that has begun."""
+    with Server(ProtocolLimits(**{**SHORT, "idle_seconds": 60})) as running:
+        answer = running.exchange(GET + b"G")
+        assert answer.count(b"HTTP/1.1 408") == 1
+
+
+def test_slow_application_is_not_hurried(hasty):
+    """HT-05: No deadline of ours ends a request that has arrived, however long its answer takes."""
+    hasty.release.clear()
+    with hasty.connect() as client:
+        client.sendall(GET)
+        time.sleep(0.6)
+        hasty.release.set()
+        assert status_of(read_answer(client)) == 200
+
+
+def test_keep_alive_outlives_the_deadlines_of_a_request(hasty):
+    """HT-05: Each request has deadlines of its own on a connection that is kept open."""
+    with hasty.connect() as client:
+        for _ in range(6):
+            text = post(b"abc")
+            client.sendall(text[:10])
+            time.sleep(0.03)
+            client.sendall(text[10:-2])
+            time.sleep(0.03)
+            client.sendall(text[-2:])
+            assert status_of(read_answer(client)) == 200
+
+
+def test_client_that_never_reads_is_let_go():
+    """HT-05: A client that does not take its answer loses its connection, and the task ends."""
+    ended = threading.Event()
+
+    class Large(Server):
+        async def application(self, scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            with contextlib.suppress(OSError):
+                for _ in range(200):
+                    await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            ended.set()
+
+    with Large(ProtocolLimits(**SHORT)) as running, running.connect() as client:
+        client.sendall(GET)
+        assert ended.wait(10)
+        eventually(lambda: running.protocol.shared.total == 0)
+
+
+def test_one_address_cannot_take_every_place():
+    """HT-05: Over the cap a connection gets 503 with Retry-After; a freed place is given again."""
+    with Server(ProtocolLimits(connections_per_address=2)) as running:
+        shared = running.protocol.shared
+        held = [running.connect(), running.connect()]
+        eventually(lambda: shared.total == 2)
+        answer = running.exchange()
+        assert status_of(answer) == 503
+        assert b"Retry-After: 1\r\n" in answer
+        assert is_generic(answer, "temporarily_unavailable")
+        assert running.refused == {"address_full": 1}
+        eventually(lambda: len(running.uvicorn.server_state.connections) == 2)
+        assert shared.total == 2
+        held.pop().close()
+        eventually(lambda: shared.total == 1)
+        assert status_of(running.exchange(CLOSING)) == 200
+        held.pop().close()
+        eventually(lambda: shared.total == 0)
+        assert shared.held == {}
+
+
+def test_total_is_capped():
+    """HT-05: The number of connections has a cap whatever their addresses."""
+    with Server(ProtocolLimits(connections=1)) as running, running.connect():
+        eventually(lambda: running.protocol.shared.total == 1)
+        assert status_of(running.exchange()) == 503
+        assert running.refused == {"server_full": 1}
+
+
+def test_places_come_back_after_every_kind_of_end(server):
+    """HT-05: Refused, reset, oversized and finished connections leave no entry in the table."""
+    for text in (GET, b"GE", CHUNKED, b"\n", LARGE["declared"], post(b"abc")[:-1]):
+        with server.connect() as client:
+            client.sendall(text)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    eventually(lambda: server.protocol.shared.total == 0)
+    assert server.protocol.shared.held == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "holder"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("", ""),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_holder_is_an_address_or_a_subscriber(address, holder):
+    """HT-05: IPv6 is counted by /64, and IPv4 on a dual-stack socket by its own address."""
+    assert holder_of(address) == holder
+
+
+def test_150_slow_clients_slow_nobody(server):
+    """HT-05: While 150 clients hold half a request, others are answered."""
+    with contextlib.ExitStack() as slow:
+        for _ in range(150):
+            slow.enter_context(server.connect()).sendall(
+                b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na"
+            )
+        started = time.monotonic()
+        assert status_of(server.exchange(CLOSING)) == 200
+        assert time.monotonic() - started < 2
+
+
+def test_shutdown_finishes_what_runs_and_closes_what_waits():
+    """HT-08: On shutdown idle connections are closed and a running request is answered and closed."""
+    with Server(ProtocolLimits()) as running:
+        running.release.clear()
+        with running.connect() as idle, running.connect() as busy, running.connect() as half:
+            busy.sendall(GET + GET)
+            half.sendall(b"GET / HT")
+            eventually(lambda: running.protocol.shared.total == 3 and running.seen)
+            running.uvicorn.should_exit = True
+            assert read_all(idle) == b""
+            assert read_all(half) == b""
+            running.release.set()
+            answer = read_all(busy)
+        assert answer.count(b"HTTP/1.1 200") == 1
+        assert b"connection: close" in answer
+        running.thread.join(10)
+        assert len(running.seen) == 1
+
+
+REQUESTS = [
+    (GET, [b""]),
+    (post(b"abc"), [b"abc"]),
+    (post(b"", b"X: y\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"), [b""]),
+    (CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + post(b"defg"), [b"abc", b"defg"]),
+    *((text.encode("latin-1"), []) for text in AMBIGUOUS.values()),
+    *((CHUNKED + text.encode("latin-1"), []) for text in BAD_CHUNKS.values()),
+]
+
+
+@pytest.fixture(scope="module")
+def impatient():
+    """A server that waits a third of a second."""
+    limits = ProtocolLimits(
+        head_seconds=0.3, body_seconds=0.3, idle_seconds=0.1, linger_seconds=0.1, body_chunks=20
+    )
+    with Server(limits) as running:
+        yield running
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    request=st.sampled_from(REQUESTS),
+    cuts=st.lists(st.integers(0, 200), max_size=5),
+    changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 3), st.binary(max_size=3)), max_size=3),
+)
+def test_no_bytes_crash_hang_or_invent(impatient, request, cuts, changes):
+    """HT-04: However a request is cut or changed, there is no fault and no hang, and no body is invented."""
+    text, bodies = request
+    impatient.seen.clear()
+    for where, length, replacement in changes:
+        at = where % (len(text) + 1)
+        text = text[:at] + replacement + text[at + length :]
+    places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
+    answer = impatient.exchange(*(text[a:b] for a, b in pairwise(places)))
+    assert all(
+        part[:3] in (b"200", b"400", b"408", b"413", b"414", b"431")
+        for part in answer.split(b"HTTP/1.1 ")[1:]
+    )
+    seen = [body for _, _, body, _ in impatient.seen]
+    assert all(body in text for body in seen)
+    if not changes:
+        assert seen == bodies
+
+
+NAMES = st.sampled_from([b"host", b"content-length", b"transfer-encoding", b"x"])
+VALUES = st.sampled_from([b"5", b"chunked", b"5 ", b""]) | st.binary(max_size=30)
+
+
+@given(version=st.sampled_from(["1.0", "1.1"]), headers=st.lists(st.tuples(NAMES, VALUES), max_size=5))
+def test_framing_is_one_thing_or_refused(version, headers):
+    """HT-04: Without help from llhttp, a head passes only if each framing field says one plain thing."""
+    try:
+        length = read_framing(version, headers, ProtocolLimits())
+    except FramingRefused:
+        return
+    framing = [
+        value.strip(b" \t") for name, value in headers if name in (b"content-length", b"transfer-encoding")
+    ]
+    assert len(framing) <= 1
+    assert [name for name, _ in headers].count(b"host") <= 1
+    if length > 0:
+        assert framing[0].isdigit()
+        assert int(framing[0]) == length
+    elif length < 0:
+        assert framing[0].lower() == b"chunked"

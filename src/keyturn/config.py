@@ -412,6 +412,11 @@ def _served(settings: Settings, tables: SettingTables, problems: list[str]) -> t
 def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) -> Iterator[str]:
     if not demo and settings.public_url is None and "public_url" not in wrong:
         yield _NO_PUBLIC_URL
+    if not demo and "data" not in wrong:
+        try:
+            settings.master_key_text()
+        except ConfigError as error:
+            yield from error.problems
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:
             continue

@@ -46,5 +46,4 @@ def serve(
     from keyturn.config import load_settings
 
     settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True)
-    settings.master_key_text()
     run_server(settings, bind(settings))

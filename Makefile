@@ -104,8 +104,8 @@ format: env-dev ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: env-dev ## Measure budgets per step and journey; wants a quiet machine
-	@$(BIN)/python -m pytest -m bench --timeout 0 -s $(ARGS)
+bench: env-dev ## Measure beside a bare server and npm oidc-provider; wants a quiet machine (ARGS="--all")
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
 soak: env-dev ## Minutes of load, restarts and kill -9

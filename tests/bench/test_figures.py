@@ -1,0 +1,100 @@
+"""The bench's own arithmetic and parsing, without any server."""
+
+import pytest
+
+from bench.figures import Round, Spread, Target, Verdict, advantage, quantile, table
+from bench.load import BrokenAnswerError, Request, read_answer
+from bench.processes import TICKS, cpu_of
+from bench.report import Report
+
+
+def measured(cpu_micros, answered=1000):
+    return Round(answered=answered, refused=0, seconds=1.0, cpu_seconds=cpu_micros * answered / 1e6)
+
+
+def test_round_divides_by_what_was_answered():
+    """Rate, processor time and idleness follow from the counts of one window."""
+    found = Round(answered=400, refused=9, seconds=2.0, cpu_seconds=0.1)
+    assert (found.rate, found.busy) == (200.0, 0.05)
+    assert found.cpu_micros == pytest.approx(250.0)
+
+
+def test_round_without_an_answer_costs_infinitely_much():
+    """A server that answers nothing never looks cheap."""
+    assert Round(answered=0, refused=5, seconds=1.0, cpu_seconds=0.5).cpu_micros == float("inf")
+
+
+def test_spread_is_a_median_and_the_extremes():
+    """One wild round moves the extremes, not the middle."""
+    spread = Spread.of([10, 11, 100])
+    assert (spread.middle, spread.low, spread.high) == (11, 10, 100)
+    assert spread.percent == pytest.approx(818, abs=1)
+
+
+def test_advantage_compares_neighbours_in_time():
+    """Noise that hits both sides of a round alike leaves the ratio alone."""
+    ours = [measured(100), measured(200), measured(100)]
+    theirs = [measured(300), measured(600), measured(310)]
+    found = advantage(ours, theirs)
+    assert found.middle == pytest.approx(3.0)
+    assert found.high == pytest.approx(3.1)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.25, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4)])
+def test_quantile_is_a_value_that_was_seen(share, value):
+    """A quantile is the smallest value that enough others do not exceed."""
+    assert quantile([4, 1, 3, 2], share) == value
+
+
+def test_target_tells_met_from_missed_at_the_bar():
+    """A bar that is just reached is met, in both directions."""
+    up = Target("speed", (("must", 3.0), ("moonshot", 5.0)))
+    down = Target("memory", (("must", 80.0),), least=False)
+    assert [met for *_, met in up.met(3.0)] == [True, False]
+    assert [met for *_, met in down.met(80.0)] == [True]
+    assert "moonshot 5: MISSED" in Verdict(up, Spread.of([3.0])).line()
+
+
+def test_report_judges_only_what_was_measured():
+    """A run without node says nothing about the peer, and still judges the rest."""
+    report = Report(rounds={"keyturn ES256": [measured(150)], "bare": [measured(48)]})
+    (verdict,) = report.verdicts()
+    assert verdict.figure.middle == pytest.approx(0.32)
+    assert "oidc-provider" not in report.text()
+    assert report.data()["targets"][0]["bars"]["must"] == {"value": 0.30, "met": True}
+
+
+def test_table_aligns_its_columns():
+    """Names stand to the left, figures to the right."""
+    assert table([("", "n"), ("long name", "7"), ("x", "1,000")]) == (
+        "               n\nlong name      7\nx          1,000"
+    )
+
+
+def test_stat_line_is_read_from_behind_the_name():
+    """A process may call itself anything, digits and parentheses included."""
+    line = "42 (a) 7 (b c) S 1 42 42 0 -1 4194560 900 0 0 0 150 50 7 3 20 0 5 0 100 200 300"
+    assert cpu_of(line) == pytest.approx(210 / TICKS)
+
+
+def test_answer_is_read_once_it_is_whole():
+    """Every cut of an answer is waited for, and what follows it is left alone."""
+    whole = b"HTTP/1.1 200 OK\r\nCONTENT-LENGTH: 2\r\nX: y\r\n\r\nok"
+    assert all(read_answer(whole[:cut]) is None for cut in range(len(whole)))
+    answer = read_answer(whole + b"HTTP/1.1 500")
+    assert (answer.status, answer.body, answer.size) == (200, b"ok", len(whole))
+
+
+def test_answer_without_a_length_is_told():
+    """An answer whose end cannot be known stops the run instead of hanging it."""
+    with pytest.raises(BrokenAnswerError):
+        read_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+def test_request_says_its_length_and_host():
+    """The bytes that are sent are one well-formed request."""
+    request = Request.form("http://127.0.0.1:9/token", "a=b", ("Authorization: Basic eA==",))
+    head, _, body = request.raw.partition(b"\r\n\r\n")
+    assert (request.host, request.port, body) == ("127.0.0.1", 9, b"a=b")
+    assert head.startswith(b"POST /token HTTP/1.1\r\nHost: 127.0.0.1:9\r\n")
+    assert b"\r\nContent-Length: 3\r\n" in head

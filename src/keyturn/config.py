@@ -6,12 +6,12 @@ Every problem is listed at once. Explained for operators in docs/configuration.m
 
 import difflib
 import ipaddress
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -27,6 +27,8 @@ CONFIG_VARIABLE = "KEYTURN_CONFIG"
 _NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_")
 _ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
+_MAX_PORT = 65_535
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 _NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"
 
 
@@ -43,13 +45,12 @@ def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not bare or not text.isascii():
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None or int(found["port"] or 0) > _MAX_PORT:
         raise ValueError("should be https://host or https://host:port, with no path")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if found["scheme"] == "http" and not is_loopback(found["host"].strip("[]")):
         raise ValueError("should begin with https:// unless its host is this machine (localhost, 127.0.0.1)")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return found[0].rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -65,7 +66,7 @@ def is_loopback(host: str) -> bool:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 

@@ -23,7 +23,7 @@ DIALECTS = ("oauth2", "endorsed")
 
 
 async def test_made(deployment):
-    """A new client has a random UUID and an audience of its organisation; the trail has its name only sealed."""
+    """A new client has a random UUID and its organisation's audience, and the trail only seals its name."""
     organisation, inside = await deployment.organisation()
     made = await deployment.client(inside)
     assert uuid.UUID(made.id).version == 4

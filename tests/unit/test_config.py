@@ -1,0 +1,268 @@
+"""Settings: where they come from, which wins, and that every problem is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from keyturn.config import SECRETS, declared_settings, is_loopback, load_settings, setting_names
+from keyturn.core.errors import ConfigError
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+KEY = "kt_master_not-looked-at-here"
+ENOUGH = {"KEYTURN_PUBLIC_URL": "https://tokens.example", "KEYTURN_MASTER_KEY": KEY}
+
+
+def load(environ=(), *, file=None, tmp_path=None, **named):
+    """Load settings from an environment, and from a file's text if given."""
+    if file is not None:
+        (tmp_path / "keyturn.toml").write_text(file, encoding="utf-8")
+        named["config"] = tmp_path / "keyturn.toml"
+    return load_settings(flags=named.pop("flags", {}), environ=dict(environ), **named)
+
+
+def problems(*arguments, **named):
+    """Load settings that are wrong and give what is said about them."""
+    with pytest.raises(ConfigError) as caught:
+        load(*arguments, **named)
+    return caught.value.problems
+
+
+def test_defaults():
+    """Nothing has to be set to look at a deployment."""
+    settings = load()
+    assert (settings.host, settings.port, settings.management_port) == ("127.0.0.1", 8480, 8481)
+    assert settings.dialects == ("oauth2",)
+    assert settings.dialect["oauth2"] == {"algorithm": "ES256"}
+    assert settings.store_url().endswith("/keyturn-data/keyturn.db")
+
+
+def test_file_environment_flags(tmp_path):
+    """Flags win over the environment, the environment over the file."""
+    file = 'port = 1\nhost = "::1"\n[limits]\nbody_bytes = 2048\nconnections = 7\n'
+    settings = load(
+        {"KEYTURN_PORT": "2", "KEYTURN_LIMITS__BODY_BYTES": "4096"},
+        file=file,
+        tmp_path=tmp_path,
+        flags={"port": 3, "data": None},
+    )
+    assert (settings.port, settings.host) == (3, "::1")
+    assert (settings.limits.body_bytes, settings.limits.connections) == (4096, 7)
+
+
+def test_file_named_by_the_environment(tmp_path):
+    """KEYTURN_CONFIG names the file where no flag does, and paths in it begin at its folder."""
+    path = tmp_path / "keyturn.toml"
+    path.write_text('data = "here"\nmaster_key_file = "key"\n', encoding="utf-8")
+    (tmp_path / "key").write_text(KEY + "\n", encoding="utf-8")
+    settings = load({"KEYTURN_CONFIG": str(path)})
+    assert settings.data == tmp_path / "here"
+    assert settings.master_key_text() == KEY
+
+
+def test_half_a_rate():
+    """One half of a rate may be set alone."""
+    rates = load({"KEYTURN_LIMITS__CLIENT__BURST": "5"}).limits.rates()
+    assert (rates["client"].burst, rates["client"].per_minute) == (5, 60_000)
+    assert set(rates) == {"client", "address", "organisation"}
+
+
+def test_lists_in_the_environment():
+    """A list is separated by commas in the environment, and an empty variable counts as not set."""
+    settings = load(
+        {"KEYTURN_DIALECTS": "endorsed, oauth2", "KEYTURN_TRUSTED_PROXIES": "", "KEYTURN_HOST": ""}
+    )
+    assert settings.dialects == ("oauth2", "endorsed")
+    assert settings.trusted_proxies == ()
+
+
+def test_every_problem_at_once(tmp_path):
+    """Problems of every source and kind are told in one go, each as its source spells it."""
+    file = """
+        porrt = 1
+        log_level = "loud"
+        limits.bdy_bytes = 1
+        limits.connections = 0
+        dialect.oauth2.algorithm = "HS256"
+    """
+    told = problems(
+        {
+            "KEYTURN_PUBLIC_ULR": "x",
+            "KEYTURN_DIALECTS": "endorsd",
+            "KEYTURN_TRUSTED_PROXIES": "10.0.0.1/8",
+            "KEYTURN_DATABASE_URL_FILE": "no/such/file",
+        },
+        file=file,
+        tmp_path=tmp_path,
+        flags={"port": 70_000},
+        serving=True,
+    )
+    path = tmp_path / "keyturn.toml"
+    for expected in (
+        "KEYTURN_PUBLIC_ULR is no setting; did you mean KEYTURN_PUBLIC_URL?",
+        f"porrt in {path}: no such setting; did you mean port?",
+        f"limits.bdy_bytes in {path}: no such setting; did you mean limits.body_bytes?",
+        "KEYTURN_DATABASE_URL_FILE: no/such/file: No such file or directory",
+        "--port: should be less than or equal to 65535",
+        f"log_level in {path}: should be 'debug', 'info', 'warning' or 'error'",
+        f"limits.connections in {path}: should be greater than or equal to 1",
+        "dialects: no dialect 'endorsd'; did you mean endorsed?",
+        "KEYTURN_TRUSTED_PROXIES: should be networks such as 10.0.0.0/8: 10.0.0.1/8 has host bits set",
+        f"dialect.oauth2.algorithm in {path}: algorithm is one of ES256, RS256, EdDSA, not 'HS256'",
+    ):
+        assert expected in told
+    assert any("public_url is required" in problem for problem in told)
+    assert any("no master key" in problem for problem in told)
+    assert len(told) == 12
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "port = ",
+        'a = "\\ud800"',
+        "limits = 3\n",
+        "dialect = 3\n",
+        "[dialect]\noauth2 = 1\n",
+        "[port]\na = 1\n",
+    ],
+)
+def test_broken_file(tmp_path, file):
+    """A file that is no TOML, or of another shape, is a problem and no crash."""
+    assert problems(file=file, tmp_path=tmp_path)
+
+
+def test_no_file(tmp_path):
+    """A file that is not there is a problem."""
+    assert problems(config=tmp_path / "nope.toml") == (
+        f"configuration file {tmp_path / 'nope.toml'}: No such file or directory",
+    )
+
+
+def test_not_text(tmp_path):
+    """A file or a secret's file that is no text is a problem and no crash."""
+    (tmp_path / "x").write_bytes(b"\xff\xfe\x00")
+    assert problems({"KEYTURN_MASTER_KEY_FILE": str(tmp_path / "x")})
+    assert problems(config=tmp_path / "x")
+
+
+def test_secret_given_twice(tmp_path):
+    """A secret given as itself and as a file is refused."""
+    (tmp_path / "key").write_text(KEY, encoding="utf-8")
+    told = problems({"KEYTURN_MASTER_KEY": KEY, "KEYTURN_MASTER_KEY_FILE": str(tmp_path / "key")})
+    assert told == ("KEYTURN_MASTER_KEY and KEYTURN_MASTER_KEY_FILE are both given",)
+
+
+def test_tests_have_variables_of_their_own():
+    """KEYTURN_CONFIG and KEYTURN_TEST_* are no settings and no problem."""
+    load({"KEYTURN_TEST_NO_SKIP": "1", "KEYTURN_CONFIG": ""})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://tokens.example",
+        "https://tokens.example:8443/",
+        "http://localhost:8480",
+        "http://[::1]:1",
+        "HTTPS://A.example",
+    ],
+)
+def test_public_url(url):
+    """A public URL is https, or http for this machine, and loses its slash."""
+    settings = load({**ENOUGH, "KEYTURN_PUBLIC_URL": url}, serving=True)
+    assert settings.public_url_text() == url.lower().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://tokens.example",
+        "http://127.0.0.1.example",
+        "https://tokens.example/base",
+        "https://tokens.example?x=1",
+        "https://tokens.example#x",
+        "https://u:p@tokens.example",
+        "https://",
+        "tokens.example",
+        "ftp://tokens.example",
+        "https://[",
+        "https://tokens.example:99999",
+        "https://tökens.example",
+        "https://tokens example",
+    ],
+)
+def test_bad_public_url(url):
+    """An issuer cannot begin with anything that is no plain origin."""
+    [told] = problems({**ENOUGH, "KEYTURN_PUBLIC_URL": url}, serving=True)
+    assert told.startswith("KEYTURN_PUBLIC_URL: should")
+
+
+@pytest.mark.parametrize("name", ["HOST", "MANAGEMENT_HOST"])
+def test_off_loopback(name):
+    """Plain HTTP off this machine needs a trusted proxy."""
+    away = {**ENOUGH, f"KEYTURN_{name}": "0.0.0.0"}
+    [told] = problems(away, serving=True)
+    assert "trusted_proxies" in told
+    load({**away, "KEYTURN_TRUSTED_PROXIES": "10.0.0.0/8"}, serving=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_loopback(host, answer):
+    """Only what can be no other machine is this machine."""
+    assert is_loopback(host) is answer
+
+
+def test_demo():
+    """A demo needs no public URL and no master key, speaks every dialect, and stays on this machine."""
+    settings = load({"KEYTURN_LIMITS__CLIENT__PER_MINUTE": "5"}, serving=True, demo=True)
+    assert set(settings.dialects) == set(declared_settings())
+    assert (settings.limits.client.per_minute, settings.limits.address.per_minute) == (5, 1_000_000_000)
+    [told] = problems(
+        {"KEYTURN_HOST": "0.0.0.0", "KEYTURN_TRUSTED_PROXIES": "10.0.0.0/8"}, serving=True, demo=True
+    )
+    assert told == "host: a demo listens on this machine only, not on 0.0.0.0"
+
+
+def test_master_key_file_mode(tmp_path):
+    """A master key that others may read is refused."""
+    path = tmp_path / "master.key"
+    path.write_text(KEY, encoding="utf-8")
+    path.chmod(0o600)
+    settings = load(flags={"data": tmp_path})
+    assert settings.master_key_text() == KEY
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        settings.master_key_text()
+
+
+def test_secrets_do_not_show():
+    """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
+    clear = "postgresql://keyturn:hunter2@db.example/keyturn"
+    environ = {"KEYTURN_DATABASE_URL": clear, "KEYTURN_MASTER_KEY": "hunter2"}
+    settings = load(environ)
+    assert settings.store_url() == clear
+    shown = settings.shown()
+    assert {shown[name] for name in SECRETS} == {"***"}
+    for text in (repr(settings), str(settings), json.dumps(shown), settings.model_dump_json()):
+        assert "hunter2" not in text
+    told = problems({**environ, "KEYTURN_PORT": "hunter2", "KEYTURN_HOTS": "hunter2"})
+    assert "hunter2" not in " ".join(told)
+
+
+def test_page_names_every_setting():
+    """docs/configuration.md explains each setting, those of the dialects included."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in setting_names(declared_settings()) if f"`{name}`" not in page] == []

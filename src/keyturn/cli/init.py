@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-import secrets
 from pathlib import Path
 
 import typer
 
+from keyturn.app import make_master_key, open_local
 from keyturn.cli.command import Config, Data, Form
 from keyturn.cli.output import Format, show
 from keyturn.config import Settings, load_settings
@@ -19,12 +19,15 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) -> None:
     """Make the data folder, the master key and the database; what is there already stays as it is."""
     settings = load_settings(flags={"data": data}, environ=os.environ, config=config)
-    made = _make_folder(settings.data)
-    key_made = settings.master_key is None and _make_master_key(settings)
+    try:
+        folder_made = _make_folder(settings.data)
+        key_made = settings.master_key is None and make_master_key(settings.master_key_path)
+    except OSError as error:
+        raise ConfigError([f"data folder {error.filename}: {error.strerror}"]) from None
     asyncio.run(_open_once(settings, key_made=key_made))
     answer = {
         "data": str(settings.data),
-        "folder": "made" if made else "kept",
+        "folder": "made" if folder_made else "kept",
         "master_key": "made" if key_made else "given" if settings.master_key else "kept",
         "master_key_file": None if settings.master_key else str(settings.master_key_path),
     }
@@ -47,30 +50,11 @@ def _make_folder(folder: Path) -> bool:
         folder.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         return False
-    except OSError as error:
-        raise ConfigError([f"data folder {error.filename}: {error.strerror}"]) from None
-    return True
-
-
-def _make_master_key(settings: Settings) -> bool:
-    path = settings.master_key_path
-    if path.exists():
-        return False
-    from keyturn.keys.sealing import MasterKey
-
-    key = MasterKey.generate(secrets.token_bytes).reveal()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-        file.flush()
-        os.fsync(file.fileno())
     return True
 
 
 async def _open_once(settings: Settings, *, key_made: bool) -> None:
     """Open the store, which brings its tables up to date."""
-    from keyturn.app import open_local
-
     try:
         async with open_local(settings):
             pass

@@ -1,0 +1,318 @@
+"""The command line on a real data folder: from nothing to a secret, and what each refusal looks like."""
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyturn.cli.root import NOUNS, run
+from keyturn.core.secret import parse_secret
+from keyturn.core.vocabulary import CredentialKind
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """Keep the tester's own settings, demos and folders out of it."""
+    for name in list(os.environ):
+        if name.startswith("KEYTURN_") and not name.startswith("KEYTURN_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+class Terminal:
+    """Runs commands on one data folder and gives what they print."""
+
+    def __init__(self, capsys, data):
+        self.capsys = capsys
+        self.data = data
+
+    def code(self, *arguments):
+        """Run a command and give its exit code and both outputs."""
+        self.capsys.readouterr()
+        code = run([*arguments, "--data", str(self.data)])
+        printed = self.capsys.readouterr()
+        return code, printed.out, printed.err
+
+    def table(self, *arguments):
+        """Run a command that succeeds and give its table."""
+        code, out, err = self.code(*arguments)
+        assert (code, err) == (0, "")
+        return out
+
+    def json(self, *arguments):
+        """Run a command that succeeds and give its JSON."""
+        return json.loads(self.table(*arguments, "--format", "json"))
+
+    def refused(self, *arguments):
+        """Run a command that fails with one line and give its code and the line."""
+        code, out, err = self.code(*arguments)
+        assert out == ""
+        assert err.startswith("keyturn: ")
+        assert err.count("\n") == 1
+        return code, err.strip().removeprefix("keyturn: ")
+
+    def client(self):
+        """Make an organisation and a client and give the client's id."""
+        self.table("org", "create", "acme", "--name", "Acme")
+        return self.json("client", "create", "acme", "--name", "bot", "--scope", "read write")["client_id"]
+
+
+@pytest.fixture
+def empty(capsys, tmp_path):
+    return Terminal(capsys, tmp_path / "data")
+
+
+@pytest.fixture
+def terminal(empty):
+    empty.table("init")
+    return empty
+
+
+def test_init(empty):
+    """The first init makes folder, key and database for their owner only; the second changes nothing."""
+    first = empty.json("init")
+    assert (first["folder"], first["master_key"]) == ("made", "made")
+    assert stat.S_IMODE(empty.data.stat().st_mode) == 0o700
+    key = empty.data / "master.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    kept = key.read_bytes()
+    again = empty.json("init")
+    assert (again["folder"], again["master_key"]) == ("kept", "kept")
+    assert key.read_bytes() == kept
+    assert "keyturn serve" in empty.table("init")
+    assert kept.decode().strip() not in empty.table("init")
+
+
+def test_init_does_not_replace_a_lost_key(terminal):
+    """Where the database was sealed under a key that is gone, init makes no other one."""
+    key = terminal.data / "master.key"
+    key.unlink()
+    code, line = terminal.refused("init")
+    assert (code, key.exists()) == (3, False)
+    assert "under another master key" in line
+
+
+def test_init_with_a_given_key(empty, monkeypatch, tmp_path):
+    """A master key that is mounted from elsewhere is not written into the data folder."""
+    run(["init", "--data", str(tmp_path / "other")])
+    monkeypatch.setenv("KEYTURN_MASTER_KEY_FILE", str(tmp_path / "other" / "master.key"))
+    assert empty.json("init")["master_key"] == "given"
+    assert not (empty.data / "master.key").exists()
+
+
+def test_organisation(terminal):
+    """An organisation is made, renamed, set, switched off and on, and shown the same way each time."""
+    made = terminal.json("org", "create", "acme")
+    assert set(made) == {"slug", "id", "name", "disabled", "created_at", "ended_at", "settings"}
+    assert made["created_at"].endswith("Z")
+    assert terminal.json("org", "rename", "acme", "Acme Inc")["name"] == "Acme Inc"
+    set_ = terminal.json("org", "set", "acme", "oauth2.lifetime_seconds", "900")
+    assert set_["settings"] == {"oauth2.lifetime_seconds": 900}
+    assert terminal.json("org", "set", "acme", "oauth2.lifetime_seconds")["settings"] == {}
+    assert terminal.json("org", "disable", "acme")["disabled"] is True
+    assert terminal.json("org", "enable", "acme")["disabled"] is False
+    assert terminal.json("org", "list") == [terminal.json("org", "show", "acme")]
+    assert terminal.table("org", "list").splitlines()[0].split()[:3] == ["SLUG", "ID", "NAME"]
+
+
+def test_client_and_secret(terminal):
+    """A client gets two secrets and no third, and each is printed once (AD-04, TE-05)."""
+    client_id = terminal.client()
+    assert terminal.json("client", "show", client_id.upper())["scopes"] == ["read", "write"]
+    first = terminal.json("secret", "create", client_id, "--expires-at", "2999-01-01T00:00:00+01:00")
+    assert parse_secret(first["secret"]) is CredentialKind.CLIENT_SECRET
+    assert first["expires_at"] == "2998-12-31T23:00:00.000Z"
+    second = terminal.table("secret", "create", client_id)
+    [shown_once] = [line.split()[1] for line in second.splitlines() if line.startswith("secret ")]
+    assert parse_secret(shown_once) is CredentialKind.CLIENT_SECRET
+    assert terminal.refused("secret", "create", client_id)[0] == 1
+    listed = terminal.table("secret", "list", client_id, "--format", "json")
+    assert "kt_cs_" not in listed
+    assert "kt_cs_" not in terminal.table("audit", "tail")
+    assert json.loads(listed)[0]["id"] == first["id"]
+    assert terminal.json("secret", "disable", first["id"])["disabled"] is True
+    assert terminal.json("secret", "enable", first["id"])["disabled"] is False
+    ended = terminal.json("secret", "end", first["id"], "--why", "leaked")
+    assert (ended["state"], ended["ended_why"]) == ("ended", "leaked")
+    assert "secret" not in ended
+
+
+def test_client_life(terminal):
+    """A client is switched off and on and ended for good."""
+    client_id = terminal.client()
+    assert terminal.json("client", "disable", client_id)["disabled"] is True
+    assert terminal.json("client", "enable", client_id)["disabled"] is False
+    assert terminal.json("client", "end", client_id)["ended_at"].endswith("Z")
+    assert terminal.refused("client", "enable", client_id) == (1, f"client '{client_id}' has ended")
+    assert [each["client_id"] for each in terminal.json("client", "list", "acme")] == [client_id]
+
+
+def test_keys(terminal):
+    """A first rotation acts at once, the next says when it will, and a third does nothing before that (TK-14)."""
+    terminal.client()
+    assert terminal.json("keys", "list") == []
+    now = datetime.now(UTC)
+    [first] = terminal.json("keys", "rotate")
+    assert (first["issuer"], first["algorithm"], first["rotated"]) == ("acme", "ES256", True)
+    assert abs(datetime.fromisoformat(first["active_at"]) - now) < timedelta(seconds=30)
+    [second] = terminal.json("keys", "rotate", "--org", "acme", "--algorithm", "ES256")
+    wait = datetime.fromisoformat(second["active_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=4) < wait < timedelta(minutes=6)
+    [third] = terminal.json("keys", "rotate")
+    assert (third["rotated"], third["active_at"]) == (False, second["active_at"])
+    states = {each["key_id"]: each["state"] for each in terminal.json("keys", "list", "--org", "acme")}
+    assert sorted(states.values()) == ["current", "next", "previous", "scheduled"]
+    assert (states[first["key_id"]], states[second["key_id"]]) == ("current", "scheduled")
+
+
+def test_audit(terminal):
+    """Every change is in a trail that says who, and a row that was altered is found (AD-05)."""
+    terminal.client()
+    rows = terminal.json("audit", "tail", "-n", "2")
+    assert [row["kind"] for row in rows] == ["organisation.created", "client.created"]
+    assert all(row["actor"].startswith("operator:") for row in rows)
+    assert all(each["intact"] for each in terminal.json("audit", "verify"))
+    database = sqlite3.connect(terminal.data / "keyturn.db")
+    with database:
+        database.execute("UPDATE audit SET actor = 'operator:nobody' WHERE kind = 'client.created'")
+    database.close()
+    code, line = terminal.refused("audit", "verify")
+    assert code == 1
+    assert line.startswith("the audit trail is broken: chain ")
+    assert line.endswith(" at row 1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["org", "show", "nobody"], 1),
+        (["org", "create", "Not A Slug"], 1),
+        (["client", "list", "nobody"], 1),
+        (["client", "show", "00000000-0000-4000-8000-000000000000"], 1),
+        (["secret", "list", "nobody"], 1),
+        (["secret", "end", "nobody"], 1),
+        (["keys", "rotate", "--org", "nobody"], 1),
+        (["audit", "tail", "-n", "0"], 1),
+    ],
+)
+def test_no(terminal, arguments, code):
+    """A no is one line on standard error and exit code 1."""
+    assert terminal.refused(*arguments)[0] == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["orgs", "list"],
+        ["org", "shwo", "acme"],
+        ["org", "show"],
+        ["org", "list", "--format", "xml"],
+        ["keys", "rotate", "--algorithm", "HS256"],
+        ["secret", "create", "x", "--secret", "hunter2"],
+        ["secret", "create", "x", "--expires-at", "tomorrow"],
+        ["secret", "create", "x", "--expires-at", "2999-01-01T00:00:00"],
+    ],
+)
+def test_usage(terminal, arguments):
+    """What cannot be read is exit code 2, and a secret is no argument."""
+    code, out, err = terminal.code(*arguments)
+    assert (code, out) == (2, "")
+    assert "Error" in err
+
+
+def test_configuration(empty, monkeypatch):
+    """A configuration that is not usable is exit code 3, with every problem on a line of its own."""
+    assert empty.refused("org", "list")[0] == 3
+    monkeypatch.setenv("KEYTURN_HOTS", "x")
+    code, out, err = empty.code("serve", "--port", "99999")
+    assert (code, out) == (3, "")
+    assert len(err.splitlines()) == 4
+    assert all(line.startswith("keyturn: ") for line in err.splitlines())
+
+
+def test_wrong_master_key(terminal, tmp_path):
+    """A store under another master key is exit code 4."""
+    run(["init", "--data", str(tmp_path / "other")])
+    (tmp_path / "other" / "master.key").replace(terminal.data / "master.key")
+    assert terminal.refused("org", "list")[0] == 4
+
+
+def test_store_unavailable(terminal):
+    """A store that cannot be opened is exit code 4."""
+    for path in terminal.data.glob("keyturn.db*"):
+        path.unlink()
+    (terminal.data / "keyturn.db").mkdir()
+    assert terminal.refused("org", "list")[0] == 4
+
+
+def test_config_print(terminal, monkeypatch):
+    """What applies is printed, without the secrets (AD-04)."""
+    monkeypatch.setenv("KEYTURN_MASTER_KEY", "hunter2")
+    printed = terminal.table("config", "print")
+    assert "hunter2" not in printed
+    assert "limits.client.per_minute" in printed
+    values = terminal.json("config", "print")
+    assert (values["master_key"], values["data"]) == ("***", str(terminal.data))
+
+
+def test_dialect_list(terminal):
+    """Every dialect is listed, with whether it is served here."""
+    listed = {each["name"]: each["served"] for each in terminal.json("dialect", "list")}
+    assert listed["oauth2"] is True
+    assert listed["endorsed"] is False
+
+
+def test_no_demo(empty):
+    """Where no demo is, showing one is a no."""
+    assert empty.refused("demo", "show")[0] == 1
+
+
+def test_latest_demo(terminal, tmp_path, capsys):
+    """Where nothing names a deployment, a command is about the demo started last, and says so."""
+    terminal.client()
+    (terminal.data / "demo.json").write_text("{}", encoding="utf-8")
+    pointer = tmp_path / "state" / "keyturn" / "latest-demo"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text(str(terminal.data), encoding="utf-8")
+    capsys.readouterr()
+    assert run(["org", "list", "--format", "json"]) == 0
+    printed = capsys.readouterr()
+    assert [each["slug"] for each in json.loads(printed.out)] == ["acme"]
+    assert str(terminal.data) in printed.err
+    (tmp_path / "keyturn-data").mkdir()
+    assert run(["org", "list"]) == 3
+
+
+def test_help_is_quick_and_complete():
+    """Help lists every noun and the exit codes, without importing the store or the server."""
+    code = (
+        "import sys\n"
+        "from keyturn.cli.root import run\n"
+        "assert run(['--help']) == 0\n"
+        "print(sorted({'sqlalchemy', 'uvicorn', 'cryptography', 'pydantic'} & set(sys.modules)))\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {noun} " in printed for noun in NOUNS)
+    assert "Exit codes:" in printed
+    assert printed.endswith("[]\n")
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_noun_has_help(noun, capsys):
+    """Each noun's own help can be asked for."""
+    assert run([noun, "--help"]) == 0
+    assert "--help" in capsys.readouterr().out
+
+
+def test_entry_point():
+    """The installed command answers, and without arguments it shows its help."""
+    command = [sys.executable, "-c", "from keyturn.cli import main; main()"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("keyturn ")
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 2

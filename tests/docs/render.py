@@ -1,0 +1,279 @@
+"""Write the part of each dialect's page that its tables say: ``python -m tests.docs.render``.
+
+A page is prose by hand around one generated part between two marks; a dialect without a page gets one with
+nothing but that part. A test compares, so a page cannot say what the dialect does not do.
+"""
+
+import json
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from keyturn.core import errors
+from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.vocabulary import Code
+from keyturn.dialects import load_dialects
+from keyturn.wire.tables import Dialect, Field, Route, Sample, Scope, Setting, Source
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "dialects"
+BEGIN = "<!-- From the dialect's tables, by python -m tests.docs.render; edit above or below. -->\n"
+END = "<!-- End of what the tables say. -->\n"
+
+EXAMPLES = {
+    "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "client_secret": "kt_cs_EXAMPLE",
+    "organisation": "acme",
+}
+"""What stands in samples for what a demo makes; a member without an example is shown by its name."""
+
+READERS = {
+    "text": "text",
+    "secret": "text, kept as a secret",
+    "uuid_or_text": "text; a UUID in any case",
+    "scope_words": "scopes, separated by spaces",
+    "scope_list": "array of scopes",
+    "absolute_uri": "absolute URI without a fragment",
+}
+"""Name of a reader -> what a caller has to send; one that is not here is shown by its name."""
+
+SOURCES = {
+    Source.BODY: "body",
+    Source.QUERY: "query",
+    Source.HEADER: "header",
+    Source.PATH: "path",
+}
+WHEN = {
+    kind.code: (kind.__doc__ or "").strip().splitlines()[0]
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.Refusal) and hasattr(kind, "code")
+} | {Code.SERVER_ERROR: "Something of ours is broken; the log has the request id."}
+
+
+FACTS = {
+    "access_token": "the token",
+    "algorithms": "the algorithms of the published keys",
+    "client.audience": "the audience of its tokens where it names no resource",
+    "client.id": "the client's id",
+    "client.scopes": "its scopes",
+    "client.secret": "its secret",
+    "code": "the code from the table below",
+    "description": "one sentence",
+    "issuer": "the issuer",
+    "issuer.jwks": "the URL of the issuer's keys",
+    "item": "one sentence",
+    "keys": "the public keys",
+    "lifetime": "how long the token lives",
+    "scope": "the granted scopes",
+}
+TRANSFORMS = {
+    "plain": "",
+    "reveal": "",
+    "list": ", an array",
+    "seconds": ", in whole seconds",
+    "second_digits": ", in whole seconds, as a string of digits",
+    "words": ", separated by spaces",
+}
+"""What facts and transforms are in words; one that is not here is shown by its name."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Write a Markdown table, its pipes escaped."""
+    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join("---" for _ in head) + " |"
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+def code(text: object) -> str:
+    """Set a word as code."""
+    return f"`{text}`"
+
+
+def generated(dialect: Dialect) -> str:
+    """Write everything that a dialect's tables say, marks included."""
+    lines = [BEGIN]
+    for route in dialect.routes:
+        lines += route_lines(dialect, route)
+    lines += ["## Refusals", ""]
+    lines += refusal_lines(dialect)
+    lines += ["## Settings", ""]
+    lines += table(
+        ["setting", "whose", "default", "values", "what it does"], map(setting_row, dialect.settings)
+    )
+    lines += ["## In the demo", "", "Members of the dialect's object in `demo.json`:", ""]
+    lines += table(["member", "shows"], member_rows(dialect.demo.members))
+    return "\n".join([*lines, END])
+
+
+def route_lines(dialect: Dialect, route: Route) -> Iterator[str]:
+    """Write one call: how it is asked, what it answers, its samples."""
+    yield f"## `{route.method} {route.path}`"
+    yield ""
+    for alias in route.aliases:
+        yield f"Also at `{alias}`."
+        yield ""
+    if route.document is not None:
+        yield f"Published for anybody, and may be cached for {route.document.max_age_seconds} seconds."
+        yield ""
+    else:
+        media = " or ".join(map(code, route.media))
+        absent = f"; without a content type it is read as `{route.media[0]}`" if route.media_optional else ""
+        yield f"Body: {media}{absent}."
+        yield ""
+    yield from table(
+        ["field", "from", "what", "required"], (field_row(field, route) for field in route.fields)
+    )
+    yield from authentication_lines(route)
+    for exchange in route.exchanges:
+        profile = exchange.profile
+        claims = ", ".join(code(member.path) for member in profile.claims.members)
+        yield f"`{exchange.wire_grant or exchange.grant_type}` gives a token of kind `{profile.kind}`."
+        yield f"Its header's `typ` is `{profile.header_type}`;"
+        yield f"beside the [claims of every token](../tokens.md) it has {claims}."
+        yield ""
+    yield f"Answer {route.answer.status}:"
+    yield ""
+    yield from table(["member", "shows"], member_rows(route.answer.shape))
+    for sample in dialect.samples:
+        if sample.route == route.name:
+            yield from sample_lines(route, sample)
+
+
+def field_row(field: Field, route: Route) -> list[str]:
+    """Write one field."""
+    says = READERS.get(field.reader, field.reader)
+    if field.json_reader is not None:
+        says = f"form: {says}; JSON: {READERS.get(field.json_reader, field.json_reader)}"
+    if field.repeatable:
+        says += "; may be repeated"
+    if field.aliases:
+        says += "; deprecated names " + ", ".join(map(code, field.aliases))
+    login = route.authentication
+    basic = login is not None and login.basic and field.slot in {login.owner, login.secret}
+    required = field.required or field.source is Source.PATH
+    return [
+        code(field.name),
+        SOURCES[field.source] + (" or HTTP Basic" if basic else ""),
+        says,
+        "yes" if required or basic else "no",
+    ]
+
+
+CONFLICTS = {
+    "one": "Giving both is refused.",
+    "must_agree": "Both may be given if they are equal; different ones are refused.",
+    "header_wins": "If both are given, HTTP Basic counts.",
+    "body_wins": "If both are given, the body counts.",
+}
+
+
+def authentication_lines(route: Route) -> Iterator[str]:
+    """Write how a client says who it is."""
+    if route.authentication is None or not route.authentication.basic:
+        return
+    yield "The client gives id and secret by HTTP Basic or in the body."
+    yield CONFLICTS[route.authentication.conflict]
+    yield ""
+
+
+def member_rows(shape: Shape, prefix: str = "") -> Iterator[list[str]]:
+    """Write each member of a JSON object, nested ones by their path."""
+    for member in shape.members:
+        path = prefix + member.path
+        if isinstance(member, Constant):
+            yield [code(path), "always " + code(json.dumps(member.value))]
+        elif isinstance(member, Each):
+            yield [code(path), "an array of objects"]
+            yield from member_rows(member.shape, f"{path}[].")
+        else:
+            yield [code(path), fact(member)]
+
+
+def fact(member: Member) -> str:
+    """Write what a member shows and how."""
+    prefix, _, name = member.source.partition(".")
+    shown = f"the URL of `{name}`" if prefix == "url" else FACTS.get(member.source, code(member.source))
+    how = TRANSFORMS.get(member.transform, f", as {code(member.transform)}")
+    return shown + how + ("; left out if there is none" if member.optional else "")
+
+
+def refusal_lines(dialect: Dialect) -> Iterator[str]:
+    """Write the refusal table and the members of its one body."""
+    yield "One body for all:"
+    yield ""
+    yield from table(["member", "shows"], member_rows(dialect.refusals.shape))
+    rows = []
+    for public, row in dialect.refusals.rows.items():
+        extra = "".join(f"; `{name}: {value}`" for name, value in row.headers)
+        rows.append([WHEN[public], str(row.status), code(row.code) + extra])
+    yield from table(["when", "status", "code"], rows)
+
+
+def setting_row(setting: Setting) -> list[str]:
+    """Write one setting."""
+    values = ", ".join(map(code, setting.choices)) or setting.kind
+    if setting.minimum is not None or setting.maximum is not None:
+        values = f"{setting.minimum} to {setting.maximum}"
+    whose = "deployment" if setting.scope is Scope.DEPLOYMENT else "organisation"
+    return [code(setting.name), whose, code(setting.default), values, setting.help]
+
+
+def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
+    """Write a golden sample as it goes over the wire."""
+    yield f"### {sample.name[0].upper()}{sample.name[1:]}"
+    yield ""
+    yield "```http"
+    yield f"{route.method} {filled(route.path)} HTTP/1.1"
+    yield from (f"{name}: {filled(value)}" for name, value in sample.headers)
+    yield ""
+    if sample.body:
+        yield filled(sample.body)
+        yield ""
+    yield f"HTTP/1.1 {sample.status}"
+    yield "Content-Type: application/json"
+    yield ""
+    yield json.dumps(sample.answer, indent=2)
+    yield "```"
+    yield ""
+
+
+def filled(text: str) -> str:
+    """Put examples into a sample's places; what is no place, as a JSON brace, stays."""
+    pair = "{client_id}:{client_secret}".format_map(EXAMPLES)
+    text = text.replace("{basic}", "Basic " + b64encode(pair.encode()).decode())
+    for name, value in EXAMPLES.items():
+        text = text.replace(f"{{{name}:form}}", quote_plus(value)).replace(f"{{{name}}}", value)
+    return text
+
+
+def page(dialect: Dialect, before: str) -> str:
+    """Give a dialect's page with its generated part renewed and its prose kept."""
+    part = generated(dialect)
+    if BEGIN not in before or END not in before:
+        return (before or f"# {dialect.title}: `{dialect.name}`\n") + "\n" + part
+    return re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: part, before, count=1, flags=re.DOTALL)
+
+
+def page_of(dialect: Dialect) -> Path:
+    """Name a dialect's page."""
+    return PAGES / f"{dialect.name}.md"
+
+
+def main() -> None:
+    """Renew every page."""
+    PAGES.mkdir(exist_ok=True)
+    for dialect in load_dialects().values():
+        path = page_of(dialect)
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        after = page(dialect, before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"{path.name} renewed\n")
+
+
+if __name__ == "__main__":
+    main()

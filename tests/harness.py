@@ -1,0 +1,369 @@
+"""A deployment in process: the real desk over the memory store, two organisations, a clock to move.
+
+    async with deployment() as here:
+        answer = await here.ask("POST", "/o/acme/oauth2/token", headers=[...], body=b"...")
+
+Nothing is patched: what must go wrong for a test is a fake behind a port (``Moody``), and a dialect that exists
+only in a test is handed in as a value.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+import random
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from keyturn.app import LocalServices, assemble, configured_dialects, profiles
+from keyturn.config import load_settings
+from keyturn.core.actors import system
+from keyturn.core.changes import Add, Change, Recorded, Replace, Unit
+from keyturn.core.identifiers import uuid7
+from keyturn.core.life import Life
+from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
+from keyturn.core.secret import Secret
+from keyturn.core.shapes import compile_shape
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
+from keyturn.demo import MAIN, ORGANISATIONS, OTHER, issuer_facts
+from keyturn.dialects import load_dialects
+from keyturn.directory.clients import ClientWish, create_client
+from keyturn.directory.credentials import create_client_secret
+from keyturn.directory.organisations import create_organisation
+from keyturn.keys.peppers import load_peppers
+from keyturn.keys.ring import Rings
+from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.storage import MemoryStore
+from keyturn.storage.limits import MemoryLimits, Rate
+from keyturn.web.protocol import OVERSIZED
+from keyturn.wire.tables import Dialect
+
+PUBLIC_URL = "https://keys.example"
+START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+ACTOR = system("test")
+PLENTY = Rate(per_minute=1_000_000, burst=1_000_000)
+
+_DEMO_FACTS = frozenset({"issuer", "issuer.", "url.", "client."})
+_PLACE = re.compile(r"\{(\w+)(:form)?\}")
+
+
+class HandClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, at: datetime = START) -> None:
+        """Start at an instant."""
+        self._now = at
+        self._monotonic = 1_000.0
+
+    def now(self) -> datetime:
+        """Give the wall time."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Give the monotonic seconds."""
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, on both clocks."""
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+class Moody:
+    """A port that raises what it is told to instead of answering, as long as it is told so."""
+
+    def __init__(self, port: Any) -> None:
+        """Stand before a working port."""
+        self._port = port
+        self.raises: Exception | None = None
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        there = getattr(self._port, name)
+        if not callable(there):
+            return there
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, args))
+            if self.raises is not None:
+                raise self.raises
+            return there(*args, **kwargs)
+
+        return call
+
+
+class MoodyStore:
+    """A memory store whose registry and recorder may be told to fail."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        """Stand before a working store."""
+        self._store = store
+        self.registry = Moody(store.registry)
+        self.recorder = Moody(store.recorder)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the desk sent."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, which must be JSON."""
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header that is there at most once."""
+        values = [value for key, value in self.headers if key == name.lower()]
+        assert len(values) <= 1, f"{name} is there {len(values)} times"
+        return values[0] if values else None
+
+    def seen(self) -> tuple[Any, ...]:
+        """Everything a caller sees but fresh identifiers, for comparing answers byte for byte."""
+        request_id = self.header("x-request-id") or "none"
+        body = self.body.replace(request_id.encode(), b"<request>")
+        return self.status, tuple(pair for pair in self.headers if pair[0] != "x-request-id"), body
+
+
+Headers = Iterable[tuple[str | bytes, str | bytes]]
+
+
+class Deployment:
+    """An open deployment with its desk, and all that a test may want to look at or change."""
+
+    def __init__(
+        self, local: LocalServices, store: MoodyStore, limits: MemoryLimits, clock: HandClock
+    ) -> None:
+        """Assemble the desk exactly as the server does."""
+        self.local = local
+        self.store = store
+        self.clock = clock
+        self.desk, self.metrics = assemble(local, limits, PUBLIC_URL)
+        self.organisations: dict[str, Organisation] = {}
+        self.members: dict[str, dict[str, dict[str, Any]]] = {slug: {} for slug in ORGANISATIONS}
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: bytes = b"",
+        headers: Headers = (),
+        body: bytes = b"",
+        address: str = "192.0.2.1",
+        oversized: bool = False,
+    ) -> Answer:
+        """Send one request as the server would hand it in, and collect the answer."""
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode("ascii"),
+            "query_string": query,
+            "headers": [(_bytes(name).lower(), _bytes(value)) for name, value in headers],
+            "client": (address, 50_000),
+            "server": ("127.0.0.1", 8480),
+            "state": {OVERSIZED: True} if oversized else {},
+        }
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.desk(scope, receive, send)
+        start, *rest = sent
+        content = b"".join(message.get("body", b"") for message in rest)
+        pairs = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in start["headers"]
+        )
+        answer = Answer(start["status"], pairs, content)
+        if method != "HEAD":
+            assert answer.header("content-length") == str(len(content))
+        return answer
+
+    async def audit(self, kind: str | None = None) -> list[AuditRow]:
+        """Read the audit trail, oldest first, of one kind or whole."""
+        rows = await self.local.deployment.audit_rows(limit=1_000_000)
+        return [row for row in rows if kind is None or row.kind == kind]
+
+    async def jwks(self, slug: str = MAIN) -> dict[str, Any]:
+        """Fetch the key set that is served for an organisation."""
+        answer = await self.ask("GET", f"/o/{slug}/.well-known/jwks.json")
+        assert answer.status == 200
+        return answer.json
+
+    # --- who exists ---
+
+    async def organisation(self, slug: str = MAIN) -> Organisation:
+        """Read an organisation as it is now."""
+        found = await self.local.deployment.organisation_by_slug(slug)
+        assert found is not None
+        return found
+
+    async def client(self, client_id: str) -> Client:
+        """Read a client as it is now."""
+        view = await self.local.deployment.client_view(ClientId(client_id))
+        assert view is not None
+        return view.client
+
+    async def secrets(self, client_id: str) -> tuple[Credential, ...]:
+        """Read a client's secrets as they are now."""
+        view = await self.local.deployment.client_view(ClientId(client_id))
+        assert view is not None
+        return view.credentials
+
+    async def add_client(self, slug: str = MAIN, **wish: Any) -> tuple[Client, str]:
+        """Make a client with one secret, as the directory does."""
+        there = self.local.deployment.organisation_store((await self.organisation(slug)).id)
+        common = {"now": self.clock.now(), "dice": self.local.dice}
+        made = ClientWish(**({"name": "a client"} | wish))
+        client = await create_client(ACTOR, there, made, dialects=tuple(self.local.dialects), **common)
+        _, secret = await create_client_secret(
+            ACTOR, there, client.id, "first", digester=self.local.digester, **common
+        )
+        return client, secret.reveal()
+
+    async def import_secret(self, client_id: str, text: str, **changes: Any) -> Credential:
+        """Give a client a secret of its own text, as an import does: through the store, as a digest."""
+        client = await self.client(client_id)
+        pepper_id = self.local.digester.current_pepper_id
+        digest = hashlib.sha256(text.encode()).digest()
+        members: dict[str, Any] = {
+            "id": CredentialId(uuid7(self.clock.now(), self.local.dice)),
+            "kind": CredentialKind.CLIENT_SECRET,
+            "owner_id": client.id,
+            "organisation_id": client.organisation_id,
+            "name": "imported",
+            "life": Life(created_at=self.clock.now()),
+            "dialects": client.dialects,
+            "lookup_hash": self.local.digester.lookup_hash(digest, pepper_id),
+            "pepper_id": pepper_id,
+        }
+        credential = Credential(**(members | changes))
+        await self.change(Add(credential))
+        return credential
+
+    async def replace(self, record: Any, **changes: Any) -> Any:
+        """Change a record in the store as an operator's verb does, its version included."""
+        changed = msgspec.structs.replace(record, **changes, version=record.version + 1)
+        await self.change(Replace(changed, record.version))
+        return changed
+
+    async def change(self, *changes: Change) -> None:
+        """Carry changes out, outside any organisation."""
+        now = self.clock.now()
+        event = AuditEvent(
+            at=now, kind="test.changed", actor=ACTOR.name, request_id=uuid7(now, self.local.dice)
+        )
+        assert await self.local.deployment.record(Unit(changes=changes, audit=event)) == Recorded()
+
+    async def seed(self, dialect: Dialect, slug: str) -> dict[str, Any]:
+        """Make a dialect's demo fixture in an organisation, and give the members that the demo shows."""
+        fixture = dialect.demo.fixture
+        client, secret = await self.add_client(
+            slug, name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes
+        )
+        facts = {
+            "client.id": client.id,
+            "client.secret": Secret(secret),
+            "client.scopes": client.scopes,
+            "client.audience": client.audiences[0],
+            **issuer_facts(dialect, slug, PUBLIC_URL),
+        }
+        return compile_shape(dialect.demo.members, _DEMO_FACTS, "demo")(facts)
+
+
+def basic(owner: str, secret: str) -> str:
+    """Give the HTTP Basic form of a client, both parts form-encoded (RFC 6749 section 2.3.1)."""
+    clear = f"{quote(owner, safe='')}:{quote(secret, safe='')}"
+    return "Basic " + base64.b64encode(clear.encode()).decode()
+
+
+def fill(text: str, members: Mapping[str, Any], basic_value: str) -> str:
+    """Fill a golden sample's places with a demo entry's members, as ``Sample`` documents."""
+
+    def put(place: re.Match[str]) -> str:
+        if place[1] == "basic":
+            return basic_value
+        value = str(members[place[1]])
+        return quote(value, safe="") if place[2] else value
+
+    return _PLACE.sub(put, text)
+
+
+@contextlib.asynccontextmanager
+async def deployment(
+    *extra: Dialect,
+    environ: Mapping[str, str] | None = None,
+    rates: Mapping[str, Rate] | None = None,
+) -> AsyncIterator[Deployment]:
+    """Open a deployment with every dialect of the house on.
+
+    Args:
+        extra: Dialects that exist only in the test.
+        environ: Settings, as the environment gives them.
+        rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
+    """
+    known = load_dialects() | {dialect.name: dialect for dialect in extra}
+    settings = load_settings(
+        flags={"public_url": PUBLIC_URL, "dialects": tuple(known)},
+        environ=dict(environ or {}),
+        tables={name: dialect.settings for name, dialect in known.items()},
+    )
+    dialects = configured_dialects(settings, known)
+    clock, dice = HandClock(), random.Random(7).randbytes  # noqa: S311  # a test repeats itself
+    sealer = MasterSealer(MasterKey.parse(MasterKey.generate(dice).reveal()), dice)
+    store = MoodyStore(MemoryStore(sealer, clock, dice))
+    born = AuditEvent(
+        at=clock.now(), kind="pepper.created", actor=ACTOR.name, request_id=uuid7(clock.now(), dice)
+    )
+    local = LocalServices(
+        deployment=store.deployment,
+        store=store,
+        digester=Moody(await load_peppers(store.deployment, sealer, dice, born)),
+        rings=Rings(
+            store.deployment,
+            sealer,
+            dice,
+            lambda _issuer: sorted({profile.algorithm for profile in profiles(dialects).values()}),
+        ),
+        clock=clock,
+        dice=dice,
+        dialects=dialects,
+    )
+    limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
+    here = Deployment(local, store, limits, clock)
+    for slug, name in ORGANISATIONS.items():
+        here.organisations[slug] = await create_organisation(
+            ACTOR, local.deployment, slug, name, now=clock.now(), dice=dice
+        )
+    for dialect in dialects.values():
+        for slug in (MAIN, OTHER):
+            here.members[slug][dialect.name] = await here.seed(dialect, slug)
+    store.registry.calls.clear()
+    yield here
+    await store.close()
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("latin-1") if isinstance(text, str) else text
+
+
+def clear_texts(rows: Sequence[AuditRow]) -> str:
+    """Give all that audit rows say in clear text, as one text to search in."""
+    return repr([msgspec.to_builtins(row) for row in rows])

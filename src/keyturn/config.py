@@ -330,7 +330,7 @@ def _open_secret_files(layer: _Layer) -> Iterator[str]:
             yield f"{layer.spell(name)} and {layer.spell(name + '_file')} are both given"
         try:
             layer.values[name] = (layer.folder / path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError, TypeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             yield f"{layer.spell(name + '_file')}: {_why(error)}"
 
 

@@ -154,7 +154,7 @@ def test_client_life(terminal):
 
 
 def test_keys(terminal):
-    """A first rotation acts at once, the next says when it will, and a third does nothing before that (TK-14)."""
+    """A first rotation acts at once, the next says when it will, and a third waits for it (TK-14)."""
     terminal.client()
     assert terminal.json("keys", "list") == []
     now = datetime.now(UTC)
@@ -210,7 +210,7 @@ def test_no(terminal, arguments, code):
     "arguments",
     [
         ["orgs", "list"],
-        ["org", "shwo", "acme"],
+        ["org", "display", "acme"],
         ["org", "show"],
         ["org", "list", "--format", "xml"],
         ["keys", "rotate", "--algorithm", "HS256"],

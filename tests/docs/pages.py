@@ -6,6 +6,7 @@ A fenced block says after its language what is done with it; one that says nothi
     ```sh serve      start a server; the next such block, or the end of the page, stops it with SIGTERM
     ```python run    run as a script of its own, with the shell's variables in its environment
     ```json answer   the block before printed this, where "<jwt>", "<uuid>" and "<text>" stand for any such
+    ```python part   one part of a file that a test of its own puts together
 """
 
 import json
@@ -44,9 +45,17 @@ class Block(NamedTuple):
     text: str
 
 
+READ_ONLY = {("python", "part")}
+
+
 def blocks(page: Path) -> list[Block]:
     """List a page's marked blocks in their order."""
     return [Block(*found) for found in FENCE.findall(page.read_text(encoding="utf-8"))]
+
+
+def runnable(page: Path) -> list[Block]:
+    """List the blocks that a reader of the page carries out."""
+    return [block for block in blocks(page) if (block.language, block.mark) not in READ_ONLY]
 
 
 def fits(wanted: Any, got: Any) -> bool:
@@ -81,17 +90,16 @@ class Reader:
 
     def follow(self, page: Path) -> int:
         """Do what every marked block says, and give their number."""
-        done = 0
+        to_do = runnable(page)
         try:
-            for block in blocks(page):
+            for block in to_do:
                 self._do(block)
-                done += 1
             self._stop()
         finally:
             if self._server is not None:
                 self._server.kill()
                 self._server.wait()
-        return done
+        return len(to_do)
 
     def _do(self, block: Block) -> None:
         text = re.sub("|".join(PORTS), lambda port: self._ports[port.group()], block.text)

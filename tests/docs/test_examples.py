@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from docs.pages import FENCE, ROOT, Reader, blocks, fits
+from docs.pages import FENCE, ROOT, Reader, fits, runnable
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-RUN = [page for page in PAGES if blocks(page)]
+RUN = [page for page in PAGES if runnable(page)]
 
 
 @pytest.mark.slow

@@ -135,6 +135,7 @@ async def test_neighbours_are_unaffected(seeded):
     units[5:5] = [unit(Add(client())), bad, unit(next_version(client(version=9)), lost=True)]
     outcomes = await asyncio.gather(*map(seeded.recorder.record, units), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Recorded] * 5 + [Lost, Fault, Lost] + [Recorded] * 5
+    assert "\ud800" not in str(outcomes[6])
     assert len(await seeded.deployment.organisation_store(ACME).clients()) == 11
     await assert_chain_holds(seeded)
 

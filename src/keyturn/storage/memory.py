@@ -228,7 +228,7 @@ class MemoryStore:
             self._keys.forget()
             if isinstance(error, Fault):
                 raise
-            raise Fault(f"a unit cannot be written: {error!r}") from error
+            raise Fault(f"a unit cannot be written: {type(error).__name__}") from None
         if lost is not None:
             self._shelf.rows = before
             if unit.audit_if_lost is not None:

@@ -125,12 +125,13 @@ class Scribe:
                 self._append(unit.audit_if_lost, shelf)
             return loss.lost
         except (IntegrityError, ProgrammingError, DataError) as error:
-            return Fault(f"a unit cannot be written: {type(error).__name__}")
+            return Fault(_cannot(error))
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a unit does must not take its neighbours along
             self._keys.forget()  # one may have been made inside the savepoint
-            return error if isinstance(error, Fault) else Fault(f"a unit cannot be written: {error!r}")
+            # The name of the error only: its text may quote somebody's name.
+            return error if isinstance(error, Fault) else Fault(_cannot(error))
         return _RECORDED
 
     def _surely_holds(self, unit: Unit, scope: OrganisationId | None) -> bool:
@@ -194,6 +195,10 @@ class _LostError(Exception):
     def __init__(self, lost: Lost) -> None:
         super().__init__()
         self.lost = lost
+
+
+def _cannot(error: Exception) -> str:
+    return f"a unit cannot be written: {type(error).__name__}"
 
 
 @contextmanager

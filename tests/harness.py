@@ -3,8 +3,8 @@
     async with deployment() as here:
         answer = await here.ask("POST", "/o/acme/oauth2/token", headers=[...], body=b"...")
 
-Nothing is patched: what must go wrong for a test is a fake behind a port (``Moody``), and a dialect that exists
-only in a test is handed in as a value.
+Nothing is patched: what must go wrong is a fake behind a port (``Moody``), and a dialect that exists only in
+a test is handed in as a value.
 """
 
 import base64

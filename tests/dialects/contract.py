@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
+from structlog.testing import capture_logs
 
 from harness import Answer, Deployment, basic, clear_texts, deployment, fill
 from keyturn.core import errors
@@ -536,7 +537,11 @@ class DialectContract:
         """HT-08: a fault shows a generic body and a request id, and nothing of itself."""
         broken = getattr(here.store, port, None) or here.local.digester
         broken.raises = RuntimeError("select secret from /etc/passwd")
-        answer = await self.good(here, route).send(here)
+        with capture_logs() as lines:
+            answer = await self.good(here, route).send(here)
+        (line,) = lines
+        assert line["fault"] == "RuntimeError"
+        assert line["request_id"] == answer.header("x-request-id")
         self.check_refusal(answer, Code.SERVER_ERROR)
         assert answer.status == 500
         assert "passwd" not in repr(answer)

@@ -112,7 +112,14 @@ def make_master_key(path: Path) -> bool:
     if path.exists():
         return False
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(path, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    write_private(fresh, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
+    try:
+        os.link(fresh, path)  # unlike a rename, never takes the place of another process's key
+    except FileExistsError:
+        return False
+    finally:
+        fresh.unlink()
     return True
 
 

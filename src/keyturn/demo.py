@@ -44,8 +44,11 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
         ConfigError: A setting is wrong or an address is taken.
     """
     settings = load_settings(flags=flags, environ=environ, config=config, serving=True, demo=True)
-    given = flags.get("data") is not None or environ.get("KEYTURN_DATA")
-    data = settings.data if given else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
+    data = (
+        settings.data
+        if "data" in settings.model_fields_set
+        else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
+    )
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     listeners = bind(settings.model_copy(update={"data": data}))
     with _turn(data):

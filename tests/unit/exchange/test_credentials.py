@@ -1,0 +1,132 @@
+"""Check: a secret is genuine or not, in one public answer and at one cost."""
+
+import contextlib
+import datetime as dt
+
+import pytest
+
+from keyturn.core.errors import InvalidClient
+from keyturn.core.life import Life, State
+from keyturn.core.requests import Located
+from keyturn.core.vocabulary import Reason
+from keyturn.exchange.credentials import check_credential
+from unit.exchange.records import NOW, CountingDigester, client, credential, organisation, request, view
+
+SECOND = dt.timedelta(seconds=1)
+
+
+def check(found, secret="secret", digester=None, now=NOW, **changes):
+    """Check a secret against what was located."""
+    return check_credential(request(secret, **changes), Located(found), digester or CountingDigester(), now)
+
+
+def refused(found, **options):
+    """Check a secret that must be refused, and give the refusal."""
+    with pytest.raises(InvalidClient) as caught:
+        check(found, **options)
+    return caught.value
+
+
+def test_genuine():
+    """A right secret proves organisation, client and the very credential that it is."""
+    held = (credential("old", "old"), credential("secret"))
+    proven = check(view(*held))
+    assert proven.credential == held[1]
+    assert check(view(*held), secret="old").credential == held[0]
+    assert (proven.organisation, proven.client) == (organisation(), client())
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", "secre", "secret ", "Secret", "secret\x00", "é"])
+def test_wrong(secret):
+    """TE-05: anything but the whole secret is wrong, and the refusal says of whom for the trail only."""
+    refusal = refused(view(), secret=secret)
+    assert refusal.reason is Reason.WRONG_SECRET
+    assert (refusal.about.organisation_id, refusal.about.subject) == ("org-a", "client-a")
+    assert refusal.description is None
+    assert refusal.issues == ()
+
+
+def test_unknown():
+    """TE-09: an unknown client's refusal has the same public side as a wrong secret's."""
+    unknown, wrong = refused(None), refused(view(), secret="wrong")
+    assert unknown.reason is Reason.UNKNOWN_CLIENT
+    assert unknown.about is None
+    assert (unknown.code, unknown.description, unknown.issues) == (
+        wrong.code,
+        wrong.description,
+        wrong.issues,
+    )
+
+
+@pytest.mark.parametrize("secret", ["secret", "wrong"])
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        (None, ["new"]),
+        (view(), ["new"]),
+        (view(client=client(disabled=True)), ["new"]),
+        (view(organisation=organisation(disabled=True)), ["new"]),
+        (view(credential("secret"), credential("other")), ["new", "new"]),
+        (view(credential("other", "old"), credential("secret")), ["old", "new"]),
+        (view(credential("secret", life=Life(created_at=NOW, state=State.ENDED))), ["new"]),
+    ],
+)
+def test_constant_path(found, asked, secret):
+    """TE-09: right, wrong or ended, each held secret costs one digest; an unknown client costs one too."""
+    digester = CountingDigester()
+    with contextlib.suppress(InvalidClient):
+        check(found, secret=secret, digester=digester)
+    assert digester.asked == asked
+
+
+def test_client_without_secrets():
+    """A client without any secret costs what an unknown one costs."""
+    digester = CountingDigester()
+    empty = view()
+    empty = type(empty)(empty.organisation, empty.client, ())
+    assert refused(empty, digester=digester).reason is Reason.WRONG_SECRET
+    assert digester.asked == ["new"]
+
+
+LATER = Life(created_at=NOW, expires_at=NOW + SECOND)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (view(organisation=organisation(disabled=True)), Reason.ORGANISATION_ENDED),
+        (view(organisation=organisation(ended_at=NOW)), Reason.ORGANISATION_ENDED),
+        (view(client=client(disabled=True)), Reason.CLIENT_DISABLED),
+        (view(client=client(ended_at=NOW)), Reason.CLIENT_DISABLED),
+        (view(client=client(dialects=("other",))), Reason.WRONG_DIALECT),
+        (view(credential(dialects=("other",))), Reason.WRONG_DIALECT),
+        (view(credential(life=Life(created_at=NOW, state=State.PENDING))), Reason.SECRET_PENDING),
+        (view(credential(life=Life(created_at=NOW, disabled=True))), Reason.SECRET_DISABLED),
+        (view(credential(life=Life(created_at=NOW, expires_at=NOW))), Reason.SECRET_EXPIRED),
+        (view(credential(life=Life(created_at=NOW).ended(NOW, "x"))), Reason.SECRET_ENDED),
+        (
+            view(credential(life=Life(created_at=NOW, overlap_until=NOW, state=State.OVERLAPPING))),
+            Reason.SECRET_ENDED,
+        ),
+    ],
+)
+def test_objection(found, reason):
+    """TE-10: a right secret is refused while anything it rests on is not in force, for its own reason."""
+    refusal = refused(found)
+    assert refusal.reason is reason
+    assert refusal.description is None
+    assert refused(found, secret="wrong").reason is Reason.WRONG_SECRET
+
+
+def test_expiry_is_a_question():
+    """TK-09: expiry needs no job: the instant decides."""
+    found = view(credential(life=LATER))
+    assert check(found, now=NOW)
+    assert refused(found, now=NOW + SECOND).reason is Reason.SECRET_EXPIRED
+
+
+def test_one_of_two():
+    """TE-05: of two secrets each is judged by its own life."""
+    found = view(credential("secret", life=Life(created_at=NOW).ended(NOW, "x")), credential("other"))
+    assert refused(found).reason is Reason.SECRET_ENDED
+    assert check(found, secret="other")

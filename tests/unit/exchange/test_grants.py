@@ -1,0 +1,40 @@
+"""Grants: which credential a grant takes, and what it asks for."""
+
+import pytest
+
+from keyturn.core.errors import InvalidRequest
+from keyturn.core.requests import PresentedCredential
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CredentialKind, Reason
+from keyturn.exchange.grants import GRANTS, grant_for
+from unit.exchange.records import PROFILE, proof, request
+
+
+def test_client_credentials_takes_secrets():
+    """The client_credentials grant takes a client secret and refuses every other kind (TK-08)."""
+    grant = grant_for(CLIENT_CREDENTIALS)
+    for kind in CredentialKind:
+        presented = PresentedCredential(kind=kind, secret=Secret("x"), owner="a")
+        if kind is CredentialKind.CLIENT_SECRET:
+            grant.require(presented)
+        else:
+            with pytest.raises(InvalidRequest) as caught:
+                grant.require(presented)
+            assert caught.value.reason is Reason.GRANT_NOT_ALLOWED
+
+
+def test_client_credentials_asks_for_itself():
+    """The client is the subject of its own token, and what was asked is passed on as it is."""
+    asked = request(scopes=("write", "read"), resources=("urn:b",))
+    wanted = grant_for(CLIENT_CREDENTIALS).authorize(asked, proof())
+    assert wanted.subject == proof().client.id
+    assert wanted.scopes == ("write", "read")
+    assert wanted.resources == ("urn:b",)
+    assert wanted.profile is PROFILE
+    assert wanted.proof == proof()
+    assert grant_for(CLIENT_CREDENTIALS).authorize(request(), proof()).scopes is None
+
+
+def test_register():
+    """Each grant stands in the register under its own name."""
+    assert set(GRANTS) == {CLIENT_CREDENTIALS}

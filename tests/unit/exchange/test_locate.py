@@ -1,0 +1,42 @@
+"""Locate finds the one client that a request names, and refuses nothing."""
+
+import pytest
+
+from keyturn.exchange.locate import locate
+from unit.exchange.records import request, view
+
+
+class Registry:
+    """A registry of one client, which remembers what it was asked."""
+
+    def __init__(self):
+        """Start with no questions."""
+        self.asked = []
+
+    async def find_client(self, client_id):
+        """Find the client."""
+        self.asked.append(client_id)
+        return view() if client_id == "client-a" else None
+
+
+@pytest.mark.parametrize("organisation", [None, "acme"])
+async def test_found(organisation):
+    """A client is found by its id, whether or not the path names its organisation."""
+    located = await locate(request(organisation=organisation), Registry())
+    assert located.view == view()
+
+
+@pytest.mark.parametrize("organisation", ["globex", "", "ACME", "org-a"])
+async def test_other_organisation(organisation):
+    """TN-01: a path that names another organisation finds nothing, after the same look-up."""
+    registry = Registry()
+    assert (await locate(request(organisation=organisation), registry)).view is None
+    assert registry.asked == ["client-a"]
+
+
+@pytest.mark.parametrize("owner", ["nobody", "", None])
+async def test_unknown(owner):
+    """TE-09: an unknown client costs a look-up like a known one, and is no refusal here."""
+    registry = Registry()
+    assert (await locate(request(owner=owner), registry)).view is None
+    assert len(registry.asked) == 1

@@ -34,7 +34,8 @@ PORTS = ("8480", "8481")
 """What pages write; the test puts free ports in their place."""
 DEADLINE_SECONDS = 20
 
-_KEEP = "\n{ declare -f; export -p; } > .shell\n"
+_KNOWN = 'test ! -e "$HOME/.shell" || . "$HOME/.shell"\n'
+_KEEP = '\n{ declare -f; export -p; } > "$HOME/.shell"\n'
 
 
 class Block(NamedTuple):
@@ -118,9 +119,8 @@ class Reader:
             raise AssertionError(f"nobody knows what to do with ```{block.language} {block.mark}")
 
     def _shell(self, script: str) -> str:
-        known = "test ! -e .shell || . ./.shell\n"
         run = subprocess.run(
-            ["bash", "-c", known + script],
+            ["bash", "-c", _KNOWN + script],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -136,10 +136,9 @@ class Reader:
         public, management = self._ports.values()
         # What `make demo` does once the environment is there; the ports of a page are those of its defaults.
         command = text.strip().replace("make demo", "keyturn serve --demo")
-        known = "test ! -e .shell || . ./.shell\n"
         with (self._folder / "server.log").open("a", encoding="utf-8") as log:
             self._server = subprocess.Popen(
-                ["bash", "-c", f"{known}exec {command} --port {public} --management-port {management}"],
+                ["bash", "-c", f"{_KNOWN}exec {command} --port {public} --management-port {management}"],
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -193,6 +193,10 @@ class Node:
         """Read the log lines, which must all be JSON objects."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    def command_line(self) -> bytes:
+        """Read what every user of the machine may see of the process."""
+        return Path(f"/proc/{self.process.pid}/cmdline").read_bytes() if sys.platform == "linux" else b""
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and give the exit code; a server that does not end is killed."""
         if self.process.poll() is None:

@@ -1,0 +1,163 @@
+"""Shapes: JSON objects as tables, rendered as they say and checked before they run."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from keyturn.core.secret import Secret
+from keyturn.core.shapes import TRANSFORMS, Constant, Each, Member, Shape, compile_shape, sources
+
+KNOWN = frozenset({"a", "b", "list", "client."})
+AT = datetime(2026, 11, 1, 12, 30, 15, 250_999, tzinfo=UTC)
+
+
+def render(*members, **facts):
+    """Compile a shape and render it."""
+    return compile_shape(Shape(members), KNOWN, "here")(facts)
+
+
+def refused(*members):
+    """Compile a shape that must be refused, and give the message."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is what the caller looks at
+        compile_shape(Shape(members), KNOWN, "here")
+    return str(caught.value)
+
+
+def test_members_keep_their_order():
+    """Members come out in the order of the table, nested ones where their parent first stood."""
+    rendered = render(
+        Member("z", "a"), Member("n.two", "a"), Constant("y", 0), Member("n.one.deep", "b"), a=1, b=2
+    )
+    assert rendered == {"z": 1, "n": {"two": 1, "one": {"deep": 2}}, "y": 0}
+    assert list(rendered) == ["z", "n", "y"]
+
+
+@pytest.mark.parametrize("value", [None, 0, "", [], {"x": 1}, False])
+def test_constant(value):
+    """A constant is shown as it is, null included."""
+    assert render(Constant("c", value)) == {"c": value}
+
+
+@pytest.mark.parametrize(
+    ("value", "optional", "rendered"),
+    [
+        (None, True, {}),
+        ((), True, {}),
+        (None, False, {"m": None}),
+        ((), False, {"m": ()}),
+        ("", True, {"m": ""}),
+        (0, True, {"m": 0}),
+    ],
+)
+def test_absent(value, optional, rendered):
+    """What is absent is left out if the table says so, and shown as it is elsewhere."""
+    assert render(Member("m", "a", optional=optional), a=value) == rendered
+
+
+def test_null_passes_no_transform():
+    """A transform is not asked about a fact that is not there."""
+    assert render(Member("m", "a", "epoch_seconds"), a=None) == {"m": None}
+
+
+def test_each():
+    """A list has one object for each element, in order."""
+    shape = Shape((Member("says", "item", "upper"), Constant("k", 1)))
+    assert render(Each("l.m", "list", shape), list=("a", "b")) == {
+        "l": {"m": [{"says": "A", "k": 1}, {"says": "B", "k": 1}]}
+    }
+    assert render(Each("l", "list", shape), list=()) == {"l": []}
+
+
+@pytest.mark.parametrize(
+    ("transform", "value", "rendered"),
+    [
+        ("plain", ("x",), ("x",)),
+        ("epoch_seconds", AT, int(AT.timestamp())),
+        ("epoch_millis", AT, int(AT.timestamp()) * 1000 + 250),
+        ("seconds", timedelta(days=1, seconds=1), 86_401),
+        ("second_digits", timedelta(days=14), "1209600"),
+        ("iso_millis", AT, "2026-11-01T12:30:15.250Z"),
+        ("iso_millis", AT.replace(microsecond=0), "2026-11-01T12:30:15.000Z"),
+        ("iso_millis", AT.astimezone(timezone(timedelta(hours=5))), "2026-11-01T12:30:15.250Z"),
+        ("words", ("a", "b"), "a b"),
+        ("words", (), ""),
+        ("list", ("a",), ["a"]),
+        ("one_or_list", ("a",), "a"),
+        ("one_or_list", ("a", "b"), ["a", "b"]),
+        ("one_or_list", (), []),
+        ("upper", "aé", "AÉ"),
+        ("lower", "AÉ", "aé"),
+        ("digits", 7, "7"),
+        ("reveal", Secret("s"), "s"),
+    ],
+)
+def test_transform(transform, value, rendered):
+    """Each named transform gives what its name says."""
+    assert render(Member("m", "a", transform), a=value) == {"m": rendered}
+
+
+def test_every_transform_is_tried():
+    """The list above leaves out no transform."""
+    (mark,) = [mark for mark in test_transform.pytestmark if mark.name == "parametrize"]
+    assert {case[0] for case in mark.args[1]} == set(TRANSFORMS)
+
+
+def test_millis_of_any_instant():
+    """Milliseconds are cut to the whole one, never a float's rounding away."""
+    for micros in range(0, 1_000_000, 997):
+        at = AT.replace(microsecond=micros)
+        assert render(Member("m", "a", "epoch_millis"), a=at)["m"] % 1000 == micros // 1000
+
+
+def test_prefixed_facts():
+    """A prefix among the known facts admits all below it, and nothing else."""
+    assert render(Member("m", "client.name"), **{"client.name": "n"}) == {"m": "n"}
+    assert "unknown fact 'clients.name'" in refused(Member("m", "clients.name"))
+
+
+@pytest.mark.xfail(strict=True, reason="a prefix without its dot passes as a fact, and fails when rendered")
+def test_bare_prefix():
+    """A prefix alone is no fact."""
+    assert "unknown fact 'client'" in refused(Member("m", "client"))
+
+
+def test_every_unknown_name_is_told():
+    """All unknown facts and transforms are told at once, with the table's place."""
+    message = refused(Member("m", "x"), Each("l", "y", Shape(())), Member("o", "a", "no_such"))
+    assert message == "here: unknown fact 'x'; here: unknown fact 'y'; here: unknown transform 'no_such'"
+
+
+def test_unknown_names_in_a_list():
+    """Inside a list only the element is known."""
+    assert "here.l[]: unknown fact 'a'" in refused(Each("l", "list", Shape((Member("m", "a"),))))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (Constant("m", 1), Constant("m", 2)),
+        (Member("m", "a"), Each("m", "list", Shape(()))),
+        (Constant("n.m", 1), Member("n.m", "a")),
+        (Constant("m", 1), Constant("m.n", 2)),
+        pytest.param(
+            (Constant("m.n", 2), Constant("m", 1)),
+            marks=pytest.mark.xfail(strict=True, reason="refused, but with Python's own message"),
+        ),
+    ],
+)
+def test_collision(members):
+    """Two members of one place do not compile, and the message names the place."""
+    assert "is there twice" in refused(*members)
+
+
+@pytest.mark.parametrize("path", ["", "a.", ".a", "a..b"])
+@pytest.mark.xfail(strict=True, reason="an empty name is a member like any other")
+def test_empty_name(path):
+    """A path with an empty name is a mistake of the table."""
+    refused(Constant(path, 1))
+
+
+def test_sources():
+    """The facts that a shape shows are told, so that others can ask for them."""
+    shape = Shape((Member("m", "a"), Constant("c", 1), Each("l", "list", Shape(()))))
+    assert list(sources(shape)) == ["a", "list"]

@@ -34,6 +34,18 @@ def test_no_mark_is_lost():
     assert odd == []
 
 
+def test_files_exist():
+    """Each Python file that a page names by its folder exists, those of the walk-through apart."""
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"`([\w-]+/[\w/-]+\.py)`", page.read_text(encoding="utf-8"))
+    }
+    places = (ROOT, ROOT / "src" / "keyturn")
+    missing = {name for name in named if not any((place / name).is_file() for place in places)}
+    assert missing == {"src/keyturn/dialects/wicket.py", "tests/dialects/test_wicket.py"}
+
+
 def test_demo_target_serves_a_demo():
     """`make demo` runs what the tests run in its place."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from docs.pages import FENCE, ROOT, Reader, fits, runnable
+from keyturn.config import load_settings
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 RUN = [page for page in PAGES if runnable(page)]
@@ -78,3 +79,16 @@ def test_marks_are_found():
     """A fence with a mark is found with its text, and one without is left alone."""
     text = "```sh\nno\n```\n\n```sh run\nyes\n```\n"
     assert FENCE.findall(text) == [("sh", "run", "yes\n")]
+
+
+TOML_BLOCK = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOML = [(page, text) for page in PAGES for text in TOML_BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "text"), TOML, ids=[page.name for page, _ in TOML])
+def test_configuration_is_accepted(page, text, tmp_path):
+    """A configuration file that a page shows is one that Keyturn takes."""
+    path = tmp_path / "keyturn.toml"
+    path.write_text(text, encoding="utf-8")
+    settings = load_settings(flags={}, environ={}, config=path)
+    assert settings.public_url == "https://tokens.example"

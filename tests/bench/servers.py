@@ -67,9 +67,10 @@ class Place:
     def start(
         self, name: str, command: list[str], environ: Mapping[str, str] = {}
     ) -> subprocess.Popen[bytes]:
-        """Start a server that ends with the run."""
+        """Start a server that ends with the run; settings of Keyturn that the caller exported are not its."""
         log = self.folder / f"{name}.log"
-        return self.stack.enter_context(running(command, self.core, log, {**os.environ, **environ}))
+        inherited = {key: text for key, text in os.environ.items() if not key.startswith("KEYTURN_")}
+        return self.stack.enter_context(running(command, self.core, log, {**inherited, **environ}))
 
 
 def algorithm_of(body: bytes) -> str:

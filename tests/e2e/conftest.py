@@ -17,7 +17,7 @@ def demo(tmp_path_factory) -> Iterator[Node]:
         yield node
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def caller(demo) -> Iterator[Caller]:
     """A kept connection to the demo."""
     with Caller(demo.url) as kept:

@@ -301,9 +301,9 @@ def run(home: Path, *arguments: str, environ: Mapping[str, str] = {}, cwd: Path 
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-def told(home: Path, *arguments: str) -> Any:
+def told(home: Path, *arguments: str, environ: Mapping[str, str] = {}) -> Any:
     """Run a command that must succeed, and give its answer as JSON."""
-    said = run(home, *arguments, "--format", "json")
+    said = run(home, *arguments, "--format", "json", environ=environ)
     assert said.code == 0, said.err
     return said.json
 

@@ -100,10 +100,8 @@ def make_client(node, home, at):
     """Make an organisation, a client of both dialects and its secret, beside the running server."""
     told(home, "org", "create", "acme", "--name", "Acme", *at)
     flags = ("--dialect", "oauth2", "--dialect", "endorsed", "--scope", "all:read all:write")
-    said = run(
-        home, "client", "create", "acme", "--name", "machine", *flags, "--format", "json", *at, environ=BOTH
-    )
-    client_id = said.json["client_id"]
+    made = told(home, "client", "create", "acme", "--name", "machine", *flags, *at, environ=BOTH)
+    client_id = made["client_id"]
     secret = told(home, "secret", "create", client_id, *at)
     client = Client("oauth2", token_path("oauth2"), client_id, secret["secret"])
     within(1.0, lambda: statuses(node, client) == [200, 200])

@@ -12,24 +12,35 @@ from keyturn.core.records import (
     Client,
     Credential,
     Organisation,
+    RefreshFamily,
+    Revocation,
     Sealed,
     SigningKey,
+    Spent,
 )
+
+Versioned = Organisation | Client | Credential | RefreshFamily
+"""Records that change; each change raises their ``version``."""
+
+Record = Versioned | SigningKey | Sealed | Revocation | Spent
 
 
 class Add(msgspec.Struct, frozen=True):
-    """Insert a record; loses where its id, slug or other unique name is taken (TK-15)."""
+    """Insert a record; loses where its id, slug or other unique name is taken (TK-15).
 
-    record: Organisation | Client | Credential | SigningKey | Sealed
+    Adding a ``Revocation`` that is there already holds: what is dead may be killed again.
+    """
+
+    record: Record
 
 
 class Replace(msgspec.Struct, frozen=True):
     """Replace the record with this id if it still has version ``expected``; loses otherwise.
 
-    ``record.version`` is ``expected + 1``. Organisations, clients and credentials only.
+    ``record.version`` is ``expected + 1``.
     """
 
-    record: Organisation | Client | Credential
+    record: Versioned
     expected: int
 
 
@@ -82,7 +93,7 @@ class Lost(msgspec.Struct, frozen=True):
     """
 
     change: Change
-    winner: Organisation | Client | Credential | SigningKey | Sealed | None
+    winner: Record | None
 
 
 Outcome = Recorded | Lost

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import msgspec
 
+from keyturn.core.changes import Change
 from keyturn.core.vocabulary import Code, OrganisationId, Reason
 
 
@@ -41,6 +42,8 @@ class Refusal(KeyturnError):
         description: Words that the caller may see; free of secrets and of other people's data.
         issues: One sentence per bad field, where a contract reports several at once.
         about: Whom it concerns; never told to the caller.
+        consequence: What the refusal brings about, committed with its audit event (a replayed refresh
+            token ends its family).
     """
 
     code: ClassVar[Code]
@@ -52,6 +55,7 @@ class Refusal(KeyturnError):
         *,
         issues: Sequence[str] = (),
         about: Concern | None = None,
+        consequence: tuple[Change, ...] = (),
     ) -> None:
         """Keep the public words apart from the private reason."""
         super().__init__(f"{self.code}: {reason}")
@@ -59,6 +63,7 @@ class Refusal(KeyturnError):
         self.description = description
         self.issues = tuple(issues) or ((description,) if description else ())
         self.about = about
+        self.consequence = consequence
 
 
 class InvalidRequest(Refusal):

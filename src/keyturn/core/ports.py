@@ -18,10 +18,11 @@ from keyturn.core.records import (
     ClientView,
     Credential,
     Organisation,
+    RefreshFamily,
     Sealed,
     SigningKey,
 )
-from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, OrganisationId
+from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, FamilyId, OrganisationId
 
 
 class Registry(Protocol):
@@ -35,11 +36,27 @@ class Registry(Protocol):
         """Find an organisation by its slug, ended ones included."""
         ...
 
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Find a refresh family by its id anywhere in the deployment, ended ones included; never cached."""
+        ...
+
     def require_fresh(self) -> None:
         """Confirm that what memory holds was current within the last second.
 
         Raises:
             Unavailable: The store's version could not be confirmed (Reason.CACHE_STALE).
+        """
+        ...
+
+
+class Revocations(Protocol):
+    """What was revoked before its time, in memory in every process behind the change feed."""
+
+    def covers(self, token_id: str, family_id: str | None) -> bool:
+        """Tell whether a token, or the refresh family it came from, was revoked.
+
+        Raises:
+            Unavailable: Memory is being read again (Reason.CACHE_STALE).
         """
         ...
 
@@ -187,6 +204,14 @@ class Digester(Protocol):
 
     def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
         """Give HMAC-SHA256 under a pepper; under a decoy pepper where the id is unknown."""
+        ...
+
+    def tag(self, message: bytes) -> bytes:
+        """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
+        ...
+
+    def tags(self, message: bytes) -> Sequence[bytes]:
+        """Give the digest under every pepper there is, to recognise what was tagged under an older one."""
         ...
 
     @property

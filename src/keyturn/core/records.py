@@ -16,6 +16,7 @@ from keyturn.core.vocabulary import (
     ClientId,
     CredentialId,
     CredentialKind,
+    FamilyId,
     KeyId,
     OrganisationId,
 )
@@ -56,6 +57,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         grants: The grant types it may use.
         scopes: All it may ever ask, in the order in which answers name them.
         audiences: The resources its tokens may be for; the first is the default (RFC 8707).
+        rights: What it may do beyond asking for tokens, for example ``introspect``.
         max_lifetime_seconds: A ceiling of its own on access tokens; None for the organisation's.
     """
 
@@ -67,6 +69,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[str, ...]
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    rights: tuple[str, ...] = ()
     max_lifetime_seconds: int | None = None
     disabled: bool = False
     ended_at: datetime | None = None
@@ -103,6 +106,71 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     last_used_on: date | None = None
     epoch: int = 0
     version: int = 0
+
+
+class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant that is renewed: one row however often it is renewed.
+
+    Args:
+        profile: The kind of access token that it renews.
+        credential_id: What the grant was proved with.
+        ends_at: The absolute end of life, however often it is renewed (RT-06).
+        generation: Of the newest token; ``version`` counts it and everything else that changes.
+        current_hash: Digest of the newest token.
+        previous_hash: Digest of the one before it, while a lost answer may still be asked for again.
+        rotated_at: When the newest replaced the previous.
+        successor_sealed: The newest token under a key that only the previous one gives.
+        epochs: Of organisation, client and credential at birth: below the current ones it is dead.
+    """
+
+    id: FamilyId
+    organisation_id: OrganisationId
+    client_id: ClientId
+    subject: str
+    dialect: str
+    profile: str
+    credential_id: CredentialId
+    scopes: tuple[str, ...]
+    audiences: tuple[str, ...]
+    created_at: datetime
+    ends_at: datetime
+    epochs: tuple[int, int, int]
+    current_hash: bytes
+    pepper_id: str
+    generation: int = 0
+    previous_hash: bytes | None = None
+    rotated_at: datetime | None = None
+    successor_sealed: bytes | None = None
+    ended_at: datetime | None = None
+    ended_why: str | None = None
+    version: int = 0
+
+
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A token or a family that is dead before its time; kept until a day after it would have died anyway.
+
+    Args:
+        id: A token id or a family id.
+        expires_at: When the last token it covers expires.
+    """
+
+    id: str
+    organisation_id: OrganisationId
+    revoked_at: datetime
+    expires_at: datetime
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """A single-use thing that was used: a second claim loses (AC-03, TE-06, PW-06).
+
+    Args:
+        id: Names the use, for example ``assertion:<digest>``; unique in the deployment.
+        expires_at: From then on the thing is refused for its age.
+    """
+
+    id: str
+    organisation_id: OrganisationId
+    expires_at: datetime
 
 
 class ClientView(msgspec.Struct, frozen=True):

@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Callable
 from typing import NoReturn
 
+from keyturn.core.base62 import encode
 from keyturn.core.vocabulary import CredentialKind
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_LENGTH = 6
 _RANDOM_LENGTH = 43
 """Base62 digits that hold 256 bits: 62**43 > 2**256."""
@@ -67,21 +67,18 @@ class Secret:
     __hash__ = None  # type: ignore[assignment]  # a Secret is no dictionary key
 
 
-def _base62(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))
-
-
 def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), _CHECKSUM_LENGTH)
+    return encode(zlib.crc32(text.encode()), _CHECKSUM_LENGTH)
 
 
 def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
     """Make a fresh secret of a kind, with 256 random bits."""
-    body = PREFIXES[kind] + _base62(int.from_bytes(dice(32)), _RANDOM_LENGTH)
+    return spell_secret(kind, int.from_bytes(dice(32)), _RANDOM_LENGTH)
+
+
+def spell_secret(kind: CredentialKind, number: int, length: int) -> Secret:
+    """Write a number as a secret of a kind: prefix, ``length`` base62 digits, checksum."""
+    body = PREFIXES[kind] + encode(number, length)
     return Secret(body + _checksum(body))
 
 

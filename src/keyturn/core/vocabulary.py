@@ -19,6 +19,9 @@ GrantType = NewType("GrantType", str)
 CLIENT_CREDENTIALS = GrantType("client_credentials")
 REFRESH_TOKEN = GrantType("refresh_token")
 
+INTROSPECT = "introspect"
+"""The right to ask about tokens of one's organisation (RFC 7662 section 2.1)."""
+
 OFFLINE_ACCESS = "offline_access"
 """The scope that asks for a refresh token (OpenID Connect Core section 11)."""
 
@@ -27,7 +30,10 @@ class CredentialKind(StrEnum):
     """What a long-lived credential is; the value names it in the store and in the audit trail."""
 
     CLIENT_SECRET = "client_secret"
+    PUBLIC_KEY = "public_key"
     REFRESH_TOKEN = "refresh_token"
+    NONE = "none"
+    """A public client, which only names itself (RFC 6749 section 2.1)."""
 
 
 class Algorithm(StrEnum):
@@ -82,6 +88,13 @@ class Reason(StrEnum):
     SECRET_DISABLED = "secret_disabled"
     SECRET_EXPIRED = "secret_expired"
     SECRET_ENDED = "secret_ended"
+    UNKNOWN_REFRESH_TOKEN = "unknown_refresh_token"
+    REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"
+    REFRESH_TOKEN_EXPIRED = "refresh_token_expired"
+    FAMILY_ENDED = "family_ended"
+    FAMILY_OUTDATED = "family_outdated"
+    OTHER_CLIENT = "other_client"
+    RIGHT_MISSING = "right_missing"
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
     AUDIENCE_NOT_ALLOWED = "audience_not_allowed"
     RATE_LIMIT = "rate_limit"

@@ -4,7 +4,9 @@ A pepper is random and sealed, not derived from the master key: the master key c
 making every client secret of the deployment wrong (design.md section 3).
 """
 
+import hashlib
 import hmac
+from collections.abc import Sequence
 
 from keyturn.core.changes import Add, Unit
 from keyturn.core.errors import Fault
@@ -33,9 +35,22 @@ class Peppers:
         """Name the pepper under which new secrets are kept."""
         return self._current
 
+    def tag(self, message: bytes) -> bytes:
+        """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
+        return _tag(self._peppers[self._current], message)
+
+    def tags(self, message: bytes) -> Sequence[bytes]:
+        """Give the digest under every pepper there is."""
+        return [_tag(pepper, message) for pepper in self._peppers.values()]
+
     def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
         """Give HMAC-SHA256 under a pepper; an unknown id costs the same and matches nothing."""
         return hmac.digest(self._peppers.get(pepper_id, self._decoy), secret_sha256, "sha256")
+
+
+def _tag(pepper: bytes, message: bytes) -> bytes:
+    # Longer than any SHA-256 that `lookup_hash` digests, so that neither can be passed off as the other.
+    return hmac.digest(pepper, b"keyturn tag: " + hashlib.sha256(message).digest(), "sha256")
 
 
 async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born: AuditEvent) -> Peppers:

@@ -7,19 +7,37 @@ changes of a unit that lost.
 
 from typing import Protocol, TypeVar
 
-from keyturn.core.changes import Add, Change, Lost, Replace, ReplaceKey, RequireVersion, Unit
+from keyturn.core.changes import (
+    Add,
+    Change,
+    Lost,
+    Record,
+    Replace,
+    ReplaceKey,
+    RequireVersion,
+    Unit,
+    Versioned,
+)
 from keyturn.core.errors import Fault
-from keyturn.core.records import Client, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.records import (
+    Client,
+    Credential,
+    Organisation,
+    RefreshFamily,
+    Revocation,
+    Sealed,
+    SigningKey,
+    Spent,
+)
 from keyturn.core.vocabulary import OrganisationId
 
-Versioned = Organisation | Client | Credential
-Record = Versioned | SigningKey | Sealed
 R = TypeVar("R", bound=Versioned | SigningKey)
 
-TABLES: dict[str, type[Organisation] | type[Client] | type[Credential]] = {
+TABLES: dict[str, type[Organisation | Client | Credential | RefreshFamily]] = {
     "organisation": Organisation,
     "client": Client,
     "credential": Credential,
+    "refresh_family": RefreshFamily,
 }
 """What a ``RequireVersion`` may name."""
 
@@ -83,7 +101,7 @@ def organisation_of(record: Record) -> str | None:
     match record:
         case Organisation():
             return record.id
-        case Client() | Credential():
+        case Client() | Credential() | RefreshFamily() | Revocation() | Spent():
             return record.organisation_id
         case SigningKey():
             return record.issuer_id
@@ -91,11 +109,11 @@ def organisation_of(record: Record) -> str | None:
             return None
 
 
-def topic_of(record: Record) -> tuple[str, str]:
-    """Name what caches must forget when a record changes: a topic and a key in it.
+def topic_of(record: Record) -> tuple[str, str] | None:
+    """Name what caches must hear of when a record changes: a topic and a key in it; None for what none keeps.
 
     ``organisation``: its id. ``client``: its id. ``credential``: its owner's id. ``signing_key``: the
-    issuer's id. ``sealed``: the purpose.
+    issuer's id. ``sealed``: the purpose. ``revocation``: what it covers and until when (``revocation_key``).
     """
     match record:
         case Organisation():
@@ -108,6 +126,15 @@ def topic_of(record: Record) -> tuple[str, str]:
             return "signing_key", record.issuer_id
         case Sealed():
             return "sealed", record.purpose
+        case Revocation():
+            return "revocation", revocation_key(record)
+        case RefreshFamily() | Spent():
+            return None
+
+
+def revocation_key(revocation: Revocation) -> str:
+    """Spell a revocation so that the feed alone tells every process all it has to keep in memory."""
+    return f"{revocation.id}|{revocation.expires_at.isoformat()}"
 
 
 def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
@@ -141,7 +168,8 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     record = change.record
     holder = shelf.holder(record)
     if holder is not None:
-        return _lost(change, holder, scope)
+        # What is dead may be killed again: the first revocation covers it.
+        return None if isinstance(record, Revocation) else _lost(change, holder, scope)
     if isinstance(record, Client | Credential) and shelf.find(Organisation, record.organisation_id) is None:
         return Lost(change, None)
     shelf.insert(record)

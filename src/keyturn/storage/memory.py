@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Add, Lost, Outcome, Recorded, RequireVersion, Unit
+from keyturn.core.changes import Add, Lost, Outcome, Record, Recorded, RequireVersion, Unit, Versioned
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
@@ -20,15 +20,25 @@ from keyturn.core.records import (
     ClientView,
     Credential,
     Organisation,
+    RefreshFamily,
+    Revocation,
     Sealed,
     SigningKey,
 )
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, Reason
+from keyturn.core.vocabulary import (
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    FamilyId,
+    OrganisationId,
+    Reason,
+)
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import R, Record, Versioned, carry_out, require_inside, require_sound, topic_of
+from keyturn.storage.carry import R, carry_out, require_inside, require_sound, topic_of
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.personal import PersonalKeys
+from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.stores import WideStore
 
 _ANY = TypeVar("_ANY", bound=Record)
@@ -133,6 +143,14 @@ class MemoryShelf:
         found = (self.find_sealed(purpose, name) for purpose, name in places)
         return [sealed for sealed in found if sealed is not None]
 
+    async def family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Read a refresh family by its id."""
+        return self.find(RefreshFamily, family_id)
+
+    async def revocations(self) -> Sequence[Revocation]:
+        """Read every revocation that is kept."""
+        return self.all(Revocation)
+
     async def audit_rows(self, chain: str | None, after: int, limit: int) -> Sequence[AuditRow]:
         """Read a chain's rows after a ``seq``, or the newest of all, oldest first."""
         if chain is None:
@@ -158,6 +176,7 @@ class MemoryStore:
         self._tail = Tail(uuid7(clock.now(), dice))
         self._closed = False
         self.feed = Confirmation(clock)
+        self.revocations = RevocationSet(self._shelf, self.feed)
         self.deployment = WideStore(self._shelf, self, sealer, clock)
 
     @property
@@ -173,6 +192,10 @@ class MemoryStore:
     async def find_client(self, client_id: ClientId) -> ClientView | None:
         """Find a client by its id anywhere in the deployment, ended ones included."""
         return await self._shelf.client_view(client_id)
+
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Find a refresh family by its id, ended ones included."""
+        return await self._shelf.family(family_id)
 
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
@@ -253,6 +276,7 @@ class MemoryStore:
 
     def _tell(self, unit: Unit) -> None:
         changed = [change.record for change in unit.changes if not isinstance(change, RequireVersion)]
-        touched = tuple(dict.fromkeys(topic_of(record) for record in changed))
+        topics = (topic_of(record) for record in changed)
+        touched = tuple(dict.fromkeys(topic for topic in topics if topic is not None))
         version = self.feed.applied + (1 if touched else 0)
         self.feed.apply(News(version, touched, self._clock.monotonic()))

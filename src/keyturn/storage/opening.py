@@ -18,6 +18,7 @@ from keyturn.storage.feed import Feed
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.reads import READERS, SqlReads
 from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
+from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.scribe import Scribe
 from keyturn.storage.stores import WideStore
 from keyturn.storage.turns import FairLock
@@ -102,7 +103,14 @@ def _open(
     )
     feed.start()
     wide = WideStore(reads, recorder, sealer, clock)
-    return SqlStore(recorder=recorder, registry=registry, feed=feed, reads=reads, deployment=wide)
+    return SqlStore(
+        recorder=recorder,
+        registry=registry,
+        revocations=RevocationSet(reads, feed),
+        feed=feed,
+        reads=reads,
+        deployment=wide,
+    )
 
 
 class SqlStore:
@@ -113,12 +121,14 @@ class SqlStore:
         *,
         recorder: GroupWriter,
         registry: CachedRegistry,
+        revocations: RevocationSet,
         feed: Feed,
         reads: SqlReads,
         deployment: WideStore,
     ) -> None:
         self.recorder = recorder
         self.registry = registry
+        self.revocations = revocations
         self.feed = feed
         self.deployment = deployment
         self._reads = reads

@@ -14,11 +14,37 @@ from sqlalchemy import Connection, Engine, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
-from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, Reason
+from keyturn.core.records import (
+    AuditRow,
+    Client,
+    ClientView,
+    Credential,
+    Organisation,
+    RefreshFamily,
+    Revocation,
+    Sealed,
+    SigningKey,
+)
+from keyturn.core.vocabulary import (
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    FamilyId,
+    OrganisationId,
+    Reason,
+)
 from keyturn.storage import migrate, rows
 from keyturn.storage.engines import snapshot
-from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CLIENT, CREDENTIAL, ORGANISATION, SEALED, SIGNING_KEY
+from keyturn.storage.schema import (
+    AUDIT,
+    AUDIT_CHAIN,
+    CLIENT,
+    CREDENTIAL,
+    ORGANISATION,
+    REVOCATION,
+    SEALED,
+    SIGNING_KEY,
+)
 
 READERS = 2
 """Threads that read, each with a connection: misses and operators are few, and SQLite reads from memory."""
@@ -61,6 +87,14 @@ class Reads(Protocol):
         self, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
     ) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
+        ...
+
+    async def family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Read a refresh family by its id."""
+        ...
+
+    async def revocations(self) -> Sequence[Revocation]:
+        """Read every revocation that is kept."""
         ...
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
@@ -153,6 +187,14 @@ class SqlReads:
     ) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
         return await self._ask(lambda c: _credentials(c, organisation_id, owner_id, kind))
+
+    async def family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Read a refresh family by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(RefreshFamily, family_id))
+
+    async def revocations(self) -> Sequence[Revocation]:
+        """Read every revocation that is kept."""
+        return await self._ask(lambda c: rows.records(c, Revocation, select(REVOCATION)))
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""

@@ -11,8 +11,8 @@ from collections.abc import Coroutine, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
-from keyturn.core.records import ClientView, Organisation
-from keyturn.core.vocabulary import ClientId, OrganisationId
+from keyturn.core.records import ClientView, Organisation, RefreshFamily
+from keyturn.core.vocabulary import ClientId, FamilyId, OrganisationId
 from keyturn.storage.bounded import Lru
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
@@ -89,6 +89,14 @@ class CachedRegistry:
         return await self._share(
             ("slug", slug), self._reads.organisation_by_slug(slug), partial(self._keep_organisation, slug)
         )
+
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Find a refresh family by its id, ended ones included; never from memory, since each use changes it.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return await self._reads.family(family_id)
 
     # --- misses ---
 

@@ -6,9 +6,20 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, RowMapping, Select, Table, or_, select
 
 from keyturn.core.life import Life
-from keyturn.core.records import AuditRow, Client, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.changes import Record, Versioned
+from keyturn.core.records import (
+    AuditRow,
+    Client,
+    Credential,
+    Organisation,
+    RefreshFamily,
+    Revocation,
+    Sealed,
+    SigningKey,
+    Spent,
+)
 from keyturn.storage import schema
-from keyturn.storage.carry import R, Record, Versioned
+from keyturn.storage.carry import R
 
 _TABLES: dict[type[Any], Table] = {
     Organisation: schema.ORGANISATION,
@@ -16,6 +27,9 @@ _TABLES: dict[type[Any], Table] = {
     Credential: schema.CREDENTIAL,
     SigningKey: schema.SIGNING_KEY,
     Sealed: schema.SEALED,
+    RefreshFamily: schema.REFRESH_FAMILY,
+    Revocation: schema.REVOCATION,
+    Spent: schema.SPENT,
 }
 _LIFE_FIELDS = Life.__struct_fields__
 _ANY = TypeVar("_ANY", bound=Record)

@@ -147,6 +147,7 @@ CLIENT = Table(
     Column("grants", Json(_WORDS), nullable=False),
     Column("scopes", Json(_WORDS), nullable=False),
     Column("audiences", Json(_WORDS), nullable=False),
+    Column("rights", Json(_WORDS), nullable=False),
     Column("max_lifetime_seconds", BigInteger),
     Column("disabled", Boolean, nullable=False),
     Column("ended_at", Instant),
@@ -201,6 +202,49 @@ SEALED = Table(
     Column("id", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+
+REFRESH_FAMILY = Table(
+    "refresh_family",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("credential_id", Text, nullable=False),
+    Column("scopes", Json(_WORDS), nullable=False),
+    Column("audiences", Json(_WORDS), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("epochs", Json(tuple[int, int, int]), nullable=False),
+    Column("current_hash", LargeBinary, nullable=False),
+    Column("pepper_id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("previous_hash", LargeBinary),
+    Column("rotated_at", Instant),
+    Column("successor_sealed", LargeBinary),
+    Column("ended_at", Instant),
+    Column("ended_why", Text),
+    Column("version", BigInteger, nullable=False),
+)
+
+REVOCATION = Table(
+    "revocation",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("organisation_id", Text, nullable=False),
+    Column("revoked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+SPENT = Table(
+    "spent",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("organisation_id", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False),
 )
 
 AUDIT_CHAIN = Table(

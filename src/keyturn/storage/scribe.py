@@ -158,7 +158,9 @@ class Scribe:
                 raise _LostError(lost)
             if isinstance(change, RequireVersion):
                 continue
-            touched[topic_of(change.record)] = None
+            topic = topic_of(change.record)
+            if topic is not None:
+                touched[topic] = None
             if isinstance(change, Add) and isinstance(change.record, Organisation):
                 shelf.insert(self._keys.made_with(change.record))
         return touched

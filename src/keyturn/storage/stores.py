@@ -6,7 +6,15 @@ from typing import Protocol
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
-from keyturn.core.ports import AuditPage, DeploymentStore, OrganisationStore, Recorder, Registry, Sealer
+from keyturn.core.ports import (
+    AuditPage,
+    DeploymentStore,
+    OrganisationStore,
+    Recorder,
+    Registry,
+    Revocations,
+    Sealer,
+)
 from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
 from keyturn.storage.feed import Confirmation
@@ -38,6 +46,11 @@ class Store(Protocol):
     @property
     def registry(self) -> Registry:
         """Who exists, from memory where that is fresh."""
+        ...
+
+    @property
+    def revocations(self) -> Revocations:
+        """What was revoked before its time."""
         ...
 
     @property

@@ -27,6 +27,7 @@ from keyturn.core.vocabulary import Algorithm
 from keyturn.dialects import load_dialects
 from keyturn.exchange.minting import compile_claims
 from keyturn.exchange.services import Services
+from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
@@ -194,6 +195,8 @@ def assemble(
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
     services = Services(
+        own_tokens=OwnTokens(local.rings, public_url),
+        revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
         registry=local.store.registry,

@@ -180,7 +180,11 @@ async def _fixture(
     fixture, now = dialect.demo.fixture, local.clock.now()
     store = local.deployment.organisation_store(organisation.id)
     wish = ClientWish(
-        name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes
+        name=fixture.name,
+        dialects=(dialect.name,),
+        grants=fixture.grants,
+        scopes=fixture.scopes + fixture.unlisted_scopes,
+        rights=fixture.rights,
     )
     client = await create_client(
         _ACTOR, store, wish, dialects=tuple(local.dialects), now=now, dice=local.dice
@@ -191,7 +195,7 @@ async def _fixture(
     facts: dict[str, Any] = {
         "client.id": client.id,
         "client.secret": secret,
-        "client.scopes": client.scopes,
+        "client.scopes": fixture.scopes,
         "client.audience": client.audiences[0],
         **issuer_facts(dialect, organisation.slug, public_url),
     }

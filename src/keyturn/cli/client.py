@@ -28,6 +28,8 @@ def shown(client: Client) -> Row:
         "scopes": [*client.scopes],
         "audiences": [*client.audiences],
         "max_lifetime_seconds": client.max_lifetime_seconds,
+        "public": client.public,
+        "rights": [*client.rights],
         "disabled": client.disabled,
         "created_at": instant(client.created_at),
         "ended_at": instant(client.ended_at),
@@ -45,6 +47,8 @@ async def create(
     audience: Annotated[
         Words, typer.Option(help="A resource its tokens may be for; repeatable, the first is the default.")
     ] = [],  # noqa: B006  # the same
+    right: Annotated[Words, typer.Option(help="What else it may do: introspect; repeatable.")] = [],  # noqa: B006  # the same
+    public: Annotated[bool, typer.Option("--public", help="It has no secret.")] = False,  # noqa: FBT002  # a flag
     max_lifetime: Annotated[
         int | None, typer.Option(metavar="SECONDS", help="A ceiling on its access tokens.")
     ] = None,
@@ -57,6 +61,8 @@ async def create(
         scopes=tuple(word for words in scope for word in words.split()),
         audiences=tuple(audience),
         max_lifetime_seconds=max_lifetime,
+        public=public,
+        rights=tuple(right),
     )
     return shown(await verbs.create_client(slug, wish))
 

@@ -22,7 +22,14 @@ from keyturn.core.records import (
     Sealed,
     SigningKey,
 )
-from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, FamilyId, OrganisationId
+from keyturn.core.vocabulary import (
+    Algorithm,
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    FamilyId,
+    OrganisationId,
+)
 
 
 class Registry(Protocol):

@@ -16,6 +16,10 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
         claims: The contract's own claims. ``iss``, ``sub``, ``aud``, ``iat``, ``exp``, ``jti`` and Keyturn's
             ``kt`` are in every token and are not repeated here.
         lifetime_seconds: The default; the organisation's setting of that name replaces it.
+        max_lifetime_seconds: More than this no setting allows; keys stay published that long.
+        refresh_lifetime_seconds: The absolute end of a refresh family, a default; None for no refresh tokens.
+        refresh_grace_seconds: How long a lost answer may be asked for again, a default; 0 to 60.
+        refresh_mode: ``rotate`` (RFC 9700 section 4.14.2) or ``reuse``, a default.
         algorithm: The default; the deployment's setting of that name replaces it.
         issuer: Template of the ``iss`` below ``public_url``, or a whole URL.
         shared_ring: Name of the key ring that all organisations share; None for each organisation's own.
@@ -24,8 +28,17 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     dialect: str
     lifetime_seconds: int
+    max_lifetime_seconds: int
+    refresh_lifetime_seconds: int | None = None
+    refresh_grace_seconds: int = 10
+    refresh_mode: str = "rotate"
     claims: Shape = Shape(())
     header_type: str = "JWT"
     algorithm: Algorithm = Algorithm.ES256
     issuer: str = "/o/{organisation}"
     shared_ring: str | None = None
+
+    def issuer_for(self, slug: str, public_url: str) -> str:
+        """Give the ``iss`` of an organisation's tokens; a template that is a whole URL stands by itself."""
+        issuer = self.issuer.replace("{organisation}", slug)
+        return public_url + issuer if issuer.startswith("/") else issuer

@@ -47,6 +47,10 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything may be issued under it."""
         return not self.disabled and self.ended_at is None
 
+    def setting(self, dialect: str, name: str, default: Any) -> Any:
+        """Give its value of a dialect's setting, or the default."""
+        return self.settings.get(dialect, {}).get(name, default)
+
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A machine that asks for tokens (RFC 6749 section 2).
@@ -57,6 +61,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         grants: The grant types it may use.
         scopes: All it may ever ask, in the order in which answers name them.
         audiences: The resources its tokens may be for; the first is the default (RFC 8707).
+        public: It has no secret and only names itself (RFC 6749 section 2.1).
         rights: What it may do beyond asking for tokens, for example ``introspect``.
         max_lifetime_seconds: A ceiling of its own on access tokens; None for the organisation's.
     """
@@ -69,6 +74,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[str, ...]
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    public: bool = False
     rights: tuple[str, ...] = ()
     max_lifetime_seconds: int | None = None
     disabled: bool = False

@@ -52,7 +52,7 @@ def make_refresh_token(family_id: FamilyId, generation: int, tag: Tagger, dice: 
 
 
 def split_refresh_token(presented: Secret) -> tuple[RefreshToken, bytes, bytes] | None:
-    """Take a presented refresh token apart: what it says, the tagged message, the tag; None for anything else."""
+    """Take a presented refresh token apart: what it says, what was tagged, the tag; None if it is none."""
     text = presented.reveal()
     prefix = PREFIXES[CredentialKind.REFRESH_TOKEN]
     if len(text) != len(prefix) + _DIGITS + _CHECKSUM_DIGITS or parse_secret(text) is None:

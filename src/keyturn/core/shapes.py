@@ -34,8 +34,24 @@ TOKEN_FACTS = frozenset(
 )
 """What a claim may show. ``lifetime`` is a timedelta, ``*_at`` are datetimes, scope and audience tuples."""
 
-ANSWER_FACTS = TOKEN_FACTS | {"access_token", "request_id"}
+ANSWER_FACTS = TOKEN_FACTS | {"access_token", "refresh_token", "request_id"}
 """What an answer to an exchange may show."""
+
+QUESTION_FACTS = frozenset(
+    {
+        "active",
+        "scope",
+        "client.id",
+        "subject",
+        "audience",
+        "issuer",
+        "token_id",
+        "token_type",
+        "issued_at",
+        "expires_at",
+    }
+)
+"""What an answer about a token may show; every fact but ``active`` is None when it is not."""
 
 REFUSAL_FACTS = frozenset({"code", "description", "issues", "request_id", "now", "status"})
 """What a refusal may show: ``code`` as the dialect spells it, never the private reason."""
@@ -215,7 +231,7 @@ def _each(name: str, member: Each, where: str) -> Step:
 def _member(name: str, source: str, transform: Callable[[Any], Any], *, optional: bool) -> Step:
     def step(facts: Facts, out: dict[str, Any]) -> None:
         value = facts[source]
-        if value is None or (optional and value == ()):
+        if value is None or (optional and isinstance(value, tuple) and not value):
             if not optional:
                 out[name] = None
         else:

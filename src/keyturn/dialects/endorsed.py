@@ -13,7 +13,7 @@ are standard claims beside ``data``. Knowledge: the vendor's page on access toke
 
 from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Each, Member, Shape
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code
 from keyturn.wire.tables import (
     FORM,
     JSON,
@@ -37,6 +37,7 @@ ACCESS = TokenProfile(
     kind="endorsed.access",
     dialect="endorsed",
     lifetime_seconds=14 * 86_400,
+    max_lifetime_seconds=30 * 86_400,
     claims=Shape((Member("data.client_id", "client.id"), Member("data.scope", "scope", "list"))),
 )
 
@@ -57,9 +58,6 @@ TOKENS = Route(
             grant_type=CLIENT_CREDENTIALS,
             wire_grant="client_credentials",
             profile=ACCESS,
-            kind=CredentialKind.CLIENT_SECRET,
-            owner="client_id",
-            secret="client_secret",
         ),
     ),
     answer=Answer(
@@ -106,7 +104,7 @@ REFUSALS = Refusals(
 
 SETTINGS = (
     algorithm_setting(ACCESS.algorithm),
-    lifetime_setting(ACCESS.lifetime_seconds, minimum=60, maximum=30 * 86_400),
+    lifetime_setting(ACCESS.lifetime_seconds, minimum=60, maximum=ACCESS.max_lifetime_seconds),
 )
 
 DEMO = DemoEntry(

@@ -12,7 +12,16 @@ client is used to. Knowledge: the RFCs named, checked November 2026.
 
 from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Member, Shape
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind
+from keyturn.core.vocabulary import (
+    CLIENT_CREDENTIALS,
+    OFFLINE_ACCESS,
+    REFRESH_TOKEN,
+    Code,
+    CredentialKind,
+)
+from keyturn.core.vocabulary import (
+    INTROSPECT as MAY_INTROSPECT,
+)
 from keyturn.wire.tables import (
     Answer,
     ClientAuthentication,
@@ -22,6 +31,7 @@ from keyturn.wire.tables import (
     Document,
     Exchange,
     Field,
+    Operation,
     RefusalRow,
     Refusals,
     Route,
@@ -29,6 +39,7 @@ from keyturn.wire.tables import (
     Source,
     algorithm_setting,
     lifetime_setting,
+    refresh_settings,
 )
 
 ACCESS = TokenProfile(
@@ -36,10 +47,24 @@ ACCESS = TokenProfile(
     dialect="oauth2",
     header_type="at+jwt",
     lifetime_seconds=600,
+    max_lifetime_seconds=86_400,
+    refresh_lifetime_seconds=30 * 86_400,
     claims=Shape((Member("client_id", "client.id"), Member("scope", "scope", "words", optional=True))),
 )
 
 ORGANISATION = Field(name="organisation", slot="organisation", source=Source.PATH)
+
+CLIENT = (
+    Field(name="client_id", slot="client_id", reader="uuid_or_text"),
+    Field(name="client_secret", slot="client_secret", reader="secret"),
+)
+
+ABOUT_TOKEN = (
+    ORGANISATION,
+    *CLIENT,
+    Field(name="token", slot="token", reader="secret", required=True),
+    Field(name="token_type_hint", slot="token_type_hint"),
+)
 
 TOKEN = Route(
     name="token",
@@ -47,8 +72,8 @@ TOKEN = Route(
     fields=(
         ORGANISATION,
         Field(name="grant_type", slot="grant_type", required=True),
-        Field(name="client_id", slot="client_id", reader="uuid_or_text"),
-        Field(name="client_secret", slot="client_secret", reader="secret"),
+        *CLIENT,
+        Field(name="refresh_token", slot="refresh_token", reader="secret"),
         Field(name="scope", slot="scope", reader="scope_words", invalid=Code.INVALID_SCOPE),
         Field(
             name="resource",
@@ -64,9 +89,14 @@ TOKEN = Route(
             grant_type=CLIENT_CREDENTIALS,
             wire_grant="client_credentials",
             profile=ACCESS,
-            kind=CredentialKind.CLIENT_SECRET,
-            owner="client_id",
-            secret="client_secret",
+        ),
+        Exchange(
+            grant_type=REFRESH_TOKEN,
+            wire_grant="refresh_token",
+            profile=ACCESS,
+            kind=CredentialKind.REFRESH_TOKEN,
+            secret="refresh_token",
+            absent=Code.INVALID_REQUEST,
         ),
     ),
     answer=Answer(
@@ -75,10 +105,44 @@ TOKEN = Route(
                 Member("access_token", "access_token", "reveal"),
                 Constant("token_type", "Bearer"),
                 Member("expires_in", "lifetime", "seconds"),
+                Member("refresh_token", "refresh_token", "reveal", optional=True),
                 Member("scope", "scope", "words", optional=True),
             )
         )
     ),
+)
+
+INTROSPECT = Route(
+    name="introspect",
+    path="/o/{organisation}/oauth2/introspect",
+    fields=(*ABOUT_TOKEN,),
+    authentication=ClientAuthentication(),
+    operation=Operation(name="introspect", accepts=(ACCESS,)),
+    answer=Answer(
+        Shape(
+            (
+                Member("active", "active"),
+                Member("scope", "scope", "words", optional=True),
+                Member("client_id", "client.id", optional=True),
+                Member("token_type", "token_type", optional=True),
+                Member("exp", "expires_at", "epoch_seconds", optional=True),
+                Member("iat", "issued_at", "epoch_seconds", optional=True),
+                Member("sub", "subject", optional=True),
+                Member("aud", "audience", "one_or_list", optional=True),
+                Member("iss", "issuer", optional=True),
+                Member("jti", "token_id", optional=True),
+            )
+        )
+    ),
+)
+
+REVOKE = Route(
+    name="revoke",
+    path="/o/{organisation}/oauth2/revoke",
+    fields=(*ABOUT_TOKEN,),
+    authentication=ClientAuthentication(),
+    operation=Operation(name="revoke", accepts=(ACCESS,)),
+    answer=Answer(Shape(())),
 )
 
 _METADATA = (
@@ -86,7 +150,9 @@ _METADATA = (
     Member("token_endpoint", "url.token"),
     Member("jwks_uri", "url.jwks"),
     Constant("response_types_supported", []),
-    Constant("grant_types_supported", ["client_credentials"]),
+    Member("introspection_endpoint", "url.introspect"),
+    Member("revocation_endpoint", "url.revoke"),
+    Constant("grant_types_supported", ["client_credentials", "refresh_token"]),
     Constant("token_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post"]),
 )
 
@@ -156,11 +222,18 @@ REFUSALS = Refusals(
 
 SETTINGS = (
     algorithm_setting(ACCESS.algorithm),
-    lifetime_setting(ACCESS.lifetime_seconds, minimum=10, maximum=86_400),
+    *refresh_settings(ACCESS),
+    lifetime_setting(ACCESS.lifetime_seconds, minimum=10, maximum=ACCESS.max_lifetime_seconds),
 )
 
 DEMO = DemoEntry(
-    fixture=ClientFixture(name="oauth2 demo", grants=("client_credentials",), scopes=("read", "write")),
+    fixture=ClientFixture(
+        name="oauth2 demo",
+        grants=("client_credentials", "refresh_token"),
+        scopes=("read", "write"),
+        unlisted_scopes=(OFFLINE_ACCESS,),
+        rights=(MAY_INTROSPECT,),
+    ),
     members=Shape(
         (
             Member("issuer", "issuer"),
@@ -213,7 +286,7 @@ SAMPLES = (
 DIALECT = Dialect(
     name="oauth2",
     title="OAuth 2.0",
-    routes=(TOKEN, METADATA, DISCOVERY, JWKS),
+    routes=(TOKEN, INTROSPECT, REVOKE, METADATA, DISCOVERY, JWKS),
     refusals=REFUSALS,
     settings=SETTINGS,
     demo=DEMO,

@@ -17,12 +17,15 @@ from keyturn.core.life import State
 from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Client, Credential, Organisation
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, REFRESH_TOKEN, ClientId, CredentialKind
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS, INTROSPECT, REFRESH_TOKEN, ClientId, CredentialKind
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_audiences, check_choices, check_name, check_scopes
 
 GRANTS = (CLIENT_CREDENTIALS, REFRESH_TOKEN)
 """The grant types that a client may be allowed."""
+
+RIGHTS = (INTROSPECT,)
+"""What a client may be allowed beyond asking for tokens."""
 
 MAX_LIFETIME_SECONDS = 366 * 24 * 3600
 
@@ -33,6 +36,8 @@ class ClientWish(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         audiences: The first is the default; empty for ``urn:keyturn:<slug>:api``.
         max_lifetime_seconds: A ceiling on its access tokens; None for the organisation's.
+        public: It has no secret (RFC 6749 section 2.1).
+        rights: What it may do beyond asking for tokens: ``introspect``.
     """
 
     name: str
@@ -41,6 +46,8 @@ class ClientWish(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     max_lifetime_seconds: int | None = None
+    public: bool = False
+    rights: tuple[str, ...] = ()
 
 
 async def create_client(
@@ -216,6 +223,8 @@ def _accept(wish: ClientWish, dialects: Collection[str], organisation: Organisat
         scopes=check_scopes(wish.scopes),
         audiences=check_audiences(wish.audiences or (f"urn:keyturn:{organisation.slug}:api",)),
         max_lifetime_seconds=ceiling,
+        public=wish.public,
+        rights=check_choices("right", wish.rights, RIGHTS) if wish.rights else (),
     )
 
 

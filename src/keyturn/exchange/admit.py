@@ -4,17 +4,17 @@ from math import ceil
 
 from keyturn.core.errors import Concern, SlowDown
 from keyturn.core.ports import Limits
-from keyturn.core.requests import Admission, Located, TokenRequest
+from keyturn.core.requests import Admission, Located, Origin
 from keyturn.core.vocabulary import Reason
 
 
-def admit(request: TokenRequest, located: Located, limits: Limits, monotonic: float) -> Admission:
+def admit(origin: Origin, located: Located, limits: Limits, monotonic: float) -> Admission:
     """Take one place for the address, and for the client and its organisation where they are known.
 
     Raises:
         SlowDown: A limit is reached; no place was taken anywhere.
     """
-    keys = ["address:" + request.origin.address]
+    keys = ["address:" + origin.address]
     about = None
     if located.view is not None:
         client = located.view.client

@@ -1,18 +1,20 @@
 """Step 3: is the presented credential genuine? Reads only, and makes the one ``Proof``.
 
-Everything that can be wrong here has one public answer; the private reason goes to the audit trail.
+Everything that can be wrong with a client has one public answer; the private reason goes to the audit trail.
 """
 
 import hashlib
 from datetime import datetime
 from hmac import compare_digest
 
-from keyturn.core.errors import Concern, InvalidClient
+from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
-from keyturn.core.records import ClientView, Credential
-from keyturn.core.requests import Located, Proof, TokenRequest
-from keyturn.core.vocabulary import Reason
+from keyturn.core.records import ClientView, Credential, RefreshFamily
+from keyturn.core.refresh import RefreshToken
+from keyturn.core.requests import Located, PresentedCredential, Proof
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import CredentialKind, Reason
 
 _DECOY_HASH = bytes(32)
 
@@ -24,43 +26,112 @@ _OBJECTIONS = {
 }
 
 
-def check_credential(request: TokenRequest, located: Located, digester: Digester, now: datetime) -> Proof:
-    """Prove that the presented secret is its owner's and that all it rests on is in force now (TE-10).
+def check_client(
+    presented: PresentedCredential, located: Located, dialect: str, digester: Digester, now: datetime
+) -> Proof:
+    """Prove that a client is who it claims and that all it rests on is in force now (TE-10).
 
-    An unknown owner costs one digest and one comparison, like a known one with one secret.
+    An unknown client costs one digest and one comparison, like a known one with one secret.
 
     Raises:
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
-    found = _compare(request, view.credentials if view else (), digester)
+    held = () if view is None else _held(view, presented.kind)
+    found = _compare(presented.secret, held, digester)
     if view is None:
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
-    reason = Reason.WRONG_SECRET if found is None else _objection(request.origin.dialect, view, found, now)
-    if found is None or reason is not None:
-        raise InvalidClient(
-            reason or Reason.WRONG_SECRET, about=Concern(view.organisation.id, view.client.id)
-        )
+    about = Concern(view.organisation.id, view.client.id)
+    if presented.kind is CredentialKind.NONE:
+        reason = _objection(dialect, view) if view.client.public else Reason.NO_CREDENTIAL
+    elif found is None:
+        reason = Reason.WRONG_SECRET
+    else:
+        reason = _objection(dialect, view) or _secret_objection(dialect, found, now)
+    if reason is not None:
+        raise InvalidClient(reason, about=about)
     return Proof(view.organisation, view.client, found)
 
 
-def _compare(request: TokenRequest, held: tuple[Credential, ...], digester: Digester) -> Credential | None:
+def _held(view: ClientView, kind: CredentialKind) -> tuple[Credential, ...]:
+    return tuple(item for item in view.credentials if item.kind is kind)
+
+
+def _compare(presented: Secret, held: tuple[Credential, ...], digester: Digester) -> Credential | None:
     """Compare with every credential that is held, in constant time, without stopping at a match."""
-    presented = hashlib.sha256(request.credential.secret.reveal().encode()).digest()
+    digest = hashlib.sha256(presented.reveal().encode()).digest()
     if not held:
-        compare_digest(digester.lookup_hash(presented, digester.current_pepper_id), _DECOY_HASH)
+        compare_digest(digester.lookup_hash(digest, digester.current_pepper_id), _DECOY_HASH)
     found = None
     for item in held:
-        if compare_digest(digester.lookup_hash(presented, item.pepper_id), item.lookup_hash):
+        if compare_digest(digester.lookup_hash(digest, item.pepper_id), item.lookup_hash):
             found = item
     return found
 
 
-def _objection(dialect: str, view: ClientView, credential: Credential, now: datetime) -> Reason | None:
+def _objection(dialect: str, view: ClientView) -> Reason | None:
     if not view.organisation.usable:
         return Reason.ORGANISATION_ENDED
     if not view.client.usable:
         return Reason.CLIENT_DISABLED
-    if dialect not in view.client.dialects or dialect not in credential.dialects:
+    if dialect not in view.client.dialects:
+        return Reason.WRONG_DIALECT
+    return None
+
+
+def _secret_objection(dialect: str, credential: Credential, now: datetime) -> Reason | None:
+    if dialect not in credential.dialects:
         return Reason.WRONG_DIALECT
     return _OBJECTIONS.get(credential.life.standing(now))
+
+
+def check_family(
+    presented: Secret,
+    held: tuple[RefreshToken, RefreshFamily] | None,
+    proof: Proof,
+    profile: str,
+    digester: Digester,
+    now: datetime,
+) -> tuple[RefreshToken, RefreshFamily]:
+    """Prove that a refresh token is one of a living family of this client (RFC 6749 section 6, RT-05).
+
+    Which generation it is, and what that means, is for ``refresh`` to judge.
+
+    Raises:
+        InvalidGrant: Unknown, ended, expired, another client's, or outdated by an epoch; the same for all.
+    """
+    about = Concern(proof.organisation.id, proof.client.id)
+    if held is None:
+        raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN, about=about)
+    token, family = held
+    reason = _family_objection(family, proof, profile, now)
+    if reason is None and not _is_remembered(presented, token, family, digester):
+        reason = Reason.UNKNOWN_REFRESH_TOKEN
+    if reason is not None:
+        raise InvalidGrant(reason, about=about)
+    return token, family
+
+
+def _family_objection(family: RefreshFamily, proof: Proof, profile: str, now: datetime) -> Reason | None:
+    if (family.organisation_id, family.client_id) != (proof.organisation.id, proof.client.id):
+        return Reason.OTHER_CLIENT
+    if family.profile != profile:
+        return Reason.WRONG_DIALECT
+    if family.ended_at is not None:
+        return Reason.FAMILY_ENDED
+    if now >= family.ends_at:
+        return Reason.REFRESH_TOKEN_EXPIRED
+    return None
+
+
+def _is_remembered(presented: Secret, token: RefreshToken, family: RefreshFamily, digester: Digester) -> bool:
+    """Compare with the digest that is kept, where one is: of the newest two generations.
+
+    An older token is known by its tag alone, and can only end the family.
+    """
+    kept = {family.generation: family.current_hash, family.generation - 1: family.previous_hash}
+    expected = kept.get(token.generation)
+    if expected is None:
+        return token.generation < family.generation
+    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    return compare_digest(digester.lookup_hash(digest, family.pepper_id), expected)

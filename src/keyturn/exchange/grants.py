@@ -2,13 +2,21 @@
 
 from typing import Protocol
 
-from keyturn.core.errors import InvalidRequest
-from keyturn.core.requests import Authorization, PresentedCredential, Proof, TokenRequest
+from keyturn.core.errors import InvalidClient, InvalidGrant
+from keyturn.core.records import RefreshFamily
+from keyturn.core.requests import (
+    Authorization,
+    Basis,
+    Earlier,
+    PresentedCredential,
+    Proof,
+    TokenRequest,
+)
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CredentialKind, GrantType, Reason
 
 
 class Grant(Protocol):
-    """One way to a token: what it accepts and what it asks for."""
+    """One way to a token in which the presented credential is itself the grant."""
 
     def require(self, credential: PresentedCredential) -> None:
         """Refuse a credential of a kind that this grant does not take."""
@@ -23,14 +31,18 @@ class ClientCredentials:
     """The client asks in its own name (RFC 6749 section 4.4)."""
 
     def require(self, credential: PresentedCredential) -> None:
-        """Take client secrets only."""
-        if credential.kind is not CredentialKind.CLIENT_SECRET:
-            raise InvalidRequest(Reason.GRANT_NOT_ALLOWED)
+        """Take what proves a client; a public client proves nothing."""
+        if credential.kind not in {CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY}:
+            raise InvalidClient(Reason.NO_CREDENTIAL)
 
     def authorize(self, request: TokenRequest, proof: Proof) -> Authorization:
         """Ask for a token whose subject is the client itself (RFC 9068 section 2.2)."""
+        if proof.credential is None:
+            raise InvalidClient(Reason.NO_CREDENTIAL)
+        epochs = (proof.organisation.epoch, proof.client.epoch, proof.credential.epoch)
         return Authorization(
             proof=proof,
+            basis=Basis(proof.credential.id, epochs),
             profile=request.profile,
             grant_type=request.grant_type,
             subject=proof.client.id,
@@ -45,3 +57,23 @@ GRANTS: dict[GrantType, Grant] = {CLIENT_CREDENTIALS: ClientCredentials()}
 def grant_for(grant_type: GrantType) -> Grant:
     """Give the grant of a type; a dialect's table can only name those there are."""
     return GRANTS[grant_type]
+
+
+def require_refresh_token(credential: PresentedCredential) -> None:
+    """Take refresh tokens only (RFC 6749 section 6)."""
+    if credential.kind is not CredentialKind.REFRESH_TOKEN:
+        raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN)
+
+
+def authorize_refresh(request: TokenRequest, proof: Proof, family: RefreshFamily) -> Authorization:
+    """Ask for another token of a family, within what the family was granted (RFC 6749 section 6)."""
+    return Authorization(
+        proof=proof,
+        basis=Basis(family.credential_id, family.epochs, family.id),
+        profile=request.profile,
+        grant_type=request.grant_type,
+        subject=family.subject,
+        scopes=request.scopes,
+        resources=request.resources,
+        earlier=Earlier(family.scopes, family.audiences),
+    )

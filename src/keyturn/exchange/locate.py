@@ -4,14 +4,33 @@ The only reader that crosses organisations. Finding nothing is no refusal here: 
 same path, and only ``credentials`` says no, so that both look and cost the same (TE-09, PW-04).
 """
 
-from keyturn.core.ports import Registry
-from keyturn.core.requests import Located, TokenRequest
+from hmac import compare_digest
+
+from keyturn.core.ports import Digester, Registry
+from keyturn.core.records import RefreshFamily
+from keyturn.core.refresh import RefreshToken, split_refresh_token
+from keyturn.core.requests import Located, PresentedCredential
+from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import ClientId
 
 
-async def locate(request: TokenRequest, registry: Registry) -> Located:
-    """Find the client behind a request; a path that names another organisation finds nothing (TN-01)."""
-    view = await registry.find_client(ClientId(request.credential.owner or ""))
-    if view is not None and request.organisation not in {None, view.organisation.slug}:
+async def locate(client: PresentedCredential, organisation: str | None, registry: Registry) -> Located:
+    """Find the client that a request claims; a path that names another organisation finds nothing (TN-01)."""
+    view = await registry.find_client(ClientId(client.owner or ""))
+    if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)
+
+
+async def locate_family(
+    presented: Secret, registry: Registry, digester: Digester
+) -> tuple[RefreshToken, RefreshFamily] | None:
+    """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
+    parts = split_refresh_token(presented)
+    if parts is None:
+        return None
+    token, message, tag = parts
+    if not any(compare_digest(ours[: len(tag)], tag) for ours in digester.tags(message)):
+        return None
+    family = await registry.find_family(token.family_id)
+    return None if family is None else (token, family)

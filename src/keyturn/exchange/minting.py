@@ -23,9 +23,7 @@ def compile_claims(profile: TokenProfile) -> ClaimsRenderer:
     return compile_shape(profile.claims, TOKEN_FACTS, profile.kind)
 
 
-async def mint(
-    decision: Decision, profile: TokenProfile, services: Services, now: datetime
-) -> tuple[IssuedToken, dict[str, Any]]:
+async def mint(decision: Decision, services: Services, now: datetime) -> tuple[IssuedToken, dict[str, Any]]:
     """Sign a token that says what was decided.
 
     Args:
@@ -39,14 +37,14 @@ async def mint(
 
     Spec: RFC 7519 section 4.1, RFC 9068 section 2.2.
     """
-    organisation = decision.proof.organisation
-    issuer = issuer_of(profile, organisation.slug, services.public_url)
+    organisation, profile = decision.proof.organisation, decision.profile
+    issuer = profile.issuer_for(organisation.slug, services.public_url)
     signer = await services.rings.signer(profile.shared_ring or organisation.id, profile.algorithm, now)
     issued_at = now.replace(microsecond=0)
     token_id = TokenId(uuid7(now, services.dice))
     facts = _facts(decision, issuer, token_id, issued_at)
     claims = services.claims[profile.kind](facts)
-    claims.update(_standard_claims(decision, profile, facts))
+    claims.update(_standard_claims(decision, facts))
     token = IssuedToken(
         id=token_id,
         value=Secret(encode_token(claims, signer, profile.header_type)),
@@ -55,12 +53,6 @@ async def mint(
         issuer=issuer,
     )
     return token, facts
-
-
-def issuer_of(profile: TokenProfile, slug: str, public_url: str) -> str:
-    """Give the ``iss`` of a profile's tokens; a template that is a whole URL stands by itself."""
-    issuer = profile.issuer.replace("{organisation}", slug)
-    return public_url + issuer if issuer.startswith("/") else issuer
 
 
 def _facts(decision: Decision, issuer: str, token_id: TokenId, issued_at: datetime) -> dict[str, Any]:
@@ -77,23 +69,23 @@ def _facts(decision: Decision, issuer: str, token_id: TokenId, issued_at: dateti
         "lifetime": decision.lifetime,
         "client.id": proof.client.id,
         "client.name": proof.client.name,
-        "credential.id": proof.credential.id,
+        "credential.id": decision.basis.credential_id,
         "organisation.id": proof.organisation.id,
         "organisation.name": proof.organisation.name,
         "organisation.slug": proof.organisation.slug,
     }
 
 
-def _standard_claims(decision: Decision, profile: TokenProfile, facts: dict[str, Any]) -> dict[str, Any]:
+def _standard_claims(decision: Decision, facts: dict[str, Any]) -> dict[str, Any]:
     """Give the claims of every token, those by which revocation and introspection go included."""
-    proof = decision.proof
-    audiences = decision.audiences
+    audiences, basis = decision.audiences, decision.basis
     issued_at = int(facts["issued_at"].timestamp())
     own = OwnClaim(
-        kind=profile.kind,
-        organisation_id=proof.organisation.id,
-        credential_id=proof.credential.id,
-        epochs=(proof.organisation.epoch, proof.client.epoch, proof.credential.epoch),
+        kind=decision.profile.kind,
+        organisation_id=decision.proof.organisation.id,
+        credential_id=basis.credential_id,
+        epochs=basis.epochs,
+        family_id=basis.family_id,
     )
     return {
         "iss": facts["issuer"],

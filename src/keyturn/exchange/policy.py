@@ -6,7 +6,7 @@ from keyturn.core.errors import Concern, InvalidScope, InvalidTarget, Unauthoriz
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Client, Organisation
 from keyturn.core.requests import Authorization, Decision, Proof
-from keyturn.core.vocabulary import OFFLINE_ACCESS, Reason
+from keyturn.core.vocabulary import OFFLINE_ACCESS, REFRESH_TOKEN, Reason
 
 
 def decide(asked: Authorization) -> Decision:
@@ -14,62 +14,84 @@ def decide(asked: Authorization) -> Decision:
 
     Raises:
         UnauthorizedClient: The client may not use this grant.
-        InvalidScope: A scope is outside what the client and the credential may have.
-        InvalidTarget: A resource is none of the client's audiences.
+        InvalidScope: A scope is outside what the client, the credential and an earlier grant allow.
+        InvalidTarget: A resource is none of the client's audiences, or of the earlier grant's.
     """
     proof = asked.proof
     if asked.grant_type not in proof.client.grants:
-        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=_concern(proof))
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
+    scopes = _scopes(asked)
     return Decision(
         proof=proof,
+        basis=asked.basis,
+        profile=asked.profile,
         grant_type=asked.grant_type,
         subject=asked.subject,
-        scopes=_scopes(asked.scopes, proof),
-        audiences=_audiences(asked.resources, proof),
+        scopes=scopes,
+        audiences=_audiences(asked),
         lifetime=cap_lifetime(asked.profile, proof.client, proof.organisation),
+        refreshable=asked.earlier is None and OFFLINE_ACCESS in scopes,
     )
 
 
-def _scopes(asked: tuple[str, ...] | None, proof: Proof) -> tuple[str, ...]:
+def _scopes(asked: Authorization) -> tuple[str, ...]:
     """Grant exactly what is asked, or all that may be had; ``offline_access`` only when named."""
-    narrowed = proof.credential.scopes
-    allowed = [scope for scope in proof.client.scopes if narrowed is None or scope in narrowed]
-    if asked is None:
-        return tuple(scope for scope in allowed if scope != OFFLINE_ACCESS)
-    if not set(asked) <= set(allowed):
+    allowed = _allowed_scopes(asked)
+    if asked.scopes is None:
+        kept = () if asked.earlier is None else asked.earlier.scopes
+        return tuple(scope for scope in allowed if scope != OFFLINE_ACCESS or scope in kept)
+    if not set(asked.scopes) <= set(allowed):
         raise InvalidScope(
-            Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=_concern(proof)
+            Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=concern(asked.proof)
         )
-    return asked
+    return asked.scopes
 
 
-def _audiences(resources: tuple[str, ...], proof: Proof) -> tuple[str, ...]:
-    """Choose the token's audience: the resources asked, or the client's default (RFC 8707 section 2)."""
-    if not resources:
-        return proof.client.audiences[:1]
-    if not set(resources) <= set(proof.client.audiences):
+def _allowed_scopes(asked: Authorization) -> list[str]:
+    client, credential = asked.proof.client, asked.proof.credential
+    ceilings = [
+        ceiling
+        for ceiling in (
+            credential.scopes if credential is not None else None,
+            asked.earlier.scopes if asked.earlier is not None else None,
+        )
+        if ceiling is not None
+    ]
+    may_refresh = REFRESH_TOKEN in client.grants and asked.profile.refresh_lifetime_seconds is not None
+    return [
+        scope
+        for scope in client.scopes
+        if all(scope in ceiling for ceiling in ceilings) and (may_refresh or scope != OFFLINE_ACCESS)
+    ]
+
+
+def _audiences(asked: Authorization) -> tuple[str, ...]:
+    """Choose the token's audience: the resources asked, or the default (RFC 8707 section 2)."""
+    default = asked.proof.client.audiences[:1] if asked.earlier is None else asked.earlier.audiences
+    allowed = asked.proof.client.audiences if asked.earlier is None else asked.earlier.audiences
+    if not set(asked.resources) <= set(allowed):
         raise InvalidTarget(
-            Reason.AUDIENCE_NOT_ALLOWED, "resource is not allowed for this client", about=_concern(proof)
+            Reason.AUDIENCE_NOT_ALLOWED, "resource is not allowed for this client", about=concern(asked.proof)
         )
-    return tuple(dict.fromkeys(resources))
+    return tuple(dict.fromkeys(asked.resources)) or default
 
 
 def cap_lifetime(profile: TokenProfile, client: Client, organisation: Organisation) -> timedelta:
     """Choose the access token's lifetime: the shortest of all ceilings.
 
     Args:
-        profile: Its default holds unless the organisation sets another.
+        profile: Its default holds unless the organisation sets another; its maximum always holds.
         client: Its ``max_lifetime_seconds`` applies.
         organisation: Its setting ``lifetime_seconds`` of the profile's dialect applies.
 
     Returns:
         A positive whole number of seconds, as a timedelta.
     """
-    seconds = organisation.settings.get(profile.dialect, {}).get("lifetime_seconds", profile.lifetime_seconds)
-    if client.max_lifetime_seconds is not None:
-        seconds = min(seconds, client.max_lifetime_seconds)
-    return timedelta(seconds=seconds)
+    seconds = organisation.setting(profile.dialect, "lifetime_seconds", profile.lifetime_seconds)
+    ceilings = [profile.max_lifetime_seconds, client.max_lifetime_seconds or profile.max_lifetime_seconds]
+    return timedelta(seconds=min(seconds, *ceilings))
 
 
-def _concern(proof: Proof) -> Concern:
+def concern(proof: Proof) -> Concern:
+    """Say whom a refusal after proof is about."""
     return Concern(proof.organisation.id, proof.client.id)

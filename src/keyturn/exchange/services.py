@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from keyturn.core.clock import Clock
-from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry
+from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, Revocations
 from keyturn.core.secret import Dice
+from keyturn.exchange.verify import OwnTokens
 
 ClaimsRenderer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -27,5 +28,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     digester: Digester
     rings: KeyRings
     limits: Limits
+    revocations: Revocations
+    own_tokens: OwnTokens
     claims: Mapping[str, ClaimsRenderer]
     public_url: str

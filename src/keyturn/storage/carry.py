@@ -115,21 +115,20 @@ def topic_of(record: Record) -> tuple[str, str] | None:
     ``organisation``: its id. ``client``: its id. ``credential``: its owner's id. ``signing_key``: the
     issuer's id. ``sealed``: the purpose. ``revocation``: what it covers and until when (``revocation_key``).
     """
-    match record:
-        case Organisation():
-            return "organisation", record.id
-        case Client():
-            return "client", record.id
-        case Credential():
-            return "credential", record.owner_id
-        case SigningKey():
-            return "signing_key", record.issuer_id
-        case Sealed():
-            return "sealed", record.purpose
-        case Revocation():
-            return "revocation", revocation_key(record)
-        case RefreshFamily() | Spent():
-            return None
+    if isinstance(record, Revocation):
+        return "revocation", revocation_key(record)
+    topic, field = _TOPICS.get(type(record), ("", ""))
+    return (topic, getattr(record, field)) if topic else None
+
+
+_TOPICS: dict[type[Record], tuple[str, str]] = {
+    Organisation: ("organisation", "id"),
+    Client: ("client", "id"),
+    Credential: ("credential", "owner_id"),
+    SigningKey: ("signing_key", "issuer_id"),
+    Sealed: ("sealed", "purpose"),
+}
+"""Topic and key field of what caches keep; refresh families and spent things are read at each use."""
 
 
 def revocation_key(revocation: Revocation) -> str:

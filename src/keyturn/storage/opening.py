@@ -61,9 +61,11 @@ async def open_store(
         client_limit=client_limit,
     )
     try:
-        return await loop.run_in_executor(None, opening)
+        store = await loop.run_in_executor(None, opening)
+        await store.revocations.load()
     except (SQLAlchemyError, OSError) as error:
         raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+    return store
 
 
 def _open(

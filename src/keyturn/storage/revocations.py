@@ -10,7 +10,6 @@ from asyncio import Task
 from datetime import datetime, timedelta
 
 from keyturn.core.errors import Unavailable
-from keyturn.core.records import Revocation
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
@@ -32,6 +31,7 @@ class RevocationSet:
         self._until: dict[str, datetime] = {}
         self._loading: Task[None] | None = None
         self._complete = False
+        self._gaps = 0
         feed.on_change(self._heard)
 
     async def load(self) -> None:
@@ -40,9 +40,10 @@ class RevocationSet:
         Raises:
             Unavailable: The store cannot be read; the set keeps answering nothing.
         """
+        gaps = self._gaps
         kept = await self._reads.revocations()
         self._until.update((revocation.id, revocation.expires_at) for revocation in kept)
-        self._complete = True
+        self._complete = gaps == self._gaps
 
     def covers(self, token_id: str, family_id: str | None) -> bool:
         """Tell whether a token, or the refresh family it came from, was revoked.
@@ -65,6 +66,7 @@ class RevocationSet:
 
     def _heard(self, topic: str, key: str) -> None:
         if topic == EVERYTHING:
+            self._gaps += 1
             self._complete = False
             self._start_loading()
         elif topic == "revocation":

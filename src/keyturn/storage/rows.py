@@ -5,8 +5,8 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, RowMapping, Select, Table, or_, select
 
-from keyturn.core.life import Life
 from keyturn.core.changes import Record, Versioned
+from keyturn.core.life import Life
 from keyturn.core.records import (
     AuditRow,
     Client,

@@ -147,6 +147,7 @@ CLIENT = Table(
     Column("grants", Json(_WORDS), nullable=False),
     Column("scopes", Json(_WORDS), nullable=False),
     Column("audiences", Json(_WORDS), nullable=False),
+    Column("public", Boolean, nullable=False),
     Column("rights", Json(_WORDS), nullable=False),
     Column("max_lifetime_seconds", BigInteger),
     Column("disabled", Boolean, nullable=False),

@@ -14,8 +14,12 @@ from keyturn.core.changes import Unit
 from keyturn.core.errors import Fault, MethodNotAllowed, Refusal, TooLarge, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
-from keyturn.core.vocabulary import Code, Reason, RequestId
+from keyturn.core.requests import Issued, Question, TokenRequest
+from keyturn.core.vocabulary import REFRESH_TOKEN, Code, GrantType, Reason, RequestId
+from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
+from keyturn.exchange.refresh import refresh
+from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
 from keyturn.web.address import Network, client_address
 from keyturn.web.documents import document_facts
@@ -39,6 +43,16 @@ _NOTHING_HERE = WireResponse(
         (b"x-content-type-options", b"nosniff"),
     ],
 )
+
+
+EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {REFRESH_TOKEN: refresh}
+"""The exchanges that have a road of their own; every other grant takes ``issue``."""
+
+QUESTIONS: dict[str, Callable[[Question, Services], Awaitable[dict[str, Any]]]] = {
+    "introspect": introspect,
+    "revoke": revoke,
+}
+"""Name of an operation in a dialect's table -> its road."""
 
 
 class InternalError(Refusal):
@@ -153,7 +167,11 @@ class Desk:
             return route.write(await document_facts(route.table.document.name, slug, urls, self._services))
         if route.read is None:
             raise Fault(f"{route.dialect}.{route.table.name} neither reads nor publishes")
-        return route.write((await issue(route.read(request), self._services)).facts)
+        asked = route.read(request)
+        if isinstance(asked, Question):
+            return route.write(await QUESTIONS[asked.operation](asked, self._services))
+        issued = await EXCHANGES.get(asked.grant_type, issue)(asked, self._services)
+        return route.write(issued.facts)
 
     async def _audited(self, refusal: Refusal, route: CompiledRoute, request: WireRequest) -> Refusal:
         """Record a refusal before it is told; without its row nothing is told but 503 (AD-05, HT-09)."""
@@ -173,7 +191,9 @@ class Desk:
             personal={"address": request.address},
         )
         try:
-            await self._services.recorder.record(Unit(audit=event))
+            # If the consequence lost, another refusal or the owner brought it about already.
+            unit = Unit(audit=event, changes=refusal.consequence, audit_if_lost=event)
+            await self._services.recorder.record(unit)
         except Unavailable as unavailable:
             return unavailable
         return refusal

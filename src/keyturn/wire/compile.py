@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from keyturn.wire.read import TokenReader, compile_reader
+from keyturn.wire.read import Reader, compile_reader
 from keyturn.wire.tables import Dialect, Route
 from keyturn.wire.write import (
     AnswerWriter,
@@ -27,7 +27,7 @@ class CompiledRoute(msgspec.Struct, frozen=True):
 
     dialect: str
     table: Route
-    read: TokenReader | None
+    read: Reader | None
     write: AnswerWriter
     refuse: RefusalWriter
 
@@ -44,16 +44,14 @@ def compile_dialect(dialect: Dialect) -> tuple[CompiledRoute, ...]:
 
 def _compile_route(dialect: str, route: Route, refuse: RefusalWriter) -> CompiledRoute:
     where = f"{dialect}.{route.name}"
-    if bool(route.exchanges) == (route.document is not None):
-        message = f"{where}: a route either exchanges or publishes"
-        raise ValueError(message)
+    roads = (bool(route.exchanges), route.operation is not None, route.document is not None)
+    if sum(roads) != 1:
+        raise ValueError(f"{where}: a route exchanges, asks or publishes, and only one of these")
     if route.document is not None:
         return CompiledRoute(
             dialect, route, None, compile_document(route.answer, route.document, where), refuse
         )
-    return CompiledRoute(
-        dialect, route, compile_reader(route, dialect), compile_answer(route.answer, where), refuse
-    )
+    return CompiledRoute(dialect, route, compile_reader(route, dialect), compile_answer(route, where), refuse)
 
 
 class Match(msgspec.Struct, frozen=True):

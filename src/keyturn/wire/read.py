@@ -1,8 +1,8 @@
 """A route's table turned into the function that reads its requests.
 
 ``compile_reader`` resolves every name in the table once; the returned function does the same few steps for
-every route: media type, query, body, fields, client authentication, exchange. It raises a ``Refusal`` with
-one issue for each bad field; the first bad field of the table decides the public code.
+every route: media type, query, body, fields, client authentication, what is asked. It raises a ``Refusal``
+with one issue for each bad field; the first bad field of the table decides the public code.
 """
 
 from collections.abc import Callable
@@ -11,40 +11,17 @@ from typing import Any
 import msgspec
 
 from keyturn.core import errors
-from keyturn.core.requests import Origin, PresentedCredential, TokenRequest
-from keyturn.core.secret import Secret
+from keyturn.core.requests import Origin
 from keyturn.core.vocabulary import Code, Reason
+from keyturn.wire.ask import REFUSAL_OF, Asked, Slots, compile_ask, merge_basic
 from keyturn.wire.http import WireRequest
-from keyturn.wire.parse import Pairs, basic, form, json_object, media_type
+from keyturn.wire.parse import Pairs, form, json_object, media_type
 from keyturn.wire.readers import READERS
-from keyturn.wire.tables import (
-    FORM,
-    JSON,
-    ClientAuthentication,
-    Conflict,
-    Exchange,
-    Field,
-    Route,
-    Source,
-)
+from keyturn.wire.tables import FORM, JSON, Field, Route, Source
 
-TokenReader = Callable[[WireRequest], TokenRequest]
-Slots = dict[str, Any]
+Reader = Callable[[WireRequest], Asked]
 
 PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}
-
-REFUSAL_OF: dict[Code, type[errors.Refusal]] = {
-    kind.code: kind
-    for kind in (
-        errors.InvalidRequest,
-        errors.InvalidClient,
-        errors.InvalidGrant,
-        errors.InvalidScope,
-        errors.InvalidTarget,
-        errors.UnsupportedGrantType,
-    )
-}
-"""The codes that a field may be refused with."""
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -84,11 +61,11 @@ class _BoundField(msgspec.Struct, frozen=True):
         return None
 
 
-def compile_reader(route: Route, dialect: str) -> TokenReader:
-    """Turn a route that exchanges something into its reader.
+def compile_reader(route: Route, dialect: str) -> Reader:
+    """Turn a route that exchanges or asks something into its reader.
 
     Raises:
-        ValueError: The table names a reader that does not exist.
+        ValueError: The table names a reader that does not exist, or a code that no field is refused with.
     """
     body = [_bind(field) for field in route.fields if field.source is Source.BODY]
     body_names = frozenset(name for field in body for name in field.names)
@@ -96,9 +73,9 @@ def compile_reader(route: Route, dialect: str) -> TokenReader:
         (field.table.name, field) for field in map(_bind, route.fields) if field.table.source is Source.PATH
     )
     required = tuple(field for field in route.fields if field.required)
-    select = _selector(route.exchanges)
+    choose = compile_ask(route)
 
-    def read(request: WireRequest) -> TokenRequest:
+    def read(request: WireRequest) -> Asked:
         if request.oversized:
             raise errors.TooLarge(Reason.TOO_LARGE, "the body is too large")
         media = media_type(request, route.media, optional=route.media_optional)
@@ -109,12 +86,16 @@ def compile_reader(route: Route, dialect: str) -> TokenReader:
         for name, field in path:
             _note(problems, field.read(FORM, [(name, request.params[name])], slots))
         if route.authentication is not None:
-            _authenticate(request, route.authentication, slots)
+            merge_basic(request, route.authentication, slots)
         for table in required:
             if table.slot not in slots and all(problem.field != table.name for problem in problems):
                 problems.append(_Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required"))
-        exchange = select(slots, problems)
-        if problems or exchange is None:
+        asked = choose(slots)
+        if asked is None:
+            problems.append(
+                _Problem(Code.UNSUPPORTED_GRANT_TYPE, Reason.GRANT_UNKNOWN, "grant_type", "is not supported")
+            )
+        if problems or asked is None:
             raise _refusal(problems, route)
         origin = Origin(
             request_id=request.request_id,
@@ -123,17 +104,17 @@ def compile_reader(route: Route, dialect: str) -> TokenReader:
             route=route.name,
             deprecated=deprecated,
         )
-        return _token_request(origin, exchange, slots)
+        return asked(origin, slots)
 
     return read
 
 
 def _bind(field: Field) -> _BoundField:
     readers = {FORM: field.reader, JSON: field.json_reader or field.reader}
-    missing = [name for name in readers.values() if name not in READERS]
-    if missing:
-        message = f"field {field.name!r}: unknown reader {missing[0]!r}"
-        raise ValueError(message)
+    unknown = [f"reader {name!r}" for name in readers.values() if name not in READERS]
+    unknown += [f"refusal {code!r}" for code in (field.missing, field.invalid) if code not in REFUSAL_OF]
+    if unknown:
+        raise ValueError(f"field {field.name!r}: unknown {unknown[0]}")
     return _BoundField(
         field,
         {media: READERS[name] for media, name in readers.items()},
@@ -180,62 +161,6 @@ def _refuse_query(query: bytes, body_names: frozenset[str]) -> None:
         raise errors.InvalidRequest(
             Reason.CREDENTIAL_IN_QUERY, "parameters belong in the body, not in the query"
         )
-
-
-def _authenticate(request: WireRequest, table: ClientAuthentication, slots: Slots) -> None:
-    """Merge HTTP Basic with what the body says, as the table settles a conflict (TE-04)."""
-    claimed = basic(request, other_schemes_refused=table.other_schemes_refused) if table.basic else None
-    if claimed is None:
-        return
-    owner, secret = claimed
-    in_body = slots.get(table.secret)
-    same_owner = slots.get(table.owner, owner) == owner
-    if table.conflict is Conflict.BODY_WINS and in_body is not None:
-        return
-    if table.conflict is Conflict.ONE and (in_body is not None or not same_owner):
-        raise errors.InvalidRequest(Reason.TWO_AUTHENTICATIONS, "use one way of client authentication")
-    differs = not same_owner or (in_body is not None and in_body.reveal() != secret)
-    if table.conflict is Conflict.MUST_AGREE and differs:
-        raise errors.InvalidRequest(
-            Reason.TWO_AUTHENTICATIONS, "the Authorization header and the body name different clients"
-        )
-    slots[table.owner] = READERS["uuid_or_text"](owner)
-    slots[table.secret] = Secret(secret)
-
-
-def _selector(exchanges: tuple[Exchange, ...]) -> Callable[[Slots, list[_Problem]], Exchange | None]:
-    """Choose the exchange by the ``grant_type`` slot; one without a wire value is the route's own."""
-    by_grant = {exchange.wire_grant: exchange for exchange in exchanges}
-    alone = by_grant.get(None)
-
-    def select(slots: Slots, problems: list[_Problem]) -> Exchange | None:
-        wanted = slots.get("grant_type")
-        if alone is not None:
-            return alone
-        exchange = by_grant.get(wanted)
-        if exchange is None and wanted is not None:
-            problems.append(
-                _Problem(Code.UNSUPPORTED_GRANT_TYPE, Reason.GRANT_UNKNOWN, "grant_type", "is not supported")
-            )
-        return exchange
-
-    return select
-
-
-def _token_request(origin: Origin, exchange: Exchange, slots: Slots) -> TokenRequest:
-    secret = slots.get(exchange.secret)
-    owner = slots.get(exchange.owner) if exchange.owner else None
-    if secret is None or (exchange.owner and owner is None):
-        raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL)
-    return TokenRequest(
-        origin=origin,
-        profile=exchange.profile,
-        grant_type=exchange.grant_type,
-        credential=PresentedCredential(kind=exchange.kind, secret=secret, owner=owner),
-        organisation=slots.get("organisation"),
-        scopes=slots.get("scope"),
-        resources=slots.get("resource", ()),
-    )
 
 
 def _refusal(problems: list[_Problem], route: Route) -> errors.Refusal:

@@ -70,6 +70,7 @@ class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         owner: Slot of the client id.
         secret: Slot of the client secret.
+        assertion: Slot of a signed assertion (RFC 7523 section 2.2).
         basic: HTTP Basic is read (RFC 6749 section 2.3.1).
         conflict: What a second way means.
         other_schemes_refused: An ``Authorization`` of another scheme is a failed authentication.
@@ -77,6 +78,7 @@ class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: str = "client_id"
     secret: str = "client_secret"
+    assertion: str = "client_assertion"
     basic: bool = True
     conflict: Conflict = Conflict.ONE
     other_schemes_refused: bool = True
@@ -88,8 +90,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         grant_type: The core's name of the exchange.
         profile: The token that is minted.
-        kind: What the presented credential is.
-        secret: Slot of the secret.
+        kind: What the presented credential is, where it is not the client's own authentication.
+        secret: Slot of the secret; None where the client's authentication is the credential.
         owner: Slot of the name that comes with it; None where the secret names itself.
         wire_grant: The value of the ``grant_type`` slot that selects it; None where the route alone decides.
         absent: Public code when the secret or its owner is not there.
@@ -97,11 +99,25 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     grant_type: GrantType
     profile: TokenProfile
-    kind: CredentialKind
-    secret: str
+    kind: CredentialKind = CredentialKind.CLIENT_SECRET
+    secret: str | None = None
     owner: str | None = None
     wire_grant: str | None = None
     absent: Code = Code.INVALID_CLIENT
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """A question or an order about a token, asked by a client: its neutral name in core.
+
+    Args:
+        name: ``introspect`` or ``revoke``.
+        token: Slot of the token.
+        accepts: The profiles it may be about; a token of any other kind is not known here (TK-08).
+    """
+
+    name: str
+    accepts: tuple[TokenProfile, ...]
+    token: str = "token"
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -127,6 +143,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         aliases: Further paths of the same call.
         media: Content types it reads; the first is meant when none is declared, if ``media_optional``.
         exchanges: What it can be asked for, selected by the ``grant_type`` slot.
+        operation: What it asks about a token instead.
         document: What it publishes instead.
     """
 
@@ -140,6 +157,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...] = ()
     authentication: ClientAuthentication | None = None
     exchanges: tuple[Exchange, ...] = ()
+    operation: Operation | None = None
     document: Document | None = None
 
 
@@ -210,12 +228,50 @@ def lifetime_setting(default: int, *, minimum: int, maximum: int) -> Setting:
     )
 
 
+def refresh_settings(profile: TokenProfile) -> tuple[Setting, ...]:
+    """Declare how a dialect's refresh families live, with a profile's defaults."""
+    return (
+        Setting(
+            name="refresh_lifetime_seconds",
+            kind="int",
+            default=profile.refresh_lifetime_seconds,
+            scope=Scope.ORGANISATION,
+            minimum=60,
+            maximum=366 * 86_400,
+            help="The absolute end of a refresh family, however often it is renewed.",
+        ),
+        Setting(
+            name="refresh_grace_seconds",
+            kind="int",
+            default=profile.refresh_grace_seconds,
+            scope=Scope.ORGANISATION,
+            minimum=0,
+            maximum=60,
+            help="How long a used refresh token still gives the same successor: an answer was lost.",
+        ),
+        Setting(
+            name="refresh_mode",
+            kind="str",
+            default=profile.refresh_mode,
+            scope=Scope.ORGANISATION,
+            choices=("rotate", "reuse"),
+            help="Whether each use replaces the refresh token; reuse is for callers that keep the first one.",
+        ),
+    )
+
+
 class ClientFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A client that the demo makes for the dialect, with one secret."""
+    """A client that the demo makes for the dialect, with one secret.
+
+    Args:
+        unlisted_scopes: It may have these too, but the demo entry's ``client.scopes`` does not show them.
+    """
 
     name: str
     grants: tuple[str, ...]
     scopes: tuple[str, ...]
+    unlisted_scopes: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
 
 
 class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
-from keyturn.core.shapes import ANSWER_FACTS, DOCUMENT_FACTS, REFUSAL_FACTS, compile_shape
+from keyturn.core.shapes import ANSWER_FACTS, DOCUMENT_FACTS, QUESTION_FACTS, REFUSAL_FACTS, compile_shape
 from keyturn.core.vocabulary import Code
 from keyturn.wire.http import Headers, WireResponse
-from keyturn.wire.tables import Answer, Document, Refusals
+from keyturn.wire.tables import Answer, Document, Refusals, Route
 
 AnswerWriter = Callable[[dict[str, Any]], WireResponse]
 RefusalWriter = Callable[[Refusal, str, datetime], WireResponse]
@@ -27,13 +27,15 @@ PRIVATE: Headers = [
 """Headers of every answer with or about tokens, refusals included (RFC 6749 section 5.1, TE-08)."""
 
 
-def compile_answer(answer: Answer, where: str) -> AnswerWriter:
-    """Turn an answer's table into its writer.
+def compile_answer(route: Route, where: str) -> AnswerWriter:
+    """Turn a route's answer into its writer.
 
     Raises:
-        ValueError: The table shows a fact that no exchange makes.
+        ValueError: The table shows a fact that its road does not make.
     """
-    render = compile_shape(answer.shape, ANSWER_FACTS, where)
+    answer = route.answer
+    known = ANSWER_FACTS if route.operation is None else QUESTION_FACTS
+    render = compile_shape(answer.shape, known, where)
 
     def write(facts: dict[str, Any]) -> WireResponse:
         return WireResponse(answer.status, _encode(render(facts)), PRIVATE)

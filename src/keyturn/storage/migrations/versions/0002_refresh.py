@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the tables, and a column that older processes leave at its default."""
+    op.add_column("client", sa.Column("public", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("client", sa.Column("rights", sa.Text, nullable=False, server_default="[]"))
     op.create_table(
         "refresh_family",

@@ -1,0 +1,81 @@
+"""The question's road: who asks, is it genuine, what is the token they ask about (RFC 7662, RFC 7009)."""
+
+import hashlib
+from datetime import datetime
+from hmac import compare_digest
+
+import msgspec
+
+from keyturn.core.records import ClientView, RefreshFamily
+from keyturn.core.requests import Proof, Question
+from keyturn.core.vocabulary import ClientId
+from keyturn.exchange.admit import admit
+from keyturn.exchange.credentials import check_client
+from keyturn.exchange.locate import locate, locate_family
+from keyturn.exchange.services import Services
+from keyturn.exchange.standing import family_is_current, is_alive
+from keyturn.tokens.verify import VerifiedClaims
+
+
+class LivingToken(msgspec.Struct, frozen=True):
+    """An access token that is good now."""
+
+    client_id: ClientId
+    verified: VerifiedClaims
+
+
+class LivingFamily(msgspec.Struct, frozen=True):
+    """A refresh family whose newest token was shown."""
+
+    client_id: ClientId
+    family: RefreshFamily
+
+
+Subject = LivingToken | LivingFamily
+
+
+async def prove_asker(question: Question, services: Services, now: datetime) -> Proof:
+    """Authenticate the client that asks, like any other client (RFC 7662 section 2.1).
+
+    Raises:
+        Refusal: It is not who it claims, or asks too often.
+    """
+    services.registry.require_fresh()
+    located = await locate(question.client, question.organisation, services.registry)
+    admit(question.origin, located, services.limits, services.clock.monotonic())
+    return check_client(question.client, located, question.origin.dialect, services.digester, now)
+
+
+async def find_living(question: Question, proof: Proof, services: Services, now: datetime) -> Subject | None:
+    """Find the token a question is about, if it is alive and of the asker's organisation; None otherwise.
+
+    The hint of its type is not needed: a refresh token looks like nothing else (RFC 7009 section 2.1).
+    """
+    held = await locate_family(question.token, services.registry, services.digester)
+    if held is not None:
+        token, family = held
+        newest = token.generation == family.generation and _is_newest(question, family, services)
+        view = await services.registry.find_client(family.client_id) if newest else None
+        if view is None or not _family_lives(family, proof, view, now):
+            return None
+        return LivingFamily(family.client_id, family)
+    verified = await services.own_tokens.verify(question.token, question.accepts, proof.organisation, now)
+    if verified is None or verified.own.organisation_id != proof.organisation.id:
+        return None
+    if not await is_alive(verified, services.registry, services.revocations):
+        return None
+    return LivingToken(ClientId(str(verified.claims.get("client_id", verified.subject))), verified)
+
+
+def _is_newest(question: Question, family: RefreshFamily, services: Services) -> bool:
+    digest = hashlib.sha256(question.token.reveal().encode()).digest()
+    return compare_digest(services.digester.lookup_hash(digest, family.pepper_id), family.current_hash)
+
+
+def _family_lives(family: RefreshFamily, proof: Proof, view: ClientView, now: datetime) -> bool:
+    return (
+        family.organisation_id == proof.organisation.id
+        and family.ended_at is None
+        and now < family.ends_at
+        and family_is_current(family, view)
+    )

@@ -276,12 +276,17 @@ class Deployment:
         """Make a dialect's demo fixture in an organisation, and give the members that the demo shows."""
         fixture = dialect.demo.fixture
         client, secret = await self.add_client(
-            slug, name=fixture.name, dialects=(dialect.name,), grants=fixture.grants, scopes=fixture.scopes
+            slug,
+            name=fixture.name,
+            dialects=(dialect.name,),
+            grants=fixture.grants,
+            scopes=fixture.scopes + fixture.unlisted_scopes,
+            rights=fixture.rights,
         )
         facts = {
             "client.id": client.id,
             "client.secret": Secret(secret),
-            "client.scopes": client.scopes,
+            "client.scopes": fixture.scopes,
             "client.audience": client.audiences[0],
             **issuer_facts(dialect, slug, PUBLIC_URL),
         }
@@ -329,6 +334,7 @@ async def deployment(
     clock, dice = HandClock(), random.Random(7).randbytes  # noqa: S311  # a test repeats itself
     sealer = MasterSealer(MasterKey.parse(MasterKey.generate(dice).reveal()), dice)
     store = MoodyStore(MemoryStore(sealer, clock, dice))
+    await store.revocations.load()
     born = AuditEvent(
         at=clock.now(), kind="pepper.created", actor=ACTOR.name, request_id=uuid7(clock.now(), dice)
     )

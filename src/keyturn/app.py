@@ -34,7 +34,7 @@ from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.limits import MemoryLimits, Rate
-from keyturn.web.desk import Desk
+from keyturn.web.desk import Desk, check_roads
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
@@ -54,6 +54,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     dialects: Mapping[str, Dialect]
+    cache_seconds: int
 
     def check_chain(self, rows: Sequence[AuditRow], last: AuditRow | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow ``last`` (None: the start)."""
@@ -88,13 +89,17 @@ def _configure(dialect: Dialect, chosen: Mapping[str, Any]) -> Dialect:
 
 
 def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
-    """Give every token profile of some dialects, by its kind."""
-    return {
-        exchange.profile.kind: exchange.profile
-        for dialect in dialects.values()
-        for route in dialect.routes
-        for exchange in route.exchanges
-    }
+    """Give every token profile of some dialects, by its kind.
+
+    Raises:
+        ValueError: Two different profiles have one kind, so it would not tell what a token is for (TK-08).
+    """
+    found: dict[str, TokenProfile] = {}
+    for dialect in dialects.values():
+        for exchange in (exchange for route in dialect.routes for exchange in route.exchanges):
+            if found.setdefault(exchange.profile.kind, exchange.profile) != exchange.profile:
+                raise ValueError(f"two profiles are of the kind {exchange.profile.kind!r}")
+    return found
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -153,6 +158,7 @@ async def open_local(settings: Settings) -> AsyncIterator[LocalServices]:
             clock=clock,
             dice=dice,
             dialects=dialects,
+            cache_seconds=settings.jwks_cache_seconds,
         )
     finally:
         await store.close()
@@ -209,12 +215,17 @@ def assemble(
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
-    router = Router(route for dialect in local.dialects.values() for route in compile_dialect(dialect))
+    routes = [
+        route
+        for dialect in local.dialects.values()
+        for route in compile_dialect(dialect, local.cache_seconds)
+    ]
+    check_roads(routes)
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
-    return Desk(router, urls, services, metrics, trusted), metrics
+    return Desk(Router(routes), urls, services, metrics, trusted), metrics
 
 
 Prepare = Callable[[LocalServices], Awaitable[None]]

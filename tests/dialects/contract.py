@@ -549,9 +549,6 @@ class DialectContract:
         broken.raises = None
         assert (await self.good(here, route).send(here)).status == route.answer.status
 
-    @pytest.mark.xfail(
-        strict=True, reason="a fault while a refusal is audited leaves the desk as an exception"
-    )
     async def test_fault_while_a_refusal_is_audited(self, here, route):
         """HT-08: a fault of the trail turns a refusal into a generic 5xx, not into a broken connection."""
         here.store.recorder.raises = RuntimeError("broken")

@@ -106,7 +106,6 @@ def test_two_ways_of_authentication(demo, caller, dialect):
     refused(send(caller, client, client.form(), Authorization=wrong), dialect, 400, BAD[dialect])
 
 
-@pytest.mark.xfail(reason="wire/read.py _authenticate compares Basic's id as written with a lowered one")
 def test_two_ways_agree_whatever_the_case(demo, caller):
     """TE-04: endorsed compares client ids without case, so Basic and body in upper case agree."""
     client = demo.client("endorsed")

@@ -48,7 +48,7 @@ async def create(
         Words, typer.Option(help="A resource its tokens may be for; repeatable, the first is the default.")
     ] = [],  # noqa: B006  # the same
     right: Annotated[Words, typer.Option(help="What else it may do: introspect; repeatable.")] = [],  # noqa: B006  # the same
-    public: Annotated[bool, typer.Option("--public", help="It has no secret.")] = False,  # noqa: FBT002  # a flag
+    public: Annotated[bool, typer.Option("--public", help="It has no secret.")] = False,  # a flag
     max_lifetime: Annotated[
         int | None, typer.Option(metavar="SECONDS", help="A ceiling on its access tokens.")
     ] = None,

@@ -73,6 +73,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     def superseded(self, now: datetime, until: datetime) -> "Life":
         """Leave it usable until a successor has taken over; at once ended where ``until`` has come."""
+        if self.overlap_until is not None:
+            until = min(until, self.overlap_until)  # a later successor never prolongs an overlap
         if until <= now:
             return self.ended(now, "rotated")
         if self.state is State.ENDED:

@@ -28,7 +28,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     dialect: str
     lifetime_seconds: int
-    max_lifetime_seconds: int
+    max_lifetime_seconds: int = 86_400
     refresh_lifetime_seconds: int | None = None
     refresh_grace_seconds: int = 10
     refresh_mode: str = "rotate"

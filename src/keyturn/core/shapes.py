@@ -56,8 +56,11 @@ QUESTION_FACTS = frozenset(
 REFUSAL_FACTS = frozenset({"code", "description", "issues", "request_id", "now", "status"})
 """What a refusal may show: ``code`` as the dialect spells it, never the private reason."""
 
-DOCUMENT_FACTS = frozenset({"issuer", "keys", "algorithms", "scopes", "grants", "url"})
-"""What a published document may show; ``url.<route>`` names a route of the dialect."""
+DOCUMENT_FACTS: dict[str, frozenset[str]] = {
+    "metadata": frozenset({"issuer", "algorithms"}),
+    "jwks": frozenset({"issuer", "keys"}),
+}
+"""What each published document may show, beside ``url.<route>`` for every route of its dialect."""
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -159,12 +162,17 @@ def compile_shape(shape: Shape, known: frozenset[str], where: str) -> Renderer:
     problems = [
         f"{where}: unknown fact {source!r}"
         for source in sources(shape)
-        if source not in known and source.partition(".")[0] + "." not in known
+        if source not in known and not ("." in source and source.partition(".")[0] + "." in known)
     ]
     problems += [
         f"{where}: unknown transform {member.transform!r}"
         for member in shape.members
         if isinstance(member, Member) and member.transform not in TRANSFORMS
+    ]
+    problems += [
+        f"{where}: {member.path!r} has an empty name"
+        for member in shape.members
+        if "" in member.path.split(".")
     ]
     if problems:
         raise ValueError("; ".join(problems))
@@ -180,11 +188,10 @@ def _compile_level(members: list[tuple[list[str], Constant | Member | Each]], wh
         groups.setdefault(head, []).append((rest, member))
     steps: list[Step] = []
     for name, group in groups.items():
+        if len(group) > 1 and not all(rest for rest, _ in group):
+            raise ValueError(f"{where}: {name!r} is there twice")
         if group[0][0]:
             steps.append(_nested(name, _compile_level(group, f"{where}.{name}")))
-        elif len(group) > 1:
-            message = f"{where}: {name!r} is there twice"
-            raise ValueError(message)
         else:
             steps.append(_leaf(name, group[0][1], where))
 

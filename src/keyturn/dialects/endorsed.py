@@ -15,6 +15,7 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code
 from keyturn.wire.tables import (
+    BASIC_CHALLENGE,
     FORM,
     JSON,
     Answer,
@@ -74,7 +75,7 @@ TOKENS = Route(
 )
 
 _BAD_REQUEST = RefusalRow(400, "BAD_REQUEST")
-_UNAUTHENTICATED = RefusalRow(401, "UNAUTHENTICATED")
+_UNAUTHENTICATED = RefusalRow(401, "UNAUTHENTICATED", BASIC_CHALLENGE)
 
 REFUSALS = Refusals(
     shape=Shape(

@@ -23,6 +23,7 @@ from keyturn.core.vocabulary import (
     INTROSPECT as MAY_INTROSPECT,
 )
 from keyturn.wire.tables import (
+    BASIC_CHALLENGE,
     Answer,
     ClientAuthentication,
     ClientFixture,
@@ -193,8 +194,6 @@ JWKS = Route(
     answer=Answer(Shape((Member("keys", "keys"),))),
 )
 
-_CHALLENGE = (("WWW-Authenticate", 'Basic realm="token endpoint", charset="UTF-8"'),)
-
 REFUSALS = Refusals(
     shape=Shape(
         (
@@ -204,7 +203,7 @@ REFUSALS = Refusals(
     ),
     rows={
         Code.INVALID_REQUEST: RefusalRow(400, "invalid_request"),
-        Code.INVALID_CLIENT: RefusalRow(401, "invalid_client", _CHALLENGE),
+        Code.INVALID_CLIENT: RefusalRow(401, "invalid_client", BASIC_CHALLENGE),
         Code.INVALID_GRANT: RefusalRow(400, "invalid_grant"),
         Code.INVALID_SCOPE: RefusalRow(400, "invalid_scope"),
         Code.INVALID_TARGET: RefusalRow(400, "invalid_target"),

@@ -1,7 +1,7 @@
 """Whose request is it? The socket's address, or what a trusted proxy says (RL-01)."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 
@@ -36,4 +36,6 @@ def _within(address: str, networks: Sequence[Network]) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped  # how a listener for both families shows an IPv4 peer
     return any(parsed in network for network in networks)

@@ -5,17 +5,18 @@ by the dialect's table, walks the road that the table names, writes by the table
 catches a ``Refusal`` and audits it.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 import structlog
 
 from keyturn.core.changes import Unit
-from keyturn.core.errors import Fault, MethodNotAllowed, Refusal, TooLarge, Unavailable
+from keyturn.core.errors import Fault, MethodNotAllowed, NotFound, Refusal, TooLarge, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Issued, Question, TokenRequest
 from keyturn.core.vocabulary import REFRESH_TOKEN, Code, GrantType, Reason, RequestId
+from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
 from keyturn.exchange.refresh import refresh
@@ -124,11 +125,19 @@ class Desk:
             params=match.params if match else {},
         )
         if match is None:
-            return request, _NOTHING_HERE
+            return request, self._nothing_here(request)
         route = _route_of(match, request.method)
         outcome, response = await self._serve(match, route, request)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
         return request, response
+
+    def _nothing_here(self, request: WireRequest) -> WireResponse:
+        """Answer 404: in a dialect's words next to one of its paths, in nobody's elsewhere."""
+        near = self._router.near(request.path)
+        if near is None:
+            return _NOTHING_HERE
+        refusal = NotFound(Reason.MALFORMED, "nothing here")
+        return near.refuse(refusal, request.request_id, self._services.clock.now())
 
     def _address(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> str:
         socket_address = scope["client"][0] if scope["client"] else ""
@@ -145,14 +154,11 @@ class Desk:
             return "ok", await self._walk(match, route, request)
         except Refusal as refusal:
             told = await self._audited(refusal, route, request)
-        except Exception as fault:
-            log.exception(
-                "fault", request_id=request.request_id, route=route.table.name, fault=type(fault).__name__
-            )
-            told = InternalError(Reason.FAULT)
+        except Exception as fault:  # noqa: BLE001 - whatever happens is answered
+            told = _broken(fault, route, request)
         response = route.refuse(told, request.request_id, self._services.clock.now())
         if isinstance(told, MethodNotAllowed):
-            allow = (b"allow", ", ".join(sorted(match.routes)).encode())
+            allow = (b"allow", ", ".join(_methods(match)).encode())
             response = WireResponse(response.status, response.body, [*response.headers, allow])
         return told.reason.value, response
 
@@ -196,13 +202,52 @@ class Desk:
             await self._services.recorder.record(unit)
         except Unavailable as unavailable:
             return unavailable
+        except Exception as fault:  # noqa: BLE001 - the same
+            return _broken(fault, route, request)
         return refusal
+
+
+def _broken(fault: Exception, route: CompiledRoute, request: WireRequest) -> InternalError:
+    """Keep a fault in the log, under the request id that is all the caller learns (HT-08)."""
+    log.error(
+        "fault",
+        request_id=request.request_id,
+        route=route.table.name,
+        fault=type(fault).__name__,
+        exc_info=fault,
+    )
+    return InternalError(Reason.FAULT)
+
+
+def check_roads(routes: Iterable[CompiledRoute]) -> None:
+    """Check that every road that a table names is there.
+
+    Raises:
+        ValueError: A grant, an operation or a document is none of ours; the message says whose.
+    """
+    for route in routes:
+        table = route.table
+        unknown = [
+            exchange.grant_type
+            for exchange in table.exchanges
+            if exchange.grant_type not in {*GRANTS, *EXCHANGES}
+        ]
+        if table.operation is not None and table.operation.name not in QUESTIONS:
+            unknown.append(GrantType(table.operation.name))
+        if table.document is not None and "{organisation}" not in table.path:
+            unknown.append(GrantType("a document of no organisation"))
+        if unknown:
+            raise ValueError(f"{route.dialect}.{table.name}: nothing here does {unknown[0]!r}")
 
 
 def _route_of(match: Match, method: str) -> CompiledRoute:
     """Give the route of a method, or any of the path's, whose dialect then refuses the method."""
     wanted = "GET" if method == "HEAD" else method
     return match.routes.get(wanted) or next(iter(match.routes.values()))
+
+
+def _methods(match: Match) -> list[str]:
+    return sorted({*match.routes, *(["HEAD"] if "GET" in match.routes else [])})
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -43,21 +43,24 @@ def merge_basic(request: WireRequest, table: ClientAuthentication, slots: Slots)
     claimed = basic(request, other_schemes_refused=table.other_schemes_refused) if table.basic else None
     if claimed is None:
         return
-    owner, secret = READERS["uuid_or_text"](claimed[0]), claimed[1]
+    try:
+        owner, secret = READERS["uuid_or_text"](claimed[0]), READERS["secret"](claimed[1])
+    except ValueError:
+        raise errors.InvalidClient(Reason.MALFORMED) from None
     in_body = slots.get(table.secret)
     same_owner = slots.get(table.owner, owner) == owner
     if table.conflict is Conflict.BODY_WINS and in_body is not None:
         return
     if table.conflict is Conflict.ONE and (in_body is not None or table.assertion in slots or not same_owner):
         raise errors.InvalidRequest(Reason.TWO_AUTHENTICATIONS, "use one way of client authentication")
-    differs = not same_owner or (in_body is not None and in_body.reveal() != secret)
+    differs = not same_owner or (in_body is not None and in_body.reveal() != claimed[1])
     if table.conflict is Conflict.MUST_AGREE and differs:
         raise errors.InvalidRequest(
             Reason.TWO_AUTHENTICATIONS, "the Authorization header and the body name different clients"
         )
     slots[table.owner] = owner
-    if secret:  # a public client sends an empty one (RFC 6749 section 2.3.1)
-        slots[table.secret] = Secret(secret)
+    if claimed[1]:  # a public client sends an empty one (RFC 6749 section 2.3.1)
+        slots[table.secret] = secret
 
 
 def compile_ask(route: Route) -> Callable[[Slots], Ask | None]:

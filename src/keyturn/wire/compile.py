@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from keyturn.wire.check import check_route
 from keyturn.wire.read import Reader, compile_reader
 from keyturn.wire.tables import Dialect, Route
 from keyturn.wire.write import (
@@ -32,26 +33,31 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     refuse: RefusalWriter
 
 
-def compile_dialect(dialect: Dialect) -> tuple[CompiledRoute, ...]:
+def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute, ...]:
     """Compile every route of a dialect.
+
+    Args:
+        cache_seconds: How long anybody may cache what is published; no key signs before it was out that long.
 
     Raises:
         ValueError: A table names something that does not exist; the message says where.
     """
     refuse = compile_refusals(dialect.refusals, f"{dialect.name}.refusals")
-    return tuple(_compile_route(dialect.name, route, refuse) for route in dialect.routes)
+    names = [route.name for route in dialect.routes]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{dialect.name}: two routes have one name")
+    urls = frozenset("url." + name for name in names)
 
+    def compiled(route: Route) -> CompiledRoute:
+        where = f"{dialect.name}.{route.name}"
+        check_route(route, where)
+        if route.document is not None:
+            write = compile_document(route.answer, route.document, urls, cache_seconds, where)
+            return CompiledRoute(dialect.name, route, None, write, refuse)
+        write = compile_answer(route, where)
+        return CompiledRoute(dialect.name, route, compile_reader(route, dialect.name), write, refuse)
 
-def _compile_route(dialect: str, route: Route, refuse: RefusalWriter) -> CompiledRoute:
-    where = f"{dialect}.{route.name}"
-    roads = (bool(route.exchanges), route.operation is not None, route.document is not None)
-    if sum(roads) != 1:
-        raise ValueError(f"{where}: a route exchanges, asks or publishes, and only one of these")
-    if route.document is not None:
-        return CompiledRoute(
-            dialect, route, None, compile_document(route.answer, route.document, where), refuse
-        )
-    return CompiledRoute(dialect, route, compile_reader(route, dialect), compile_answer(route, where), refuse)
+    return tuple(map(compiled, dialect.routes))
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -88,6 +94,11 @@ class Router:
             message = f"{route.dialect}.{route.table.name}: {route.table.method} {path} is taken"
             raise ValueError(message)
         methods[route.table.method] = route
+
+    def near(self, path: str) -> CompiledRoute | None:
+        """Find whose words to use for a path that is nothing: that of the path without its last slashes."""
+        match = self.match(path.rstrip("/"))
+        return next(iter(match.routes.values())) if match else None
 
     def match(self, path: str) -> Match | None:
         """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01)."""

@@ -6,6 +6,7 @@ Strict where two readers could differ, lenient only where the URL standard is. E
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,7 @@ from keyturn.core.json_guard import BadJson, decode_json
 from keyturn.core.vocabulary import Reason
 from keyturn.wire.http import WireRequest
 from keyturn.wire.readers import MAX_FIELD_BYTES
+from keyturn.wire.tables import FORM, JSON
 
 MAX_FIELDS = 100
 
@@ -57,9 +59,10 @@ def form(body: bytes) -> Pairs:
 
 def _pair(part: bytes) -> tuple[str, str]:
     name, _, value = part.partition(b"=")
-    if len(part) > 3 * MAX_FIELD_BYTES:
+    pair = _decoded(name), _decoded(value)
+    if len(part) > MAX_FIELD_BYTES and max(len(text.encode()) for text in pair) > MAX_FIELD_BYTES:
         raise InvalidRequest(Reason.MALFORMED, "a field is too long")
-    return _decoded(name), _decoded(value)
+    return pair
 
 
 def _decoded(raw: bytes) -> str:
@@ -116,3 +119,7 @@ def basic(request: WireRequest, *, other_schemes_refused: bool) -> tuple[str, st
     if not colon:
         raise InvalidClient(Reason.MALFORMED)
     return pair
+
+
+PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}
+"""Media type -> what parses a body of it."""

@@ -1,11 +1,11 @@
 """A route's table turned into the function that reads its requests.
 
 ``compile_reader`` resolves every name in the table once; the returned function does the same few steps for
-every route: media type, query, body, fields, client authentication, what is asked. It raises a ``Refusal``
-with one issue for each bad field; the first bad field of the table decides the public code.
+every route: media type, fields, client authentication, what is asked. It raises a ``Refusal`` with one issue
+for each bad field; the first bad field of the table decides the public code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -15,13 +15,11 @@ from keyturn.core.requests import Origin
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.wire.ask import REFUSAL_OF, Asked, Slots, compile_ask, merge_basic
 from keyturn.wire.http import WireRequest
-from keyturn.wire.parse import Pairs, form, json_object, media_type
-from keyturn.wire.readers import READERS
+from keyturn.wire.parse import PARSERS, Pairs, form, media_type
+from keyturn.wire.readers import LIST_READERS, READERS
 from keyturn.wire.tables import FORM, JSON, Field, Route, Source
 
 Reader = Callable[[WireRequest], Asked]
-
-PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -36,75 +34,87 @@ class _Problem(msgspec.Struct, frozen=True):
         return f"{self.field} {self.says}"
 
 
+class _Reading(msgspec.Struct):
+    """One request being read: what was found, what is wrong, what is deprecated."""
+
+    slots: Slots
+    problems: list[_Problem]
+    deprecated: list[str]
+
+
 class _BoundField(msgspec.Struct, frozen=True):
-    """A field with its readers found."""
+    """A field with its readers found; ``absent`` are the values that count as none given."""
 
     table: Field
     readers: dict[str, Callable[[Any], Any]]
+    absent: dict[str, tuple[Any, ...]]
     names: tuple[str, ...]
 
-    def read(self, media: str, given: list[tuple[str, Any]], slots: Slots) -> _Problem | None:
-        """Convert what was given into the slot, or say what is wrong with it."""
+    def read(self, media: str, given: list[tuple[str, Any]], reading: _Reading) -> None:
+        """Convert what was given into the slot, or note what is wrong with it."""
         table = self.table
         if len(given) > 1 and not table.repeatable:
-            return _Problem(
-                Code.INVALID_REQUEST, Reason.FIELD_REPEATED, table.name, "is given more than once"
-            )
+            reading.problems.append(_repeated(table.name))
+            return
         try:
-            values = [self.readers[media](value) for _, value in given if value not in ("", None)]
+            values = [self.readers[media](value) for _, value in given if value not in self.absent[media]]
         except ValueError as problem:
-            return _Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem))
+            reading.problems.append(_Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem)))
+            return
+        reading.deprecated += [name for name, _ in given if name in table.aliases]
         if table.repeatable:
-            slots[table.slot] = tuple(values)
+            reading.slots[table.slot] = tuple(values)
         elif values and values[0] is not None:
-            slots[table.slot] = values[0]
-        return None
+            reading.slots[table.slot] = values[0]
 
 
 def compile_reader(route: Route, dialect: str) -> Reader:
     """Turn a route that exchanges or asks something into its reader.
 
     Raises:
-        ValueError: The table names a reader that does not exist, or a code that no field is refused with.
+        ValueError: The table names something that does not exist.
     """
-    body = [_bind(field) for field in route.fields if field.source is Source.BODY]
-    body_names = frozenset(name for field in body for name in field.names)
-    path = tuple(
-        (field.table.name, field) for field in map(_bind, route.fields) if field.table.source is Source.PATH
-    )
-    required = tuple(field for field in route.fields if field.required)
-    choose = compile_ask(route)
+    bound = [(field.source, _bind(field)) for field in route.fields]
+    body = [field for source, field in bound if source is Source.BODY]
+    query = [field for source, field in bound if source is Source.QUERY]
+    headers = [field for source, field in bound if source is Source.HEADER]
+    path = [field for source, field in bound if source is Source.PATH]
+    body_only = frozenset(name for field in body for name in field.names) - {
+        name for field in query for name in field.names
+    }
+    grant_field = next((field.name for field in route.fields if field.slot == "grant_type"), "grant_type")
+    ask = compile_ask(route)
 
     def read(request: WireRequest) -> Asked:
         if request.oversized:
             raise errors.TooLarge(Reason.TOO_LARGE, "the body is too large")
         media = media_type(request, route.media, optional=route.media_optional)
-        _refuse_query(request.query, body_names)
-        slots: Slots = {}
-        problems: list[_Problem] = []
-        deprecated = _read_fields(PARSERS[media](request.body), body, media, slots, problems)
-        for name, field in path:
-            _note(problems, field.read(FORM, [(name, request.params[name])], slots))
+        reading = _Reading({}, [], [])
+        if request.query:
+            _read_query(form(request.query), query, body_only, reading)
+        _read_fields(PARSERS[media](request.body), body, media, reading)
+        for field in headers:
+            field.read(FORM, _header_values(request, field.names), reading)
+        for field in path:
+            field.read(FORM, [(name, request.params[name]) for name in field.names], reading)
         if route.authentication is not None:
-            merge_basic(request, route.authentication, slots)
-        for table in required:
-            if table.slot not in slots and all(problem.field != table.name for problem in problems):
-                problems.append(_Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required"))
-        asked = choose(slots)
+            merge_basic(request, route.authentication, reading.slots)
+        _require(route.fields, reading)
+        asked = ask(reading.slots)
         if asked is None:
-            problems.append(
-                _Problem(Code.UNSUPPORTED_GRANT_TYPE, Reason.GRANT_UNKNOWN, "grant_type", "is not supported")
+            reading.problems.append(
+                _Problem(Code.UNSUPPORTED_GRANT_TYPE, Reason.GRANT_UNKNOWN, grant_field, "is not supported")
             )
-        if problems or asked is None:
-            raise _refusal(problems, route)
+        if reading.problems or asked is None:
+            raise _refusal(reading.problems, route)
         origin = Origin(
             request_id=request.request_id,
             address=request.address,
             dialect=dialect,
             route=route.name,
-            deprecated=deprecated,
+            deprecated=tuple(reading.deprecated),
         )
-        return asked(origin, slots)
+        return asked(origin, reading.slots)
 
     return read
 
@@ -115,21 +125,19 @@ def _bind(field: Field) -> _BoundField:
     unknown += [f"refusal {code!r}" for code in (field.missing, field.invalid) if code not in REFUSAL_OF]
     if unknown:
         raise ValueError(f"field {field.name!r}: unknown {unknown[0]}")
+    # An empty value is as good as none (RFC 6749 section 3.1), but an empty text is no list, and null is
+    # of no type at all unless the contract says so.
+    empty_text: tuple[Any, ...] = () if readers[JSON] in LIST_READERS else ("",)
     return _BoundField(
         field,
         {media: READERS[name] for media, name in readers.items()},
+        {FORM: ("",), JSON: (*empty_text, None) if field.nullable else empty_text},
         (field.name, *field.aliases),
     )
 
 
-def _read_fields(
-    pairs: Pairs,
-    fields: list[_BoundField],
-    media: str,
-    slots: Slots,
-    problems: list[_Problem],
-) -> tuple[str, ...]:
-    """Read every known field and name the deprecated ones; unknown ones are ignored.
+def _read_fields(pairs: Pairs, fields: Iterable[_BoundField], media: str, reading: _Reading) -> None:
+    """Read every known field; unknown ones are ignored.
 
     No name may stand twice, known or not: two readers of one request could take different ones
     (RFC 6749 section 3.2).
@@ -137,30 +145,47 @@ def _read_fields(
     given: dict[str, list[tuple[str, Any]]] = {}
     for pair in pairs:
         given.setdefault(pair[0], []).append(pair)
-    deprecated: list[str] = []
     for field in fields:
         values = [pair for name in field.names for pair in given.pop(name, ())]
         if values:
-            _note(problems, field.read(media, values, slots))
-            deprecated += [name for name, _ in values if name in field.table.aliases]
+            field.read(media, values, reading)
     if any(len(values) > 1 for values in given.values()):
-        problems.append(
-            _Problem(Code.INVALID_REQUEST, Reason.FIELD_REPEATED, "a field", "is given more than once")
-        )
-    return tuple(deprecated)
+        reading.problems.append(_repeated("a field"))
 
 
-def _note(problems: list[_Problem], problem: _Problem | None) -> None:
-    if problem is not None:
-        problems.append(problem)
+def _read_query(
+    pairs: Pairs, fields: Iterable[_BoundField], body_only: frozenset[str], reading: _Reading
+) -> None:
+    """Read what the contract has in the query, and refuse what belongs in the body.
 
-
-def _refuse_query(query: bytes, body_names: frozenset[str]) -> None:
-    """Refuse a credential or grant parameter in the query, where logs and histories keep it (TE-01)."""
-    if query and any(name in body_names for name, _ in form(query)):
+    A credential or grant parameter in the query is kept by logs and histories (TE-01).
+    """
+    if any(name in body_only for name, _ in pairs):
         raise errors.InvalidRequest(
             Reason.CREDENTIAL_IN_QUERY, "parameters belong in the body, not in the query"
         )
+    for field in fields:
+        given = [pair for pair in pairs if pair[0] in field.names]
+        if given:
+            field.read(FORM, given, reading)
+
+
+def _header_values(request: WireRequest, names: tuple[str, ...]) -> list[tuple[str, Any]]:
+    return [(name, value.decode("latin-1")) for name in names for value in request.header(name.encode())]
+
+
+def _require(fields: Iterable[Field], reading: _Reading) -> None:
+    for table in fields:
+        if table.required and table.slot not in reading.slots and not _is_told(table.name, reading):
+            reading.problems.append(_Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required"))
+
+
+def _is_told(field: str, reading: _Reading) -> bool:
+    return any(problem.field == field for problem in reading.problems)
+
+
+def _repeated(field: str) -> _Problem:
+    return _Problem(Code.INVALID_REQUEST, Reason.FIELD_REPEATED, field, "is given more than once")
 
 
 def _refusal(problems: list[_Problem], route: Route) -> errors.Refusal:

@@ -84,3 +84,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "absolute_uri": _absolute_uri,
 }
 """Name of a reader -> what it does; a table names one, it never holds one."""
+
+LIST_READERS = frozenset({"scope_list"})
+"""Those that read a JSON array."""

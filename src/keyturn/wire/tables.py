@@ -37,6 +37,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         reader: Name of the reader that checks and converts it (``wire/readers.py``).
         json_reader: The reader for JSON bodies where that differs.
         required: Absent is refused with ``missing``; an empty value counts as absent (RFC 6749 section 3.1).
+        nullable: A JSON null counts as absent; else it is a value of the wrong type.
         repeatable: May be given several times; the slot then holds a tuple.
         missing: Public code when absent.
         invalid: Public code when the reader refuses it.
@@ -49,6 +50,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     reader: str = "text"
     json_reader: str | None = None
     required: bool = False
+    nullable: bool = False
     repeatable: bool = False
     missing: Code = Code.INVALID_REQUEST
     invalid: Code = Code.INVALID_REQUEST
@@ -121,10 +123,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """Something published, for anybody: its name in ``web/documents.py`` and how long it may be cached."""
+    """Something published, for anybody: its name in ``core/shapes.py`` (``DOCUMENT_FACTS``)."""
 
     name: str
-    max_age_seconds: int = 300
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -165,8 +166,12 @@ class RefusalRow(msgspec.Struct, frozen=True):
     """How one public code is told: status, the dialect's own word for it, further headers."""
 
     status: int
-    code: str
+    code: str | int
     headers: tuple[tuple[str, str], ...] = ()
+
+
+BASIC_CHALLENGE = (("WWW-Authenticate", 'Basic realm="token endpoint", charset="UTF-8"'),)
+"""What a 401 to a client owes (RFC 6749 section 5.2, RFC 9110 section 11.6.1)."""
 
 
 class Refusals(msgspec.Struct, frozen=True):

@@ -43,12 +43,20 @@ def compile_answer(route: Route, where: str) -> AnswerWriter:
     return write
 
 
-def compile_document(answer: Answer, document: Document, where: str) -> AnswerWriter:
-    """Turn a published document's table into its writer; anybody may cache it for its ``max_age``."""
-    render = compile_shape(answer.shape, DOCUMENT_FACTS | {"url."}, where)
+def compile_document(
+    answer: Answer, document: Document, urls: frozenset[str], max_age_seconds: int, where: str
+) -> AnswerWriter:
+    """Turn a published document's table into its writer; anybody may cache it for ``max_age_seconds``.
+
+    Raises:
+        ValueError: There is no such document, or it does not have a fact that the table shows.
+    """
+    if document.name not in DOCUMENT_FACTS:
+        raise ValueError(f"{where}: unknown document {document.name!r}")
+    render = compile_shape(answer.shape, DOCUMENT_FACTS[document.name] | urls, where)
     headers = [
         (b"content-type", b"application/json"),
-        (b"cache-control", b"public, max-age=%d" % document.max_age_seconds),
+        (b"cache-control", b"public, max-age=%d" % max_age_seconds),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
     ]

@@ -68,9 +68,6 @@ def test_ended_is_not_superseded():
     assert ended.superseded(NOW, NOW + SECOND) == ended
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the later succession replaces overlap_until, earlier than now as well"
-)
 def test_overlap_is_never_prolonged():
     """A credential whose overlap has passed counts as ended, so a second succession does not revive it."""
     lived = life().superseded(NOW, NOW + SECOND)

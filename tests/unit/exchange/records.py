@@ -11,6 +11,7 @@ from keyturn.core.requests import Origin, PresentedCredential, Proof, TokenReque
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
+    REFRESH_TOKEN,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -19,7 +20,7 @@ from keyturn.core.vocabulary import (
 )
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-PROFILE = TokenProfile(kind="toy.access", dialect="toy", lifetime_seconds=600)
+PROFILE = TokenProfile(kind="toy.access", dialect="toy", lifetime_seconds=600, refresh_lifetime_seconds=3600)
 
 
 class CountingDigester:
@@ -57,7 +58,7 @@ def client(**changes):
         "name": "A",
         "created_at": NOW,
         "dialects": ("toy",),
-        "grants": (CLIENT_CREDENTIALS,),
+        "grants": (CLIENT_CREDENTIALS, REFRESH_TOKEN),
         "scopes": ("read", "write", "offline_access"),
         "audiences": ("urn:a", "urn:b"),
     }
@@ -98,14 +99,21 @@ def proof(**changes):
     )
 
 
-def request(secret="secret", owner="client-a", **changes):
+def presented(secret="secret", owner="client-a", kind=CredentialKind.CLIENT_SECRET):
+    """Make what a client presents."""
+    return PresentedCredential(kind=kind, secret=Secret(secret), owner=owner)
+
+
+ORIGIN = Origin(request_id=RequestId("r"), address="192.0.2.1", dialect="toy", route="get")
+
+
+def request(**changes):
     """Make a request for a token."""
     members = {
-        "origin": Origin(request_id=RequestId("r"), address="192.0.2.1", dialect="toy", route="get"),
+        "origin": ORIGIN,
         "profile": PROFILE,
         "grant_type": CLIENT_CREDENTIALS,
-        "credential": PresentedCredential(
-            kind=CredentialKind.CLIENT_SECRET, secret=Secret(secret), owner=owner
-        ),
+        "credential": presented(),
+        "client": presented(),
     }
     return TokenRequest(**(members | changes))

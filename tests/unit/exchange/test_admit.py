@@ -6,7 +6,7 @@ from keyturn.core.errors import SlowDown
 from keyturn.core.requests import Located
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit
-from unit.exchange.records import request, view
+from unit.exchange.records import ORIGIN, view
 
 
 class Limits:
@@ -26,7 +26,7 @@ class Limits:
 def test_known():
     """RL-01: a known client takes a place for its address, itself and its organisation, at once."""
     limits = Limits()
-    admission = admit(request(), Located(view()), limits, 7.0)
+    admission = admit(ORIGIN, Located(view()), limits, 7.0)
     keys = ("address:192.0.2.1", "client:client-a", "organisation:org-a")
     assert limits.asked == [(keys, 7.0)]
     assert admission.keys == keys
@@ -35,7 +35,7 @@ def test_known():
 def test_unknown():
     """TN-04: an unknown client counts for its address only, so it can use up nobody's limit."""
     limits = Limits()
-    admit(request(), Located(None), limits, 7.0)
+    admit(ORIGIN, Located(None), limits, 7.0)
     assert limits.asked == [(("address:192.0.2.1",), 7.0)]
 
 
@@ -43,7 +43,7 @@ def test_unknown():
 def test_refused(wait, told):
     """RL-01: over a limit the wait is told in whole seconds, rounded up and at least one."""
     with pytest.raises(SlowDown) as caught:
-        admit(request(), Located(view()), Limits(wait), 0)
+        admit(ORIGIN, Located(view()), Limits(wait), 0)
     assert caught.value.retry_after == told
     assert caught.value.reason is Reason.RATE_LIMIT
     assert (caught.value.about.organisation_id, caught.value.about.subject) == ("org-a", "client-a")
@@ -52,5 +52,5 @@ def test_refused(wait, told):
 def test_refused_unknown():
     """A refusal of an unknown client concerns nobody."""
     with pytest.raises(SlowDown) as caught:
-        admit(request(), Located(None), Limits(1), 0)
+        admit(ORIGIN, Located(None), Limits(1), 0)
     assert caught.value.about is None

@@ -8,16 +8,17 @@ import pytest
 from keyturn.core.errors import InvalidClient
 from keyturn.core.life import Life, State
 from keyturn.core.requests import Located
-from keyturn.core.vocabulary import Reason
-from keyturn.exchange.credentials import check_credential
-from unit.exchange.records import NOW, CountingDigester, client, credential, organisation, request, view
+from keyturn.core.vocabulary import CredentialKind, Reason
+from keyturn.exchange.credentials import check_client
+from unit.exchange.records import NOW, CountingDigester, client, credential, organisation, presented, view
 
 SECOND = dt.timedelta(seconds=1)
 
 
-def check(found, secret="secret", digester=None, now=NOW, **changes):
+def check(found, secret="secret", digester=None, now=NOW, kind=CredentialKind.CLIENT_SECRET):
     """Check a secret against what was located."""
-    return check_credential(request(secret, **changes), Located(found), digester or CountingDigester(), now)
+    shown = presented(secret, kind=kind)
+    return check_client(shown, Located(found), "toy", digester or CountingDigester(), now)
 
 
 def refused(found, **options):
@@ -130,3 +131,12 @@ def test_one_of_two():
     found = view(credential("secret", life=Life(created_at=NOW).ended(NOW, "x")), credential("other"))
     assert refused(found).reason is Reason.SECRET_ENDED
     assert check(found, secret="other")
+
+
+def test_public_client():
+    """RFC 6749 section 2.1: a public client proves nothing and only names itself; a confidential one may not."""
+    public = view(client=client(public=True))
+    assert check(public, secret="", kind=CredentialKind.NONE).credential is None
+    assert refused(view(), secret="", kind=CredentialKind.NONE).reason is Reason.NO_CREDENTIAL
+    disabled = view(client=client(public=True, disabled=True))
+    assert refused(disabled, secret="", kind=CredentialKind.NONE).reason is Reason.CLIENT_DISABLED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.core.errors import InvalidRequest
+from keyturn.core.errors import InvalidClient
 from keyturn.core.requests import PresentedCredential
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CredentialKind, Reason
@@ -11,16 +11,16 @@ from unit.exchange.records import PROFILE, proof, request
 
 
 def test_client_credentials_takes_secrets():
-    """The client_credentials grant takes a client secret and refuses every other kind (TK-08)."""
+    """The client_credentials grant takes what proves a client and refuses every other kind (TK-08)."""
     grant = grant_for(CLIENT_CREDENTIALS)
     for kind in CredentialKind:
         presented = PresentedCredential(kind=kind, secret=Secret("x"), owner="a")
-        if kind is CredentialKind.CLIENT_SECRET:
+        if kind in {CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY}:
             grant.require(presented)
         else:
-            with pytest.raises(InvalidRequest) as caught:
+            with pytest.raises(InvalidClient) as caught:
                 grant.require(presented)
-            assert caught.value.reason is Reason.GRANT_NOT_ALLOWED
+            assert caught.value.reason is Reason.NO_CREDENTIAL
 
 
 def test_client_credentials_asks_for_itself():

@@ -3,7 +3,7 @@
 import pytest
 
 from keyturn.exchange.locate import locate
-from unit.exchange.records import request, view
+from unit.exchange.records import presented, view
 
 
 class Registry:
@@ -22,7 +22,7 @@ class Registry:
 @pytest.mark.parametrize("organisation", [None, "acme"])
 async def test_found(organisation):
     """A client is found by its id, whether or not the path names its organisation."""
-    located = await locate(request(organisation=organisation), Registry())
+    located = await locate(presented(), organisation, Registry())
     assert located.view == view()
 
 
@@ -30,7 +30,7 @@ async def test_found(organisation):
 async def test_other_organisation(organisation):
     """TN-01: a path that names another organisation finds nothing, after the same look-up."""
     registry = Registry()
-    assert (await locate(request(organisation=organisation), registry)).view is None
+    assert (await locate(presented(), organisation, registry)).view is None
     assert registry.asked == ["client-a"]
 
 
@@ -38,5 +38,5 @@ async def test_other_organisation(organisation):
 async def test_unknown(owner):
     """TE-09: an unknown client costs a look-up like a known one, and is no refusal here."""
     registry = Registry()
-    assert (await locate(request(owner=owner), registry)).view is None
+    assert (await locate(presented(owner=owner), None, registry)).view is None
     assert len(registry.asked) == 1

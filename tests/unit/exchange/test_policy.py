@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.core.errors import InvalidScope, InvalidTarget, Refusal, UnauthorizedClient
-from keyturn.core.requests import Authorization
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, OFFLINE_ACCESS, GrantType, Reason
+from keyturn.core.requests import Authorization, Basis, Earlier
+from keyturn.core.vocabulary import (
+    CLIENT_CREDENTIALS,
+    OFFLINE_ACCESS,
+    REFRESH_TOKEN,
+    CredentialId,
+    GrantType,
+    Reason,
+)
 from keyturn.exchange.policy import cap_lifetime, decide
 from unit.exchange.records import PROFILE, client, credential, organisation, proof
 
@@ -17,10 +24,15 @@ SCOPES = st.lists(st.sampled_from(["a", "b", "c", "d", OFFLINE_ACCESS]), unique=
 AUDIENCES = st.lists(st.sampled_from(["urn:a", "urn:b", "urn:c"]), unique=True, min_size=1).map(tuple)
 
 
-def asked(proven=None, scopes=None, resources=(), grant_type=CLIENT_CREDENTIALS):
+BASIS = Basis(CredentialId("cred"), (0, 0, 0))
+
+
+def asked(proven=None, scopes=None, resources=(), grant_type=CLIENT_CREDENTIALS, earlier=None):
     """Ask for a token."""
     return Authorization(
         proof=proven or proof(),
+        basis=BASIS,
+        earlier=earlier,
         profile=PROFILE,
         grant_type=grant_type,
         subject="client-a",
@@ -49,7 +61,7 @@ def test_offline_access_when_named():
         decide(asked(proof(client=client(scopes=("read",))), scopes=("offline_access",)))
 
 
-@pytest.mark.parametrize("grants", [(), ("refresh_token",)])
+@pytest.mark.parametrize("grants", [(), (REFRESH_TOKEN,)])
 def test_grant(grants):
     """TE-07: a client uses only the grants it is registered for."""
     with pytest.raises(UnauthorizedClient) as caught:
@@ -112,5 +124,28 @@ def test_lifetime(default, setting, ceiling):
         client(max_lifetime_seconds=ceiling),
         organisation(settings={"other": {"lifetime_seconds": 1}, **settings}),
     )
-    base = default if setting is None else setting
+    base = min(default if setting is None else setting, PROFILE.max_lifetime_seconds)
     assert lifetime == timedelta(seconds=base if ceiling is None else min(base, ceiling))
+
+
+@given(
+    has=SCOPES,
+    granted=SCOPES,
+    wants=st.none() | SCOPES,
+    holds=AUDIENCES,
+    wishes=AUDIENCES | st.just(()),
+)
+def test_renewal_never_wider(has, granted, wants, holds, wishes):
+    """RT-04: a renewal stays within both the earlier grant and what the client may have today."""
+    proven = proof(client=client(scopes=has))
+    wish = asked(
+        proven, scopes=wants, resources=wishes, grant_type=REFRESH_TOKEN, earlier=Earlier(granted, holds)
+    )
+    try:
+        decision = decide(wish)
+    except Refusal:
+        assert not set(wants or ()) <= set(has) & set(granted) or not set(wishes) <= set(holds)
+        return
+    assert set(decision.scopes) <= set(has) & set(granted)
+    assert set(decision.audiences) <= set(holds)
+    assert not decision.refreshable

@@ -248,7 +248,6 @@ LATE = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="found by the first request only, as a fault")
 @pytest.mark.parametrize("mistake", LATE)
 async def test_assembling_finds(here, mistake):
     """A mistake that only the rooms above the tables can see is found when the deployment is assembled."""
@@ -257,7 +256,6 @@ async def test_assembling_finds(here, mistake):
         assemble(local, MemoryLimits({}), PUBLIC_URL)
 
 
-@pytest.mark.xfail(strict=True, reason="the later profile silently takes the earlier one's place")
 async def test_one_kind_once(here):
     """TK-08: two profiles of one kind do not start: a kind tells what a token is for."""
     other = msgspec.structs.replace(TOKEN.exchanges[0].profile, claims=Shape(()), dialect="other")

@@ -351,6 +351,7 @@ async def deployment(
         clock=clock,
         dice=dice,
         dialects=dialects,
+        cache_seconds=settings.jwks_cache_seconds,
     )
     limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
     here = Deployment(local, store, limits, clock)

@@ -767,7 +767,7 @@ class DialectContract:
     def test_routes_do_not_collide(self):
         """No two routes claim one method and path, those of every other dialect included."""
         dialects = load_dialects() | {self.dialect.name: self.dialect}
-        Router(route for dialect in dialects.values() for route in compile_dialect(dialect))
+        Router(route for dialect in dialects.values() for route in compile_dialect(dialect, 300))
 
     async def test_other_methods(self, here, route):
         """Another method than the route's is 405 with Allow, in the dialect's envelope, and audited."""

@@ -209,7 +209,6 @@ async def test_odd_basic_owner(here, owner):
     "value",
     [
         "password",
-        "refresh_token",
         "authorization_code",
         "implicit",
         "Client_Credentials",
@@ -306,7 +305,9 @@ async def test_metadata(here, path):
     told = answer.json
     assert told["issuer"] == ISSUER
     assert told["token_endpoint"] == "https://keys.example" + PATH
-    assert told["grant_types_supported"] == ["client_credentials"]
+    assert told["grant_types_supported"] == ["client_credentials", "refresh_token"]
+    assert told["introspection_endpoint"] == ISSUER + "/oauth2/introspect"
+    assert told["revocation_endpoint"] == ISSUER + "/oauth2/revoke"
     assert told["token_endpoint_auth_methods_supported"] == ["client_secret_basic", "client_secret_post"]
     assert told["response_types_supported"] == []
     keys = await here.ask("GET", told["jwks_uri"].removeprefix("https://keys.example"))

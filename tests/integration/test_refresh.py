@@ -225,6 +225,6 @@ async def test_a_refresh_token_stands_nowhere_in_clear(here: Deployment) -> None
     caller = demo_caller(here)
     first = await caller.begin()
     second = await caller.renewed(first["refresh_token"])
-    rows = repr(await here.audit()) + repr(list(here.store._store._shelf.rows.values()))  # noqa: SLF001
+    rows = repr(await here.audit()) + repr(list(here.store._store._shelf.rows.values()))
     assert first["refresh_token"] not in rows
     assert second["refresh_token"] not in rows

@@ -20,7 +20,7 @@ from keyturn.wire.parse import form, json_object, media_type
 from keyturn.wire.readers import READERS
 from keyturn.wire.tables import FORM, JSON
 
-ROUTES = [route for dialect in load_dialects().values() for route in compile_dialect(dialect)]
+ROUTES = [route for dialect in load_dialects().values() for route in compile_dialect(dialect, 300)]
 EXCHANGES = [route for route in ROUTES if route.read is not None]
 
 NAMES = st.sampled_from(["client_id", "client_secret", "grant_type", "scope", "resource", "x", "", "key"])

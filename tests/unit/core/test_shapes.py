@@ -138,9 +138,7 @@ def test_unknown_names_in_a_list():
         (Member("m", "a"), Each("m", "list", Shape(()))),
         (Constant("n.m", 1), Member("n.m", "a")),
         (Constant("m", 1), Constant("m.n", 2)),
-        pytest.param(
-            (Constant("m.n", 2), Constant("m", 1))
-        ),
+        pytest.param((Constant("m.n", 2), Constant("m", 1))),
     ],
 )
 def test_collision(members):

@@ -134,7 +134,7 @@ def test_one_of_two():
 
 
 def test_public_client():
-    """RFC 6749 section 2.1: a public client proves nothing and only names itself; a confidential one may not."""
+    """RFC 6749 section 2.1: a public client only names itself; a confidential one may not do so."""
     public = view(client=client(public=True))
     assert check(public, secret="", kind=CredentialKind.NONE).credential is None
     assert refused(view(), secret="", kind=CredentialKind.NONE).reason is Reason.NO_CREDENTIAL

@@ -71,9 +71,9 @@ def route(**changes):
     return Route(**(table | changes))
 
 
-def read(body=b"", *, table=None, basic=None, json=False, query=b"", oversized=False):
+def read(body=b"", *, table=None, basic=None, json=False, query=b"", oversized=False, more=()):
     """Read one request of the toy dialect."""
-    headers = [(b"content-type", JSON.encode() if json else FORM.encode())]
+    headers = [(b"content-type", JSON.encode() if json else FORM.encode()), *more]
     if basic is not None:
         headers.append((b"authorization", b"Basic " + base64.b64encode(basic)))
     asked = WireRequest(
@@ -343,3 +343,19 @@ def test_secret_in_no_message():
     ):
         refusal = refused(body, table=route(exchanges=(GRANTED,)))
         assert "hush" not in repr((refusal.args, refusal.issues, refusal.description, refusal.reason))
+
+
+def test_fields_of_header_and_query():
+    """A field is read where its table says: header, query or body, and each name once."""
+    table = route(
+        fields=(
+            *FIELDS[:4],
+            Field(name="x-pass", slot="scope", source=Source.HEADER, reader="scope_words"),
+            Field(name="for2", slot="resource", source=Source.QUERY, repeatable=True, reader="absolute_uri"),
+        )
+    )
+    asked = read(b"id=a&key=s", table=table, query=b"for2=urn:x&other=1", more=[(b"x-pass", b"one two")])
+    assert (asked.resources, asked.scopes) == (("urn:x",), ("one", "two"))
+    refused(b"id=a&key=s", table=table, query=b"for2=urn:a&for2=b")
+    refused(b"id=a&key=s", table=table, more=[(b"x-pass", b"one"), (b"x-pass", b"two")])
+    assert refused(b"id=a&key=s", table=table, query=b"key=s").reason is Reason.CREDENTIAL_IN_QUERY

@@ -9,7 +9,7 @@ from keyturn.core.errors import InvalidClient, InvalidRequest, SlowDown, Unavail
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import Code, Reason
-from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals
+from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 from keyturn.wire.write import compile_answer, compile_document, compile_refusals
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ def test_answer():
             Constant("n", None),
         )
     )
-    response = compile_answer(Answer(shape, status=201), "toy.get")(
+    response = compile_answer(Route(name="get", path="/t", answer=Answer(shape, status=201)), "toy.get")(
         {"access_token": Secret("t"), "lifetime": timedelta(seconds=60)}
     )
     assert response.status == 201
@@ -42,7 +42,9 @@ def test_answer():
 
 def test_document():
     """A published document may be cached by anybody for its own time and read by any page."""
-    write = compile_document(Answer(Shape((Member("u", "url.x"),))), Document("metadata", 17), "toy.meta")
+    write = compile_document(
+        Answer(Shape((Member("u", "url.x"),))), Document("metadata"), frozenset({"url.x"}), 17, "toy.meta"
+    )
     response = write({"url.x": "https://a"})
     assert json.loads(response.body) == {"u": "https://a"}
     assert (b"cache-control", b"public, max-age=17") in response.headers

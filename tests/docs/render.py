@@ -117,7 +117,7 @@ def route_lines(dialect: Dialect, route: Route) -> Iterator[str]:
         yield f"Also at `{alias}`."
         yield ""
     if route.document is not None:
-        yield f"Published for anybody, and may be cached for {route.document.max_age_seconds} seconds."
+        yield "Published for anybody; may be cached for `jwks_cache_seconds` (300 if nothing else is set)."
         yield ""
     else:
         media = " or ".join(map(code, route.media))

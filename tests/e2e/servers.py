@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -67,6 +68,9 @@ class Caller:
     ) -> Answer:
         """Send a request and read its whole answer."""
         began = time.monotonic()
+        kept = self._connection.sock
+        if kept is not None and select.select([kept], [], [], 0)[0]:
+            self._connection.close()  # the server has closed it; every pool looks before it sends
         try:
             self._connection.request(method, target, body, dict(headers))
             response = self._connection.getresponse()

@@ -216,12 +216,23 @@ def test_log_lines_are_structured(demo):
 # --- how it stops ---
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(
-    reason="web/server.py run_servers: uvicorn closes the listener over its backlog, and kept connections "
-    "between two requests, without a last answer that says Connection: close"
+BACKLOG = pytest.mark.xfail(
+    reason="web/server.py run_servers: uvicorn closes the listener over its backlog and connections unread"
 )
-@pytest.mark.parametrize("kept", [False, True], ids=["new connections", "kept connections"])
+IDLE = pytest.mark.xfail(
+    strict=False,  # a race: a request that is on its way while its connection counts as idle
+    reason="web/server.py run_servers: a kept connection is closed between two requests, unannounced",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(False, id="new connections", marks=BACKLOG),
+        pytest.param(True, id="kept connections", marks=IDLE),
+    ],
+)
 def test_sigterm_drains_under_load(tmp_path, kept):
     """RE-03: SIGTERM under load breaks no request that was sent, and the server exits with 0."""
     with serving(tmp_path / "data", tmp_path / "home") as node:

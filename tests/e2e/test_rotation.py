@@ -85,9 +85,6 @@ def test_every_token_verifies_while_keys_turn(tmp_path):
         assert states[turned[-1][0]] == "current"
 
 
-@pytest.mark.xfail(
-    reason="wire/write.py compile_document: max-age is the table's 300 whatever jwks_cache_seconds says"
-)
 def test_a_key_set_says_how_long_it_may_be_cached(tmp_path):
     """TK-14: the max-age of a key set is what a rotation waits for before the next key signs."""
     with serving(tmp_path / "data", tmp_path / "home", environ=ENVIRON) as node:

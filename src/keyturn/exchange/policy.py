@@ -57,12 +57,12 @@ def _allowed_scopes(asked: Authorization) -> list[str]:
         )
         if ceiling is not None
     ]
-    may_refresh = REFRESH_TOKEN in client.grants and asked.profile.refresh_lifetime_seconds is not None
-    return [
-        scope
-        for scope in client.scopes
-        if all(scope in ceiling for ceiling in ceilings) and (may_refresh or scope != OFFLINE_ACCESS)
-    ]
+    allowed = list(client.scopes)
+    for ceiling in ceilings:
+        allowed = [scope for scope in allowed if scope in ceiling]
+    if REFRESH_TOKEN in client.grants and asked.profile.refresh_lifetime_seconds is not None:
+        return allowed
+    return [scope for scope in allowed if scope != OFFLINE_ACCESS]
 
 
 def _audiences(asked: Authorization) -> tuple[str, ...]:

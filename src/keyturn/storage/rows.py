@@ -126,19 +126,19 @@ def _audit_insert(rows: int) -> str:
     return f"INSERT INTO audit ({', '.join(_AUDIT_COLUMNS)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608  # names and marks only
 
 
-_AUDIT_INSERTS = {2**power: _audit_insert(2**power) for power in range(_LARGEST_INSERT.bit_length())}
+_AUDIT_INSERTS = [_audit_insert(rows) for rows in range(1, _LARGEST_INSERT + 1)]
 
 
 def append_audit(connection: Connection, chain_id: int, rows: Sequence[AuditRow]) -> None:
     """Insert audit rows, many to a statement.
 
     sqlite3 gives up the interpreter's lock for every statement and has to win it back from a busy event
-    loop, so one statement of 64 rows is worth far more than executemany. Sizes are powers of two: few texts,
-    each prepared once.
+    loop, so one statement of 64 rows is worth far more than executemany. There is a text for every size, and
+    SQLite prepares each once.
     """
     start = 0
     while start < len(rows):
-        size = min(_LARGEST_INSERT, 1 << ((len(rows) - start).bit_length() - 1))
+        size = min(_LARGEST_INSERT, len(rows) - start)
         values: list[object] = []
         for row in rows[start : start + size]:
             values += (
@@ -157,7 +157,7 @@ def append_audit(connection: Connection, chain_id: int, rows: Sequence[AuditRow]
                 row.prev_hash,
                 row.row_hash,
             )
-        connection.exec_driver_sql(_AUDIT_INSERTS[size], tuple(values))
+        connection.exec_driver_sql(_AUDIT_INSERTS[size - 1], tuple(values))
         start += size
 
 

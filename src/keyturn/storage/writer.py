@@ -1,9 +1,10 @@
 """Group commit: one thread gathers the units that wait and commits them together, one fsync for all.
 
 Every caller is answered after the disk has its unit. While a commit runs, the next units gather by
-themselves; where a commit costs more than gathering, the writer also lingers, for at most about the time a
-turn takes here and only if more than one caller was seen lately. So a lone caller never waits for company,
-and a slow disk gets larger batches. Source: design.md section 4, performance.md (store).
+themselves, and the writer is woken when a turn of the event loop brings nobody else: every batch costs a few
+switches between threads, and those cost more than rows. On a slow
+disk the writer also lingers, for at most about the time a turn takes here and only if more than one caller
+was seen lately. So a lone caller never waits for company. Source: design.md section 4.
 
 The order of a turn matters: first the turn among processes, then SQLite's write lock, and only then the
 units are taken. Until then a caller whose patience ends is simply dropped, and nothing of it was written.
@@ -33,7 +34,11 @@ PATIENCE_SECONDS = 5.0
 QUEUE_LIMIT = 4096
 """Units that may wait; more are refused at once (RE-10)."""
 BATCH_LIMIT = 1024
+_ENOUGH = 48
+"""So many do not wait for another turn of the loop."""
 _LONGEST_LINGER_SECONDS = 0.01
+_LINGER_FROM_SECONDS = 0.002
+"""A turn that is faster than this gathers enough while it commits; lingering would only make callers wait."""
 _SMOOTHING = 0.2
 
 log = logging.getLogger(__name__)
@@ -91,6 +96,8 @@ class GroupWriter:
         self._taking = threading.Lock()
         self._wake = threading.Event()
         self._wanted = 1
+        self._waking = False
+        self._came = 0
         self._closing = False
         self._unanswered: deque[_Job] = deque()
         self._timer: TimerHandle | None = None
@@ -129,11 +136,24 @@ class GroupWriter:
         job = _Job(unit, scope, future, self._clock.monotonic() + self._patience)
         self._unanswered.append(job)
         self._waiting.append(job)
-        if len(self._waiting) >= self._wanted:
-            self._wake.set()
+        if not self._waking:
+            self._waking = True
+            self._loop.call_soon(self._wake_writer)
         if self._timer is None:
             self._timer = self._loop.call_later(self._patience / 20, self._watch)
         return future
+
+    def _wake_writer(self) -> None:
+        """Wake the writer after a turn of the loop that brought nobody else, or when enough have come."""
+        waiting = len(self._waiting)
+        if self._came < waiting < _ENOUGH:
+            self._came = waiting
+            self._loop.call_soon(self._wake_writer)
+            return
+        self._waking = False
+        self._came = 0
+        if waiting >= self._wanted:
+            self._wake.set()
 
     def _watch(self) -> None:
         """Let go of those who waited long enough: one timer for all, as one each costs a row's time."""
@@ -209,7 +229,8 @@ class GroupWriter:
 
     def _linger(self) -> None:
         """Wait for as many as came last time, at most for a turn's time: longer costs more than it saves."""
-        if len(self._waiting) >= self._expected or self._closing:
+        enough = len(self._waiting) >= self._expected
+        if enough or self._closing or self._turn_seconds < _LINGER_FROM_SECONDS:
             return
         self._wanted = self._expected
         self._wake.clear()

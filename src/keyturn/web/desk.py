@@ -38,11 +38,11 @@ log = structlog.get_logger("keyturn.desk")
 _NOTHING_HERE = WireResponse(
     404,
     b'{"error":"not_found"}',
-    [
+    (
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
-    ],
+    ),
 )
 
 
@@ -93,8 +93,8 @@ class Desk:
         body = await _read_body(receive)
         if body is None:
             return
-        request, response = await self._answer(scope, body)
-        head_only = request.method == "HEAD"
+        request_id, response = await self.answer(scope, body)
+        head_only = scope["method"] == "HEAD"
         await send(
             {
                 "type": "http.response.start",
@@ -102,13 +102,17 @@ class Desk:
                 "headers": [
                     *response.headers,
                     (b"content-length", b"%d" % len(response.body)),
-                    (b"x-request-id", request.request_id.encode()),
+                    (b"x-request-id", request_id),
                 ],
             }
         )
         await send({"type": "http.response.body", "body": b"" if head_only else response.body})
 
-    async def _answer(self, scope: Scope, body: bytes) -> tuple[WireRequest, WireResponse]:
+    async def answer(self, scope: Scope, body: bytes) -> tuple[bytes, WireResponse]:
+        """Answer one request that is here whole: its request id, and what to send.
+
+        ``web/protocol.py`` calls this past ASGI; the ASGI application above is the same for any server.
+        """
         services = self._services
         started = services.clock.monotonic()
         headers = scope["headers"]
@@ -125,11 +129,11 @@ class Desk:
             params=match.params if match else {},
         )
         if match is None:
-            return request, self._nothing_here(request)
+            return request.request_id.encode(), self._nothing_here(request)
         route = _route_of(match, request.method)
         outcome, response = await self._serve(match, route, request)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
-        return request, response
+        return request.request_id.encode(), response
 
     def _nothing_here(self, request: WireRequest) -> WireResponse:
         """Answer 404: in a dialect's words next to one of its paths, in nobody's elsewhere."""
@@ -139,7 +143,7 @@ class Desk:
         refusal = NotFound(Reason.MALFORMED, "nothing here")
         return near.refuse(refusal, request.request_id, self._services.clock.now())
 
-    def _address(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> str:
+    def _address(self, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> str:
         socket_address = scope["client"][0] if scope["client"] else ""
         if not self._trusted:
             return socket_address
@@ -159,7 +163,7 @@ class Desk:
         response = route.refuse(told, request.request_id, self._services.clock.now())
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(match)).encode())
-            response = WireResponse(response.status, response.body, [*response.headers, allow])
+            response = WireResponse(response.status, response.body, (*response.headers, allow))
         return told.reason.value, response
 
     async def _walk(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:

@@ -14,26 +14,34 @@ Spec: RFC 9112 sections 2.2, 3, 5.1, 6 and 11.2; RFC 9110 sections 7.2, 7.8 and 
 """
 
 import asyncio
-import ipaddress
 import math
 import re
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from functools import lru_cache
+from typing import Any, ClassVar, Final
 
 import httptools
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from keyturn.web.framing import (
+    CHUNKED,
+    FramingRefused,
+    ProtocolLimits,
+    Refused,
+    Shared,
+    holder_of,
+    read_framing,
+    refusal,
+)
+from keyturn.wire.http import WireResponse
 
 OVERSIZED: Final = "keyturn.oversized"
 """Present in ``scope["state"]`` when the body was over the limit: it was not read; answer with 413."""
 
 _CR: Final = 13
 _END: Final = b"\r\n\r\n"
-_CHUNKED: Final = -1
-_ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 # llhttp also speaks RTSP, ICE, HTTP/0.9 and HTTP/2.0, and skips line feeds before a method. CONNECT would be
 # a tunnel. An absolute target names a second host: who routes by the one and trusts the other is fooled.
 # A fragment never travels: one reader drops it, another keeps it in the path.
@@ -45,122 +53,29 @@ _LEADING_CRLF: Final = re.compile(rb"(\r\n)+")
 # Only what a value may hold: the rest of any other line joins the line before it, and llhttp refuses that.
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNORECASE)
 
-# fmt: off
-Refused = Literal[
-    "malformed", "bare_newline", "request_line", "host", "repeated_field", "content_length",
-    "transfer_encoding", "chunk", "trailer", "url_too_long", "head_too_large", "head_timeout", "body_timeout",
-    "address_full", "server_full",
-]
-# fmt: on
-"""Why a connection was refused before the front desk saw a request: a counter's label, never sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtocolLimits:
-    """How much, how many and how long; the defaults are those of the security checklist (HT-01, HT-05)."""
-
-    head_bytes: int = 32 * 1024  # request line and headers together; over it 431
-    head_lines: int = 100  # over it 431
-    url_bytes: int = 8 * 1024  # the request target; over it 414
-    body_bytes: int = 64 * 1024  # declared or chunked; over it the application answers 413, see OVERSIZED
-    body_chunks: int = 1_000  # a thousand tiny chunks cost what a large body costs; over it 400
-    head_seconds: float = 10  # from the first byte of a request, or from accept, to the end of its head
-    body_seconds: float = 20  # from the end of the head to the end of the body; over either 408
-    idle_seconds: float = 60  # between requests; also how long an answer may wait for its reader
-    linger_seconds: float = 1  # how long what follows a refusal is discarded, so that the answer can be read
-    connections_per_address: int = 256  # for one IPv4 address or one IPv6 /64; over it 503
-    connections: int = 10_000  # in all; over it 503
-
-
-class FramingRefused(Exception):
-    """A head whose limits or framing we refuse; it carries its ``Refused``."""
-
-
-def read_framing(version: str, headers: list[tuple[bytes, bytes]], limits: ProtocolLimits) -> int:
-    """Check what llhttp lets pass, and say how long the body is.
-
-    Returns:
-        The declared length, 0 without one, or -1 for a chunked body.
-
-    Raises:
-        FramingRefused: A limit is passed, or a proxy in front of us could read this head in another way.
-
-    Spec: RFC 9112 section 3.2 (Host), section 6.3 (length of a body).
-    """
-    if len(headers) > limits.head_lines:
-        raise FramingRefused("head_too_large")
-    fields = dict(headers)
-    if len(fields) < len(headers):
-        once = [name for name, _ in headers if name in _ONCE]
-        if len(once) > len(set(once)):
-            raise FramingRefused("repeated_field")
-    if b"host" not in fields and version == "1.1":
-        raise FramingRefused("host")
-    if b"transfer-encoding" in fields:
-        # An HTTP/1.0 proxy takes chunks for the next request. llhttp also accepts `gzip, chunked`.
-        coding = fields[b"transfer-encoding"].strip(b" \t").lower()
-        if version == "1.0" or coding != b"chunked" or b"content-length" in fields:
-            raise FramingRefused("transfer_encoding")
-        return _CHUNKED
-    length = fields.get(b"content-length", b"0").strip(b" \t")
-    if not length.isdigit() or len(length) > 18:  # noqa: PLR2004 - what fits in 63 bits
-        raise FramingRefused("content_length")
-    return int(length)
-
-
-def _answer(status: str, error: str, extra: str = "") -> bytes:
-    body = f'{{"error":"{error}"}}'
-    return (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-        f"{extra}Connection: close\r\n\r\n{body}"
-    ).encode()
-
-
-_BAD_REQUEST: Final = _answer("400 Bad Request", "invalid_request")
-_FULL: Final = _answer("503 Service Unavailable", "temporarily_unavailable", "Retry-After: 1\r\n")
+_BAD_REQUEST: Final = refusal("400 Bad Request", "invalid_request")
+_FULL: Final = refusal("503 Service Unavailable", "temporarily_unavailable", "Retry-After: 1\r\n")
 _ANSWERS: Final = {
-    "url_too_long": _answer("414 URI Too Long", "invalid_request"),
-    "head_too_large": _answer("431 Request Header Fields Too Large", "invalid_request"),
-    **dict.fromkeys(("head_timeout", "body_timeout"), _answer("408 Request Timeout", "invalid_request")),
+    "url_too_long": refusal("414 URI Too Long", "invalid_request"),
+    "head_too_large": refusal("431 Request Header Fields Too Large", "invalid_request"),
+    **dict.fromkeys(("head_timeout", "body_timeout"), refusal("408 Request Timeout", "invalid_request")),
 }
 
 
-class Shared:
-    """What all connections of one server share: their limits, who counts refusals, who holds how many."""
+_BROKEN: Final = WireResponse(
+    500,
+    b'{"error":"server_error"}',
+    ((b"content-type", b"application/json"), (b"cache-control", b"no-store")),
+)
 
-    def __init__(self, limits: ProtocolLimits, on_refused: Callable[[str], None]) -> None:
-        self.limits = limits
-        self.on_refused = on_refused
-        self.held: Counter[str] = Counter()
-        self.total = 0
-
-    def take(self, holder: str) -> Refused | None:
-        """Count one more connection, or say which limit is reached and count nothing."""
-        if self.total >= self.limits.connections:
-            return "server_full"
-        # A Unix socket has no address: everybody behind it would share one place.
-        if holder and self.held[holder] >= self.limits.connections_per_address:
-            return "address_full"
-        self.held[holder] += 1
-        self.total += 1
-        return None
-
-    def leave(self, holder: str) -> None:
-        """Give a place back; an address without connections leaves no entry behind."""
-        self.total -= 1
-        self.held[holder] -= 1
-        if not self.held[holder]:
-            del self.held[holder]
+Answer = Callable[[Any, bytes], Awaitable[tuple[bytes, WireResponse]]]
+"""What an application may offer beside ASGI: a scope and a body in, a request id and an answer out."""
 
 
-def holder_of(address: str) -> str:
-    """Name who holds a connection: an IPv4 address, or the /64 that one IPv6 subscriber usually owns."""
-    if ":" not in address:
-        return address
-    ip = ipaddress.IPv6Address(address)
-    # On a dual-stack socket all of IPv4 is one /64.
-    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip), 64), strict=False))
+@lru_cache(maxsize=1024)
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Spell status line and headers; few differ, so each is joined once."""
+    return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class _AnswerAndDiscard:
@@ -271,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _await_body(self, length: int) -> bool:
         self._body_bytes = self._chunks = 0
         self._missing = max(length, 0)
-        self._step = self._read_chunk if length == _CHUNKED else self._read_body
+        self._step = self._read_chunk if length == CHUNKED else self._read_body
         self._allow(self.limits.body_seconds)
         if self.cycle.waiting_for_100_continue and self.scope["http_version"] == "1.1" and not self._inbox:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -349,8 +264,40 @@ class BoundedProtocol(HttpToolsProtocol):
         self.cycle.waiting_for_100_continue = False
         self._deadline = math.inf
         self._step = self._wait
-        super()._start_asgi_task(self.cycle, self._app)
+        answer: Answer | None = getattr(self.app, "answer", None)
+        if answer is None:
+            super()._start_asgi_task(self.cycle, self._app)
+        else:
+            task = self.loop.create_task(self._respond(self.cycle, answer))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
         return True
+
+    async def _respond(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+        """Answer without ASGI's messages, where the application offers that.
+
+        The request is here whole and the answer comes whole, so receive, send and a second look at every
+        header of ours would only cost: a fifth of the time of a token (docs/performance.md).
+        """
+        try:
+            request_id, response = await answer(cycle.scope, bytes(cycle.body))
+        except Exception:
+            self.logger.exception("the application failed")
+            request_id, response = b"", _BROKEN
+            cycle.keep_alive = False
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if not cycle.disconnected:
+            body = b"" if cycle.scope["method"] == "HEAD" else response.body
+            close = b"" if cycle.keep_alive else b"connection: close\r\n"
+            cycle.transport.write(
+                b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s"
+                % (_head(response.status, response.headers), len(response.body), request_id, close, body)
+            )
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        self.on_response_complete()
 
     def _answer_oversized(self) -> bool:
         """Let the application say 413 in the words of its dialect; the rest of the body is not read."""

@@ -13,8 +13,9 @@ import uvicorn
 
 from keyturn.core.errors import ConfigError
 from keyturn.web.desk import Desk
+from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
-from keyturn.web.protocol import ProtocolLimits, protocol_class
+from keyturn.web.protocol import protocol_class
 
 log = structlog.get_logger("keyturn")
 

@@ -60,6 +60,10 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
     return tuple(map(compiled, dialect.routes))
 
 
+PATHS_KEPT = 4096
+"""Matched paths kept in memory; made-up organisations can only make it forget."""
+
+
 class Match(msgspec.Struct, frozen=True):
     """What a path leads to: its routes by method, and what its template matched."""
 
@@ -78,6 +82,7 @@ class Router:
         """Index every path and alias of the routes."""
         self._exact: dict[str, dict[str, CompiledRoute]] = {}
         self._templates: dict[tuple[str | None, ...], tuple[tuple[str, ...], dict[str, CompiledRoute]]] = {}
+        self._matched: dict[str, Match] = {}
         for route in routes:
             for path in (route.table.path, *route.table.aliases):
                 self._add(path, route)
@@ -102,6 +107,16 @@ class Router:
 
     def match(self, path: str) -> Match | None:
         """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01)."""
+        known = self._matched.get(path)
+        if known is None:
+            known = self._find(path)
+            if known is not None:
+                if len(self._matched) >= PATHS_KEPT:
+                    self._matched.clear()
+                self._matched[path] = known
+        return known
+
+    def _find(self, path: str) -> Match | None:
         exact = self._exact.get(path)
         if exact is not None:
             return Match(exact, {})

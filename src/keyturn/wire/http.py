@@ -1,12 +1,12 @@
 """HTTP as plain values: what a server hands in and gets back, without any server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from keyturn.core.vocabulary import RequestId
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     query: bytes = b""
-    headers: Headers = []
+    headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytes = b""
     address: str = ""
     oversized: bool = False

@@ -7,6 +7,7 @@ Strict where two readers could differ, lenient only where the URL standard is. E
 import base64
 import binascii
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -32,10 +33,17 @@ def media_type(request: WireRequest, accepted: tuple[str, ...], *, optional: boo
     if not declared and optional:
         return accepted[0]
     if len(declared) == 1:
-        name, *parameters = declared[0].decode("latin-1").split(";")
-        if name.strip().lower() in accepted and all(map(_is_harmless, parameters)):
-            return name.strip().lower()
+        media = _media_of(declared[0])
+        if media in accepted:
+            return media
     raise UnsupportedMediaType(Reason.MEDIA_TYPE, "content type must be " + " or ".join(accepted))
+
+
+@lru_cache(maxsize=256)
+def _media_of(declared: bytes) -> str:
+    """Read a content type; one with a charset that is not UTF-8 is none that anybody reads."""
+    name, *parameters = declared.decode("latin-1").split(";")
+    return name.strip().lower() if all(map(_is_harmless, parameters)) else ""
 
 
 def _is_harmless(parameter: str) -> bool:
@@ -51,29 +59,33 @@ def form(body: bytes) -> Pairs:
     """
     if not body:
         return []
-    parts = body.split(b"&")
+    parts = _decoded(body.replace(b"+", b" ")).split("&")
     if len(parts) > MAX_FIELDS:
         raise InvalidRequest(Reason.MALFORMED, "too many fields")
-    return [_pair(part) for part in parts if part]
-
-
-def _pair(part: bytes) -> tuple[str, str]:
-    name, _, value = part.partition(b"=")
-    pair = _decoded(name), _decoded(value)
-    if len(part) > MAX_FIELD_BYTES and max(len(text.encode()) for text in pair) > MAX_FIELD_BYTES:
-        raise InvalidRequest(Reason.MALFORMED, "a field is too long")
-    return pair
+    pairs: Pairs = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        if "%" in part:
+            name, value = _unescaped(name), _unescaped(value)
+        if (
+            len(part) > MAX_FIELD_BYTES // 4
+            and max(len(name.encode()), len(value.encode())) > MAX_FIELD_BYTES
+        ):
+            raise InvalidRequest(Reason.MALFORMED, "a field is too long")
+        if part:
+            pairs.append((name, value))
+    return pairs
 
 
 def _decoded(raw: bytes) -> str:
-    if b"+" in raw:
-        raw = raw.replace(b"+", b" ")
-    if b"%" in raw:
-        raw = unquote_to_bytes(raw)
     try:
         return raw.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(Reason.MALFORMED, "the body is not UTF-8") from None
+
+
+def _unescaped(text: str) -> str:
+    return _decoded(unquote_to_bytes(text))
 
 
 def json_object(body: bytes) -> Pairs:
@@ -113,12 +125,17 @@ def basic(request: WireRequest, *, other_schemes_refused: bool) -> tuple[str, st
         return None
     try:
         owner, colon, secret = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-        pair = _decoded(owner), _decoded(secret)
+        pair = _form_text(owner), _form_text(secret)
     except (binascii.Error, InvalidRequest):
         raise InvalidClient(Reason.MALFORMED) from None
     if not colon:
         raise InvalidClient(Reason.MALFORMED)
     return pair
+
+
+def _form_text(raw: bytes) -> str:
+    text = _decoded(raw.replace(b"+", b" "))
+    return _unescaped(text) if "%" in text else text
 
 
 PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}

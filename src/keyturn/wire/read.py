@@ -5,7 +5,7 @@ every route: media type, fields, client authentication, what is asked. It raises
 for each bad field; the first bad field of the table decides the public code.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -61,7 +61,8 @@ class _BoundField(msgspec.Struct, frozen=True):
         except ValueError as problem:
             reading.problems.append(_Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem)))
             return
-        reading.deprecated += [name for name, _ in given if name in table.aliases]
+        if table.aliases:
+            reading.deprecated += [name for name, _ in given if name in table.aliases]
         if table.repeatable:
             reading.slots[table.slot] = tuple(values)
         elif values and values[0] is not None:
@@ -79,9 +80,11 @@ def compile_reader(route: Route, dialect: str) -> Reader:
     query = [field for source, field in bound if source is Source.QUERY]
     headers = [field for source, field in bound if source is Source.HEADER]
     path = [field for source, field in bound if source is Source.PATH]
+    in_body = {name: field for field in body for name in field.names}
     body_only = frozenset(name for field in body for name in field.names) - {
         name for field in query for name in field.names
     }
+    required = tuple(field for field in route.fields if field.required)
     grant_field = next((field.name for field in route.fields if field.slot == "grant_type"), "grant_type")
     ask = compile_ask(route)
 
@@ -92,14 +95,15 @@ def compile_reader(route: Route, dialect: str) -> Reader:
         reading = _Reading({}, [], [])
         if request.query:
             _read_query(form(request.query), query, body_only, reading)
-        _read_fields(PARSERS[media](request.body), body, media, reading)
+        _read_fields(PARSERS[media](request.body), in_body, media, reading)
         for field in headers:
             field.read(FORM, _header_values(request, field.names), reading)
         for field in path:
-            field.read(FORM, [(name, request.params[name]) for name in field.names], reading)
+            name = field.table.name
+            field.read(FORM, [(name, request.params[name])], reading)
         if route.authentication is not None:
             merge_basic(request, route.authentication, reading.slots)
-        _require(route.fields, reading)
+        _require(required, reading)
         asked = ask(reading.slots)
         if asked is None:
             reading.problems.append(
@@ -136,7 +140,7 @@ def _bind(field: Field) -> _BoundField:
     )
 
 
-def _read_fields(pairs: Pairs, fields: Iterable[_BoundField], media: str, reading: _Reading) -> None:
+def _read_fields(pairs: Pairs, fields: Mapping[str, _BoundField], media: str, reading: _Reading) -> None:
     """Read every known field; unknown ones are ignored.
 
     No name may stand twice, known or not: two readers of one request could take different ones
@@ -144,13 +148,19 @@ def _read_fields(pairs: Pairs, fields: Iterable[_BoundField], media: str, readin
     """
     given: dict[str, list[tuple[str, Any]]] = {}
     for pair in pairs:
-        given.setdefault(pair[0], []).append(pair)
-    for field in fields:
-        values = [pair for name in field.names for pair in given.pop(name, ())]
-        if values:
+        name = pair[0]
+        field = fields.get(name)
+        place = name if field is None else field.table.name  # an alias is the same field
+        if place in given:
+            given[place].append(pair)
+        else:
+            given[place] = [pair]
+    for place, values in given.items():
+        field = fields.get(place)
+        if field is not None:
             field.read(media, values, reading)
-    if any(len(values) > 1 for values in given.values()):
-        reading.problems.append(_repeated("a field"))
+        elif len(values) > 1:
+            reading.problems.append(_repeated("a field"))
 
 
 def _read_query(
@@ -176,7 +186,7 @@ def _header_values(request: WireRequest, names: tuple[str, ...]) -> list[tuple[s
 
 def _require(fields: Iterable[Field], reading: _Reading) -> None:
     for table in fields:
-        if table.required and table.slot not in reading.slots and not _is_told(table.name, reading):
+        if table.slot not in reading.slots and not _is_told(table.name, reading):
             reading.problems.append(_Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required"))
 
 

@@ -7,7 +7,6 @@ message the caller may see: it names what was expected and never repeats what ca
 import re
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from keyturn.core.secret import Secret
 
@@ -16,6 +15,8 @@ MAX_SCOPE_BYTES = 4 * 1024
 MAX_SCOPES = 100
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """RFC 6749 section 3.3, ``scope-token``."""
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""UUIDs compare without case (RFC 9562 section 4)."""
 _FORBIDDEN = re.compile(r"[\x00\r\n\ud800-\udfff]")
 """HT-02: NUL and line breaks reach neither store nor header; lone surrogates cannot be encoded."""
 
@@ -39,10 +40,7 @@ def _secret(value: Any) -> Secret:
 
 def _uuid_or_text(value: Any) -> str:
     text = _text(value)
-    try:
-        return str(UUID(text)) if len(text) == 36 else text  # noqa: PLR2004 - the canonical form's length
-    except ValueError:
-        return text
+    return text.lower() if _UUID.fullmatch(text) else text
 
 
 def _scopes(words: list[str]) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ RefusalWriter = Callable[[Refusal, str, datetime], WireResponse]
 
 _encode = msgspec.json.Encoder().encode
 
-PRIVATE: Headers = [
+PRIVATE: Headers = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"pragma", b"no-cache"),
     (b"x-content-type-options", b"nosniff"),
-]
+)
 """Headers of every answer with or about tokens, refusals included (RFC 6749 section 5.1, TE-08)."""
 
 
@@ -54,12 +54,12 @@ def compile_document(
     if document.name not in DOCUMENT_FACTS:
         raise ValueError(f"{where}: unknown document {document.name!r}")
     render = compile_shape(answer.shape, DOCUMENT_FACTS[document.name] | urls, where)
-    headers = [
+    headers = (
         (b"content-type", b"application/json"),
         (b"cache-control", b"public, max-age=%d" % max_age_seconds),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
-    ]
+    )
 
     def write(facts: dict[str, Any]) -> WireResponse:
         return WireResponse(answer.status, _encode(render(facts)), headers)
@@ -79,7 +79,7 @@ def compile_refusals(refusals: Refusals, where: str) -> RefusalWriter:
         raise ValueError(message)
     render = compile_shape(refusals.shape, REFUSAL_FACTS, where)
     rows = {
-        code: (row, PRIVATE + [(name.lower().encode(), value.encode()) for name, value in row.headers])
+        code: (row, PRIVATE + tuple((name.lower().encode(), value.encode()) for name, value in row.headers))
         for code, row in refusals.rows.items()
     }
 
@@ -96,7 +96,7 @@ def compile_refusals(refusals: Refusals, where: str) -> RefusalWriter:
             }
         )
         if isinstance(refusal, SlowDown | Unavailable):
-            headers = [*headers, (b"retry-after", b"%d" % refusal.retry_after)]
+            headers = (*headers, (b"retry-after", b"%d" % refusal.retry_after))
         return WireResponse(row.status, _encode(body), headers)
 
     return write

@@ -2,9 +2,9 @@
 
 Every caller is answered after the disk has its unit. While a commit runs, the next units gather by
 themselves, and the writer is woken when a turn of the event loop brings nobody else: every batch costs a few
-switches between threads, and those cost more than rows. On a slow
-disk the writer also lingers, for at most about the time a turn takes here and only if more than one caller
-was seen lately. So a lone caller never waits for company. Source: design.md section 4.
+switches between threads, and those cost more than rows. On a slow disk the writer also lingers, for at most
+about the time a turn takes here and only if more than one caller was seen lately. So a lone caller never
+waits for company. Source: design.md section 4.
 
 The order of a turn matters: first the turn among processes, then SQLite's write lock, and only then the
 units are taken. Until then a caller whose patience ends is simply dropped, and nothing of it was written.

@@ -14,14 +14,8 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyturn.web.protocol import (
-    OVERSIZED,
-    FramingRefused,
-    ProtocolLimits,
-    holder_of,
-    protocol_class,
-    read_framing,
-)
+from keyturn.web.framing import FramingRefused, ProtocolLimits, holder_of, read_framing
+from keyturn.web.protocol import OVERSIZED, protocol_class
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"

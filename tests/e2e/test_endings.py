@@ -1,4 +1,4 @@
-"""What an operator ends on the command line is dead in a running server within a second (RV-02, RV-04, TN-05)."""
+"""What an operator ends on the command line is dead in a running server within a second (RV-04, TN-05)."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What ends a token before its time, over the whole road: secrets, clients and organisations that end (RV-04)."""
+"""What ends a token before its time: secrets, clients and organisations that end (RV-04)."""
 
 import asyncio
 from datetime import timedelta

@@ -10,7 +10,6 @@ import pytest
 
 from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
-from integration.test_cli import alone as alone  # a fixture that keeps the tester's own settings out
 from integration.test_endings import Operator
 from keyturn.app import profiles
 from keyturn.cli.root import run
@@ -101,7 +100,7 @@ async def test_a_token_that_is_good_and_then_is_not(here: Deployment) -> None:
 
 
 async def test_tokens_of_others(here: Deployment) -> None:
-    """TK-08, TN-03: an altered token, another issuer's and one of a kind that nobody introspects are not good."""
+    """TK-08, TN-03: an altered token, another issuer's and a kind that nobody introspects are not good."""
     caller = demo_caller(here)
     token = (await caller.begin())["access_token"]
     head, body, signature = token.split(".")

@@ -56,7 +56,7 @@ def test_superseded():
 
 
 def test_resumed():
-    """A rotation that is cancelled in time leaves the credential as it was before; afterwards it is too late."""
+    """A rotation that is cancelled in time leaves the credential as it was before, and later it is over."""
     lived = life().superseded(NOW, NOW + SECOND)
     assert lived.resumed(NOW) == life()
     assert lived.resumed(NOW + SECOND).standing(NOW + SECOND) is Standing.ENDED

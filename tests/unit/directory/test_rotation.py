@@ -41,7 +41,7 @@ async def kept(inside, client):
 
 
 async def test_rotated(deployment, one, now):
-    """TE-05: the old secret is good for the overlap and no longer, its tokens too; the successor is like it."""
+    """TE-05: the old secret is good for the overlap and no longer, and its successor is like it."""
     inside, client, old = one
     successor, secret = await rotate(deployment, inside, client, name="next", expires_at=now + 9 * HOUR)
     found = await kept(inside, client)

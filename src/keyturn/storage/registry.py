@@ -144,7 +144,7 @@ class CachedRegistry:
     # --- forgetting ---
 
     def _touched(self, topic: str, key: str) -> None:
-        """Forget what a change touched; ``carry.topic_of`` says what the keys are."""
+        """Forget what a change touched; ``carry.topics_of`` says what the keys are."""
         if topic == EVERYTHING:
             self._forget_all()
         elif topic == "organisation":

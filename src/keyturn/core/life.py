@@ -75,7 +75,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=State.ENDED, ended_at=now, ended_why=why)
 
     def superseded(self, now: datetime, until: datetime) -> "Life":
-"""Leave it usable until a successor has taken over; at once ended where ``until`` has come.
+        """Leave it usable until a successor has taken over; at once ended where ``until`` has come.
 
         What has ended already, by the passing of an earlier overlap too, stays so.
         """

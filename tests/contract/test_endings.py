@@ -21,6 +21,7 @@ from contract.store_kit import (
     signing_key,
     unit,
 )
+from contract.test_store_on_disk import eventually
 from keyturn.core.changes import Add, Lost, Recorded, Remove, RequireVersion, Shred, Touch
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault
@@ -212,6 +213,32 @@ async def test_remove_stays_inside(store):
 
 
 # --- on disk ---
+
+
+async def test_another_process_hears_of_a_use(tmp_path):
+    """A use through one process is known in the memory of the other, so that none thinks a secret dormant."""
+    path = tmp_path / "keyturn.db"
+    here, there = await open_file(path), await open_file(path)
+    await seed(here)
+
+    async def used_on():
+        view = await there.registry.find_client("client-1")
+        return view and view.credentials[0].last_used_on
+
+    assert await eventually(used_on_known(used_on, None), 5)
+    await here.recorder.record(unit(touch()))
+    assert await eventually(used_on_known(used_on, TODAY), 5)
+    await here.close()
+    await there.close()
+
+
+def used_on_known(used_on, day):
+    """Make the question whether memory says a day."""
+
+    async def known():
+        return await used_on() == day
+
+    return known
 
 
 async def test_another_process_seals_nothing_under_a_destroyed_key(tmp_path):

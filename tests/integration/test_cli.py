@@ -1,7 +1,6 @@
 """The command line on a real data folder: from nothing to a secret, and what each refusal looks like."""
 
 import json
-import os
 import sqlite3
 import stat
 import subprocess
@@ -13,16 +12,6 @@ import pytest
 from keyturn.cli.root import NOUNS, run
 from keyturn.core.secret import parse_secret
 from keyturn.core.vocabulary import CredentialKind
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch, tmp_path):
-    """Keep the tester's own settings, demos and folders out of it."""
-    for name in list(os.environ):
-        if name.startswith("KEYTURN_") and not name.startswith("KEYTURN_TEST_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
 
 
 class Terminal:
@@ -109,7 +98,8 @@ def test_init_with_a_given_key(empty, monkeypatch, tmp_path):
 def test_organisation(terminal):
     """An organisation is made, renamed, set, switched off and on, and shown the same way each time."""
     made = terminal.json("org", "create", "acme")
-    assert set(made) == {"slug", "id", "name", "disabled", "created_at", "ended_at", "settings"}
+    dates = {"created_at", "ended_at", "erased_at"}
+    assert set(made) == {"slug", "id", "name", "disabled", "settings"} | dates
     assert made["created_at"].endswith("Z")
     assert terminal.json("org", "rename", "acme", "Acme Inc")["name"] == "Acme Inc"
     set_ = terminal.json("org", "set", "acme", "oauth2.lifetime_seconds", "900")
@@ -216,6 +206,10 @@ def test_no(terminal, arguments, code):
         ["keys", "rotate", "--algorithm", "HS256"],
         ["secret", "create", "x", "--secret", "hunter2"],
         ["secret", "create", "x", "--expires-at", "tomorrow"],
+        ["secret", "create", "x", "--expires", "soon"],
+        ["secret", "create", "x", "--expires", "1d", "--expires-at", "2999-01-01T00:00:00Z"],
+        ["secret", "rotate", "x"],
+        ["secret", "rotate", "x", "--overlap", "24"],
         ["secret", "create", "x", "--expires-at", "2999-01-01T00:00:00"],
     ],
 )
@@ -316,3 +310,69 @@ def test_entry_point():
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("keyturn ")
     assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+
+
+def test_rotation(terminal):
+    """TE-05: a rotation shows the successor once and its overlap, and is cancelled and finished."""
+    client_id = terminal.client()
+    old = terminal.json("secret", "create", client_id, "--expires", "180d")
+    lived = datetime.fromisoformat(old["expires_at"]) - datetime.fromisoformat(old["created_at"])
+    assert lived == timedelta(days=180)
+    new = terminal.json("secret", "rotate", client_id, "--overlap", "24h")
+    assert parse_secret(new["secret"]) is CredentialKind.CLIENT_SECRET
+    assert (new["succeeds"], new["name"]) == (old["id"], old["name"])
+    listed = {each["id"]: each for each in terminal.json("secret", "list", client_id)}
+    assert (listed[old["id"]]["state"], listed[old["id"]]["standing"]) == ("overlapping", "good")
+    assert listed[old["id"]]["overlap_until"] is not None
+    assert terminal.refused("secret", "rotate", client_id, "--overlap", "1h")[0] == 1
+    assert terminal.json("secret", "cancel", new["id"])["state"] == "active"
+    again = terminal.json("secret", "rotate", client_id, "--overlap", "1h")
+    assert terminal.json("secret", "finish", again["id"])["ended_why"] == "rotated"
+    assert terminal.refused("secret", "finish", again["id"])[0] == 1
+    kinds = [row["kind"] for row in terminal.json("audit", "tail")]
+    assert [kind for kind in kinds if kind.startswith("credential.rot")] == [
+        "credential.rotated",
+        "credential.rotation_cancelled",
+        "credential.rotated",
+        "credential.rotation_finished",
+    ]
+
+
+def test_policy(terminal):
+    """A policy is set like any setting of an organisation, and shows in the list of secrets."""
+    client_id = terminal.client()
+    secret = terminal.json("secret", "create", client_id)
+    assert terminal.refused("org", "set", "acme", "policy.nothing", "1")[0] == 1
+    terminal.table("org", "set", "acme", "policy.secrets_made_before", "2999-01-01")
+    [listed] = terminal.json("secret", "list", client_id)
+    assert (listed["id"], listed["standing"], listed["state"]) == (secret["id"], "expired", "active")
+
+
+def test_client_change(terminal):
+    """What is given is changed, an empty word empties a list, and the rest is kept."""
+    client_id = terminal.client()
+    changed = terminal.json("client", "change", client_id, "--name", "robot", "--right", "introspect")
+    assert (changed["name"], changed["rights"]) == ("robot", ["introspect"])
+    assert changed["scopes"] == ["read", "write"]
+    limited = terminal.json("client", "change", client_id, "--max-lifetime", "60", "--right", "")
+    assert (limited["max_lifetime_seconds"], limited["rights"]) == (60, [])
+    assert terminal.json("client", "change", client_id, "--max-lifetime", "0")["max_lifetime_seconds"] is None
+    assert terminal.refused("client", "change", client_id)[0] == 1
+    assert terminal.refused("client", "change", client_id, "--dialect", "klingon")[0] == 1
+
+
+def test_organisation_delete(terminal):
+    """TN-05, TK-15: an organisation is deleted once its slug was typed, says so, and is never made again."""
+    terminal.client()
+    assert terminal.refused("org", "delete", "acme", "--yes-delete", "acme2")[0] == 1
+    assert terminal.refused("org", "delete", "nobody", "--yes-delete", "nobody")[0] == 1
+    assert terminal.json("org", "show", "acme")["name"] == "Acme"
+    deleted = terminal.json("org", "delete", "acme", "--yes-delete", "acme")
+    assert (deleted["complete"], deleted["records_erased"], deleted["name"]) == (True, 1, "")
+    assert deleted["erased_at"] is not None
+    assert terminal.json("org", "delete", "acme", "--yes-delete", "acme")["records_erased"] == 0
+    assert terminal.refused("org", "create", "acme")[0] == 1
+    assert terminal.refused("org", "enable", "acme")[0] == 1
+    assert terminal.refused("client", "create", "acme", "--name", "x")[0] == 1
+    assert terminal.refused("keys", "rotate", "--org", "acme")[0] == 1
+    assert all(each["intact"] for each in terminal.json("audit", "verify"))

@@ -1,12 +1,13 @@
 """``keyturn client``: the machines that ask for tokens."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.verbs import Verbs
+from keyturn.core.errors import OperatorError
 from keyturn.core.records import Client
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS
 from keyturn.directory.clients import ClientWish
@@ -77,6 +78,42 @@ async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command
 async def show(verbs: Verbs, client_id: Id) -> Answer:
     """Show one client."""
     return shown(await verbs.client(client_id))
+
+
+@verb(app)
+async def change(
+    verbs: Verbs,
+    client_id: Id,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    dialect: Annotated[Words | None, typer.Option(help="A wire format it may use; repeatable.")] = None,
+    grant: Annotated[Words | None, typer.Option(help="A grant it may use; repeatable.")] = None,
+    scope: Annotated[Words | None, typer.Option(help="A scope it may ask; repeatable.")] = None,
+    audience: Annotated[Words | None, typer.Option(help="A resource its tokens may be for.")] = None,
+    right: Annotated[Words | None, typer.Option(help="What else it may do: introspect.")] = None,
+    max_lifetime: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="A ceiling on its access tokens; 0 for none.")
+    ] = None,
+) -> Answer:
+    """Change what is given and keep the rest; '' empties a list. Tokens that are out keep what they have."""
+    lists = {
+        "dialects": dialect,
+        "grants": grant,
+        "scopes": scope,
+        "audiences": audience,
+        "rights": right,
+    }
+    changes: dict[str, Any] = {
+        member: tuple(word for words in given for word in words.split())
+        for member, given in lists.items()
+        if given is not None
+    }
+    if name is not None:
+        changes["name"] = name
+    if max_lifetime is not None:
+        changes["max_lifetime_seconds"] = max_lifetime or None
+    if not changes:
+        raise OperatorError("say what to change; keyturn client change --help lists it")
+    return shown(await verbs.change_client(client_id, changes))
 
 
 @verb(app)

@@ -3,29 +3,33 @@
 import contextlib
 import os
 import pwd
-from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
-from keyturn.app import LocalServices, open_local, profiles
+from keyturn.app import open_local, profiles
+from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Ring, Turned
 from keyturn.config import Settings
-from keyturn.core.actors import Actor, operator
+from keyturn.core.actors import operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import OrganisationStore
-from keyturn.core.records import AuditRow, Client, Credential, Organisation
-from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, OrganisationId
-from keyturn.directory import audit, clients, credentials, organisations
+from keyturn.core.records import AuditRow, Client, Organisation
+from keyturn.core.secret_policy import GROUP
+from keyturn.core.vocabulary import Algorithm, OrganisationId
+from keyturn.directory import audit, clients, deletion, organisations
 from keyturn.directory.audit import ChainVerdict
 from keyturn.directory.clients import ClientWish
+from keyturn.directory.deletion import Deleted
+from keyturn.directory.policy_settings import POLICY_SETTINGS
 
 
 @contextlib.asynccontextmanager
 async def open_verbs(settings: Settings) -> AsyncIterator["LocalVerbs"]:
     """Open the store for the time of one command."""
     async with open_local(settings) as services:
-        yield LocalVerbs(services, operator(_os_user()))
+        yield LocalVerbs(services, operator(_os_user()), settings.public_url)
 
 
 def _os_user() -> str:
@@ -37,19 +41,8 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs:
+class LocalVerbs(LocalSecrets):
     """The ``Verbs`` of one open deployment."""
-
-    def __init__(self, services: LocalServices, actor: Actor) -> None:
-        """Act as ``actor``."""
-        self._services = services
-        self._store = services.deployment
-        self._actor = actor
-        self._dice = services.dice
-
-    @property
-    def _now(self) -> datetime:
-        return self._services.clock.now()
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:
         """Make an organisation."""
@@ -91,9 +84,18 @@ class LocalVerbs:
             slug,
             setting,
             value,
-            tables={name: dialect.settings for name, dialect in self._services.dialects.items()},
+            tables={
+                GROUP: POLICY_SETTINGS,
+                **{name: dialect.settings for name, dialect in self._services.dialects.items()},
+            },
             now=self._now,
             dice=self._dice,
+        )
+
+    async def delete_organisation(self, slug: str) -> Deleted:
+        """End it and erase all it had."""
+        return await deletion.delete_organisation(
+            self._actor, self._store, slug, now=self._now, dice=self._dice
         )
 
     async def create_client(self, slug: str, wish: ClientWish) -> Client:
@@ -116,6 +118,21 @@ class LocalVerbs:
         store, known = await self._client(client_id)
         return await clients.show_client(self._actor, store, known)
 
+    async def change_client(self, client_id: str, changes: Mapping[str, Any]) -> Client:
+        """Change what some members of a ``ClientWish`` say, and keep the others."""
+        store, known = await self._client(client_id)
+        client = await clients.show_client(self._actor, store, known)
+        kept = {name: getattr(client, name) for name in ClientWish.__struct_fields__}
+        return await clients.change_client(
+            self._actor,
+            store,
+            known,
+            ClientWish(**(kept | dict(changes))),
+            dialects=tuple(self._services.dialects),
+            now=self._now,
+            dice=self._dice,
+        )
+
     async def disable_client(self, client_id: str) -> Client:
         """Issue nothing more to it."""
         store, known = await self._client(client_id)
@@ -130,44 +147,6 @@ class LocalVerbs:
         """End it for good."""
         store, known = await self._client(client_id)
         return await clients.end_client(self._actor, store, known, now=self._now, dice=self._dice)
-
-    async def create_secret(
-        self, client_id: str, name: str, expires_at: datetime | None
-    ) -> tuple[Credential, Secret]:
-        """Make a client secret; it is told once."""
-        store, known = await self._client(client_id)
-        return await credentials.create_client_secret(
-            self._actor,
-            store,
-            known,
-            name,
-            digester=self._services.digester,
-            expires_at=expires_at,
-            now=self._now,
-            dice=self._dice,
-        )
-
-    async def secrets(self, client_id: str) -> Sequence[Credential]:
-        """List a client's secrets."""
-        store, known = await self._client(client_id)
-        return await credentials.list_client_secrets(self._actor, store, known)
-
-    async def end_secret(self, credential_id: str, why: str) -> Credential:
-        """End a secret for good."""
-        store, known = await self._credential(credential_id)
-        return await credentials.end_credential(
-            self._actor, store, known, why, now=self._now, dice=self._dice
-        )
-
-    async def disable_secret(self, credential_id: str) -> Credential:
-        """Refuse a secret."""
-        store, known = await self._credential(credential_id)
-        return await credentials.disable_credential(self._actor, store, known, now=self._now, dice=self._dice)
-
-    async def enable_secret(self, credential_id: str) -> Credential:
-        """Accept a secret again."""
-        store, known = await self._credential(credential_id)
-        return await credentials.enable_credential(self._actor, store, known, now=self._now, dice=self._dice)
 
     async def rings(self, slug: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, or those of every issuer."""
@@ -220,6 +199,8 @@ class LocalVerbs:
         """Name issuers: for people, in the store, and the organisation where it is one's own."""
         if slug is not None:
             organisation = await self.organisation(slug)
+            if organisation.ended_at is not None:
+                raise OperatorError(f"organisation {slug!r} has ended")
             return [(organisation.slug, organisation.id, organisation.id)]
         shared = sorted(
             {each.shared_ring for each in profiles(self._services.dialects).values() if each.shared_ring}
@@ -251,17 +232,3 @@ class LocalVerbs:
 
     async def _store_of(self, slug: str) -> OrganisationStore:
         return self._store.organisation_store((await self.organisation(slug)).id)
-
-    async def _client(self, client_id: str) -> tuple[OrganisationStore, ClientId]:
-        known = ClientId(client_id.lower())
-        view = await self._store.client_view(known)
-        if view is None:
-            raise OperatorError(f"no client {client_id!r}")
-        return self._store.organisation_store(view.organisation.id), known
-
-    async def _credential(self, credential_id: str) -> tuple[OrganisationStore, CredentialId]:
-        known = CredentialId(credential_id.lower())
-        organisation_id = await self._store.organisation_of_credential(known)
-        if organisation_id is None:
-            raise OperatorError(f"no credential {credential_id!r}")
-        return self._store.organisation_store(organisation_id), known

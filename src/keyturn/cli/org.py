@@ -7,6 +7,7 @@ import typer
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.verbs import Verbs
+from keyturn.core.errors import OperatorError
 from keyturn.core.records import Organisation
 
 app = noun("Organisations.")
@@ -23,6 +24,7 @@ def shown(organisation: Organisation) -> Row:
         "disabled": organisation.disabled,
         "created_at": instant(organisation.created_at),
         "ended_at": instant(organisation.ended_at),
+        "erased_at": instant(organisation.erased_at),
         "settings": {
             f"{dialect}.{name}": value
             for dialect, values in organisation.settings.items()
@@ -74,11 +76,36 @@ async def enable(verbs: Verbs, slug: Slug) -> Answer:
 
 
 @verb(app)
+async def delete(
+    verbs: Verbs,
+    slug: Slug,
+    yes_delete: Annotated[
+        str | None, typer.Option("--yes-delete", metavar="SLUG", help="The slug again, instead of typing it.")
+    ] = None,
+) -> Answer:
+    """Delete an organisation with all it has, for good; only identifiers stay, so that none is used again.
+
+    Its tokens are dead at once. If the command is interrupted, the next one goes on.
+    """
+    if yes_delete is None:
+        yes_delete = typer.prompt(f"This cannot be undone. Type {slug!r} to delete it", err=True)
+    if yes_delete != slug:
+        raise OperatorError("that is not the slug; nothing was deleted")
+    deleted = await verbs.delete_organisation(slug)
+    if not deleted.wiped:
+        raise OperatorError(
+            f"organisation {slug!r} is deleted, but the database's log still holds what it had: "
+            "another program reads it; end that, then delete again"
+        )
+    return {**shown(deleted.organisation), "records_erased": deleted.records, "complete": True}
+
+
+@verb(app)
 async def set(  # noqa: A001  # the command's name
     verbs: Verbs,
     slug: Slug,
-    setting: Annotated[str, typer.Argument(help="DIALECT.NAME, such as oauth2.lifetime_seconds.")],
+    setting: Annotated[str, typer.Argument(help="Such as oauth2.lifetime_seconds, policy.max_secret_days.")],
     value: Annotated[str | None, typer.Argument(help="The value; none goes back to the default.")] = None,
 ) -> Answer:
-    """Set a dialect's setting for an organisation."""
+    """Set a dialect's setting, or one of the policy on secrets, for an organisation."""
     return shown(await verbs.set_organisation(slug, setting, value))

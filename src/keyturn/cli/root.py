@@ -30,6 +30,7 @@ NOUNS = {
     "org": "Organisations.",
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
+    "token": "Tokens and secrets: what one is, and whether it is good.",
     "keys": "Signing keys.",
     "audit": "The audit trail.",
     "dialect": "Dialects: the token APIs that are spoken.",

@@ -1,14 +1,15 @@
 """``keyturn secret``: client secrets. One is printed once, when it is made (AD-04)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
-from keyturn.cli.verbs import Verbs
-from keyturn.core.records import Credential
+from keyturn.cli.verbs import End, Verbs
+from keyturn.core.durations import parse_duration
+from keyturn.directory.secret_status import SecretStatus
 
 app = noun("Client secrets.")
 
@@ -18,17 +19,21 @@ Id = Annotated[
 ]
 
 
-def shown(credential: Credential) -> Row:
+def shown(status: SecretStatus) -> Row:
     """Give what is shown of a secret: never the secret."""
-    life = credential.life
+    credential, life = status.credential, status.credential.life
     return {
         "id": credential.id,
         "client_id": credential.owner_id,
         "name": credential.name,
+        "standing": status.standing.value,
         "state": life.state.value,
         "disabled": life.disabled,
         "created_at": instant(life.created_at),
-        "expires_at": instant(life.expires_at),
+        "expires_at": instant(status.expires_at),
+        "overlap_until": instant(life.overlap_until),
+        "last_used_on": credential.last_used_on.isoformat() if credential.last_used_on else None,
+        "succeeds": credential.succeeds,
         "ended_at": instant(life.ended_at),
         "ended_why": life.ended_why,
     }
@@ -44,18 +49,68 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+ExpiresAt = Annotated[
+    datetime | None, typer.Option(parser=_moment, metavar="INSTANT", help="Refuse it from then on.")
+]
+Expires = Annotated[
+    timedelta | None,
+    typer.Option("--expires", parser=_duration, metavar="DURATION", help="Refuse it after that, as 180d."),
+]
+
+
+def _end(expires_at: datetime | None, expires: timedelta | None) -> End:
+    if expires_at is not None and expires is not None:
+        raise typer.BadParameter("give --expires or --expires-at, not both")
+    return expires_at or expires
+
+
 @verb(app)
 async def create(
     verbs: Verbs,
     client_id: ClientIdArgument,
     name: Annotated[str, typer.Option(help="What people call it.")] = "secret",
-    expires_at: Annotated[
-        datetime | None, typer.Option(parser=_moment, metavar="INSTANT", help="Refuse it from then on.")
-    ] = None,
+    expires_at: ExpiresAt = None,
+    expires: Expires = None,
 ) -> Answer:
     """Make a secret and print it, this once."""
-    credential, secret = await verbs.create_secret(client_id, name, expires_at)
-    return {**shown(credential), "secret": secret.reveal()}
+    status, secret = await verbs.create_secret(client_id, name, _end(expires_at, expires))
+    return {**shown(status), "secret": secret.reveal()}
+
+
+@verb(app)
+async def rotate(
+    verbs: Verbs,
+    client_id: ClientIdArgument,
+    overlap: Annotated[
+        timedelta,
+        typer.Option(parser=_duration, metavar="DURATION", help="How long the old one stays good, as 24h."),
+    ],
+    name: Annotated[str | None, typer.Option(help="What people call it; as the old one.")] = None,
+    expires_at: ExpiresAt = None,
+    expires: Expires = None,
+) -> Answer:
+    """Make the successor of a client's secret and print it, this once; the old one stays good for a while."""
+    status, secret = await verbs.rotate_secret(client_id, overlap, name, _end(expires_at, expires))
+    return {**shown(status), "secret": secret.reveal()}
+
+
+@verb(app)
+async def finish(verbs: Verbs, secret_id: Id) -> Answer:
+    """End the old secret of a rotation now; the tokens made from it are dead at once."""
+    return shown(await verbs.finish_rotation(secret_id))
+
+
+@verb(app)
+async def cancel(verbs: Verbs, secret_id: Id) -> Answer:
+    """Go back to the old secret of a rotation; its successor has ended, with its tokens."""
+    return shown(await verbs.cancel_rotation(secret_id))
 
 
 @verb(app)
@@ -82,5 +137,5 @@ async def disable(verbs: Verbs, secret_id: Id) -> Answer:
 
 @verb(app)
 async def enable(verbs: Verbs, secret_id: Id) -> Answer:
-    """Accept a secret again."""
+    """Accept a disabled or dormant secret again."""
     return shown(await verbs.enable_secret(secret_id))

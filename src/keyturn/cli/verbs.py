@@ -3,17 +3,21 @@
 ``local.py`` works on the data folder; a remote one over the admin API can take its place.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import msgspec
 
-from keyturn.core.records import AuditRow, Client, Credential, Organisation, SigningKey
+from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Algorithm
 from keyturn.directory.audit import ChainVerdict
 from keyturn.directory.clients import ClientWish
+from keyturn.directory.deletion import Deleted
+from keyturn.directory.secret_status import SecretStatus
+from keyturn.exchange.inspect import Knowledge
+from keyturn.tokens.inspection import Sight
 
 
 class Ring(msgspec.Struct, frozen=True):
@@ -39,6 +43,10 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     active_at: datetime
     key_id: str | None = None
     retires_at: datetime | None = None
+
+
+End = datetime | timedelta | None
+"""When a new secret expires: at an instant, after a duration, or as late as the policy allows."""
 
 
 class Verbs(Protocol):
@@ -72,6 +80,10 @@ class Verbs(Protocol):
         """Set a dialect's setting, or go back to its default."""
         ...
 
+    async def delete_organisation(self, slug: str) -> Deleted:
+        """End it and erase all it had."""
+        ...
+
     async def create_client(self, slug: str, wish: ClientWish) -> Client:
         """Make a client in an organisation."""
         ...
@@ -96,26 +108,46 @@ class Verbs(Protocol):
         """End it for good."""
         ...
 
-    async def create_secret(
-        self, client_id: str, name: str, expires_at: datetime | None
-    ) -> tuple[Credential, Secret]:
+    async def change_client(self, client_id: str, changes: Mapping[str, Any]) -> Client:
+        """Change what some members of a ``ClientWish`` say, and keep the others."""
+        ...
+
+    async def create_secret(self, client_id: str, name: str, end: End) -> tuple[SecretStatus, Secret]:
         """Make a client secret; it is told once."""
         ...
 
-    async def secrets(self, client_id: str) -> Sequence[Credential]:
+    async def secrets(self, client_id: str) -> Sequence[SecretStatus]:
         """List a client's secrets."""
         ...
 
-    async def end_secret(self, credential_id: str, why: str) -> Credential:
+    async def end_secret(self, credential_id: str, why: str) -> SecretStatus:
         """End a secret for good."""
         ...
 
-    async def disable_secret(self, credential_id: str) -> Credential:
+    async def disable_secret(self, credential_id: str) -> SecretStatus:
         """Refuse a secret."""
         ...
 
-    async def enable_secret(self, credential_id: str) -> Credential:
-        """Accept a secret again."""
+    async def enable_secret(self, credential_id: str) -> SecretStatus:
+        """Accept a disabled or dormant secret again."""
+        ...
+
+    async def rotate_secret(
+        self, client_id: str, overlap: timedelta, name: str | None, end: End
+    ) -> tuple[SecretStatus, Secret]:
+        """Make the successor of a client's secret; it is told once."""
+        ...
+
+    async def finish_rotation(self, credential_id: str) -> SecretStatus:
+        """End the old secret of a rotation now."""
+        ...
+
+    async def cancel_rotation(self, credential_id: str) -> SecretStatus:
+        """Go back to the old secret of a rotation."""
+        ...
+
+    async def inspect(self, presented: Secret, sight: Sight) -> Knowledge | None:
+        """Say what the store knows of a token or secret."""
         ...
 
     async def rings(self, slug: str | None) -> Sequence[Ring]:

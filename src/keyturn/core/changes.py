@@ -5,6 +5,8 @@ finds another state than it expects loses, takes its own unit with it and never 
 section 4). The union is closed: storage knows how to carry out each member, nothing else writes.
 """
 
+from datetime import date
+
 import msgspec
 
 from keyturn.core.records import (
@@ -18,6 +20,7 @@ from keyturn.core.records import (
     SigningKey,
     Spent,
 )
+from keyturn.core.vocabulary import CredentialId, OrganisationId
 
 Versioned = Organisation | Client | Credential | RefreshFamily
 """Records that change; each change raises their ``version``."""
@@ -27,6 +30,8 @@ Record = Versioned | SigningKey | Sealed | Revocation | Spent
 
 class Add(msgspec.Struct, frozen=True):
     """Insert a record; loses where its id, slug or other unique name is taken (TK-15).
+
+    It also loses where its organisation has ended, or where a deleted organisation had the same secret.
 
     Adding a ``Revocation`` that is there already holds: what is dead may be killed again.
     """
@@ -63,7 +68,34 @@ class RequireVersion(msgspec.Struct, frozen=True):
     version: int
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion
+class Touch(msgspec.Struct, frozen=True):
+    """Note the day of a credential's last use; a later day that is noted already stays, and nothing loses.
+
+    It raises no version: a use must not make anybody who read the credential before lose to it.
+    """
+
+    organisation_id: OrganisationId
+    owner_id: str
+    credential_id: CredentialId
+    day: date
+
+
+class Remove(msgspec.Struct, frozen=True):
+    """Delete a record of an organisation that is being deleted; holds where it is gone already."""
+
+    record: RefreshFamily | SigningKey
+
+
+class Shred(msgspec.Struct, frozen=True):
+    """Destroy the key of an ended organisation's personal audit fields; loses while the organisation lives.
+
+    No process seals anything under that key afterwards (TN-05).
+    """
+
+    organisation_id: OrganisationId
+
+
+Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Remove | Shred
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

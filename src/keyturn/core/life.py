@@ -1,7 +1,8 @@
 """The life that every credential shares, as a pure state machine.
 
     pending ──activate──> active ──rotate──> overlapping(until) ──> ended
-       └───────────────────┴──────end────────────────┴───────────────^
+       │                    ^ └──────────────────┘ cancel  │           ^
+       └────────────────────┴──────────────end─────────────┴───────────┘
 
 ``disabled`` is a reversible mark beside the state. Expiry is a question asked at each use and never a
 state, so it does not wait for a cleaning job (TK-09). Source: design.md section 3.
@@ -29,6 +30,8 @@ class Standing(StrEnum):
     PENDING = "pending"
     DISABLED = "disabled"
     EXPIRED = "expired"
+    DORMANT = "dormant"
+    """Not used for longer than the organisation's policy allows; ``core/secret_policy.py`` says so."""
     ENDED = "ended"
 
 
@@ -72,11 +75,20 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, state=State.ENDED, ended_at=now, ended_why=why)
 
     def superseded(self, now: datetime, until: datetime) -> "Life":
-        """Leave it usable until a successor has taken over; at once ended where ``until`` has come."""
+        """Leave it usable until a successor has taken over; at once ended where ``until`` has come.
+
+        What has ended already, by the passing of an earlier overlap too, stays so.
+        """
+        if self.standing(now) is Standing.ENDED:
+            return self
         if self.overlap_until is not None:
             until = min(until, self.overlap_until)  # a later successor never prolongs an overlap
         if until <= now:
             return self.ended(now, "rotated")
-        if self.state is State.ENDED:
-            return self
         return msgspec.structs.replace(self, state=State.OVERLAPPING, overlap_until=until)
+
+    def resumed(self, now: datetime) -> "Life":
+        """Take it back into use, as if no successor had been made; too late where the overlap has passed."""
+        if self.state is not State.OVERLAPPING or self.standing(now) is Standing.ENDED:
+            return self
+        return msgspec.structs.replace(self, state=State.ACTIVE, overlap_until=None)

@@ -80,6 +80,10 @@ class Recorder(Protocol):
         ...
 
 
+Leftover = Credential | Client | RefreshFamily | SigningKey
+"""What deleting an organisation turns into a tombstone or removes."""
+
+
 class OrganisationStore(Protocol):
     """One organisation's rows; it cannot name another organisation (rule 6 of the house)."""
 
@@ -106,6 +110,13 @@ class OrganisationStore(Protocol):
 
     async def credentials_of(self, owner_id: str, kind: CredentialKind) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
+        ...
+
+    async def leftovers(self, limit: int) -> Sequence[Leftover]:
+        """Read what is left to erase of it once it has ended: credentials, clients, families, then keys.
+
+        Retired keys included. A tombstone, which has no name any more, is no leftover.
+        """
         ...
 
     async def record(self, unit: Unit) -> Outcome:
@@ -146,6 +157,14 @@ class DeploymentStore(Protocol):
 
     async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:
         """Tell whose a credential is, for an operator who has only its id."""
+        ...
+
+    async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
+        """Find the credential that one of a secret's digests (``Digester.lookup_hashes``) belongs to."""
+        ...
+
+    async def wipe_log(self) -> bool:
+        """Leave nothing that was erased in any file of the store; False while somebody still reads it."""
         ...
 
     async def signing_keys(self, issuer_id: str) -> Sequence[SigningKey]:
@@ -211,6 +230,10 @@ class Digester(Protocol):
 
     def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
         """Give HMAC-SHA256 under a pepper; under a decoy pepper where the id is unknown."""
+        ...
+
+    def lookup_hashes(self, secret_sha256: bytes) -> Sequence[bytes]:
+        """Give the digest under every pepper there is, to find a secret that does not say whose it is."""
         ...
 
     def tag(self, message: bytes) -> bytes:

@@ -28,7 +28,9 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         slug: Immutable, never reused; names the issuer ``/o/{slug}``.
         api_key: An opaque alias of the organisation; no credential.
-        settings: Per dialect, what the dialect's table declares: ``{"oauth2": {"lifetime": 600}}``.
+        settings: Per dialect, what the dialect's table declares: ``{"oauth2": {"lifetime": 600}}``; under
+            ``policy`` what ``core/secret_policy.py`` reads.
+        erased_at: When its deletion was complete: from then on only tombstones are left (TN-05).
     """
 
     id: OrganisationId
@@ -41,6 +43,7 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     version: int = 0
     settings: dict[str, dict[str, Any]] = {}
+    erased_at: datetime | None = None
 
     @property
     def usable(self) -> bool:
@@ -97,6 +100,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         dialects: The wire formats it works in.
         lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256.
         last_used_on: The day, not the instant: a write a day is enough to find dormant ones.
+        woken_on: The day from which dormancy counts, where an operator enabled it again.
+        succeeds: The credential that it was made to replace.
     """
 
     id: CredentialId
@@ -110,6 +115,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     pepper_id: str
     scopes: tuple[str, ...] | None = None
     last_used_on: date | None = None
+    woken_on: date | None = None
+    succeeds: CredentialId | None = None
     epoch: int = 0
     version: int = 0
 

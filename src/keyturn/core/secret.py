@@ -21,6 +21,8 @@ PREFIXES: dict[CredentialKind, str] = {
     CredentialKind.CLIENT_SECRET: "kt_cs_",
     CredentialKind.REFRESH_TOKEN: "kt_rt_",
 }
+MASTER_KEY_PREFIX = "kt_master_"
+"""How a master key begins; ``keys/sealing.py`` knows the rest."""
 SECRET_PATTERN = re.compile(r"kt_[a-z]{2}_[0-9A-Za-z]{49,}")
 """What a leak scanner looks for; ``parse_secret`` then checks the tail."""
 

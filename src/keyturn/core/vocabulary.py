@@ -87,6 +87,7 @@ class Reason(StrEnum):
     SECRET_PENDING = "secret_pending"
     SECRET_DISABLED = "secret_disabled"
     SECRET_EXPIRED = "secret_expired"
+    SECRET_DORMANT = "secret_dormant"
     SECRET_ENDED = "secret_ended"
     UNKNOWN_REFRESH_TOKEN = "unknown_refresh_token"
     REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"

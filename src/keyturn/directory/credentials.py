@@ -5,7 +5,7 @@ A client has at most two that are live, which is what rotating one without a gap
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -15,8 +15,9 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.ports import Digester, OrganisationStore
-from keyturn.core.records import Client, Credential
+from keyturn.core.records import Client, Credential, Organisation
 from keyturn.core.secret import Dice, Secret, make_secret
+from keyturn.core.secret_policy import is_dormant, policy_of
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client, show_client
 from keyturn.directory.events import carry_out, told
@@ -38,20 +39,40 @@ async def create_client_secret(
     now: datetime,
     dice: Dice,
 ) -> tuple[Credential, Secret]:
-    """Make a secret for a client, refused from ``expires_at`` on (None: never).
+    """Make a secret for a client, refused from ``expires_at`` on (None: as late as the policy allows).
 
     Returns:
         The record that is kept, and the secret, which is nowhere else: show it once (AD-04).
 
     Raises:
-        OperatorError: The client has ended or has two live secrets, or ``expires_at`` is not to come.
+        OperatorError: The client has ended or has two live secrets, or ``expires_at`` is not to come or
+            later than the organisation's policy allows.
     """
     client = await changeable_client(actor, store, client_id)
-    if expires_at is not None and expires_at <= now:
-        raise OperatorError("a secret expires in the future")
+    expires_at = accepted_end(expires_at, await store.organisation(), now)
     there = await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
-    if sum(_is_live(credential, now) for credential in there) >= MAX_LIVE_SECRETS:
+    if len(live_secrets(there, now)) >= MAX_LIVE_SECRETS:
         raise OperatorError(f"client {client_id!r} has {MAX_LIVE_SECRETS} live secrets; end one first")
+    credential, secret = make_credential(client, name, expires_at, digester=digester, now=now, dice=dice)
+    event = told(
+        "credential.created",
+        actor,
+        client.organisation_id,
+        credential.id,
+        now=now,
+        dice=dice,
+        details=_facts(credential),
+        personal={"name": name},
+    )
+    # Two writers who each saw one live secret would leave three: raising the client's version lets one win.
+    await carry_out(store, event, raise_version(client), Add(credential))
+    return credential, secret
+
+
+def make_credential(
+    client: Client, name: str, expires_at: datetime | None, *, digester: Digester, now: datetime, dice: Dice
+) -> tuple[Credential, Secret]:
+    """Make a secret and the record that keeps its digest; nothing is saved yet."""
     secret = make_secret(CredentialKind.CLIENT_SECRET, dice)
     pepper_id = digester.current_pepper_id
     digest = hashlib.sha256(secret.reveal().encode()).digest()
@@ -66,19 +87,24 @@ async def create_client_secret(
         lookup_hash=digester.lookup_hash(digest, pepper_id),
         pepper_id=pepper_id,
     )
-    event = told(
-        "credential.created",
-        actor,
-        client.organisation_id,
-        credential.id,
-        now=now,
-        dice=dice,
-        details=_facts(credential),
-        personal={"name": name},
-    )
-    # Two writers who each saw one live secret would leave three: raising the client's version lets one win.
-    await carry_out(store, event, Replace(_touched(client), client.version), Add(credential))
     return credential, secret
+
+
+def accepted_end(asked: datetime | None, organisation: Organisation, now: datetime) -> datetime | None:
+    """Choose when a new secret expires: when asked to, else as late as the policy allows.
+
+    Raises:
+        OperatorError: What is asked is not to come, or later than the policy allows.
+    """
+    if asked is not None and asked <= now:
+        raise OperatorError("a secret expires in the future")
+    days = policy_of(organisation).max_secret_days
+    if days is None:
+        return asked
+    latest = now + timedelta(days=days)
+    if asked is not None and asked > latest:
+        raise OperatorError(f"policy.max_secret_days of {organisation.slug!r} allows a secret {days} days")
+    return asked or latest
 
 
 async def list_client_secrets(
@@ -134,14 +160,14 @@ async def disable_credential(
 async def enable_credential(
     actor: Actor, store: OrganisationStore, credential_id: CredentialId, *, now: datetime, dice: Dice
 ) -> Credential:
-    """Accept a credential again; tokens from before it was disabled stay dead."""
+    """Accept a disabled or dormant credential again; tokens from before it was disabled stay dead."""
     credential = await _changeable(actor, store, credential_id)
-    if not credential.life.disabled:
+    dormant = is_dormant(credential, policy_of(await store.organisation()), now)
+    if not credential.life.disabled and not dormant:
         return credential
+    awake = msgspec.structs.replace(credential, woken_on=now.date()) if dormant else credential
     life = msgspec.structs.replace(credential.life, disabled=False)
-    return await _change(
-        actor, store, credential, life, "credential.enabled", raises=False, now=now, dice=dice
-    )
+    return await _change(actor, store, awake, life, "credential.enabled", raises=False, now=now, dice=dice)
 
 
 async def _changeable(actor: Actor, store: OrganisationStore, credential_id: CredentialId) -> Credential:
@@ -172,13 +198,14 @@ async def _change(
     return changed
 
 
-def _is_live(credential: Credential, now: datetime) -> bool:
-    # A disabled one counts: it may be enabled again.
-    return credential.life.standing(now) not in _SPENT
+def live_secrets(credentials: Sequence[Credential], now: datetime) -> list[Credential]:
+    """Choose those that may be used, now or again: disabled ones too, and those that a policy refuses."""
+    return [credential for credential in credentials if credential.life.standing(now) not in _SPENT]
 
 
-def _touched(client: Client) -> Client:
-    return msgspec.structs.replace(client, version=client.version + 1)
+def raise_version(client: Client) -> Replace:
+    """Let one of two win who change the same client's secrets at once."""
+    return Replace(msgspec.structs.replace(client, version=client.version + 1), client.version)
 
 
 def _facts(credential: Credential) -> dict[str, str]:

@@ -5,6 +5,7 @@ format. ``config`` checks the deployment's values with the same function.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Protocol
 
 from keyturn.core.errors import OperatorError
@@ -20,7 +21,7 @@ class SettingTable(Protocol):
 
     @property
     def kind(self) -> str:
-        """``int``, ``str`` or ``bool``."""
+        """``int``, ``str``, ``bool`` or ``date``."""
         ...
 
     @property
@@ -111,4 +112,12 @@ def _check_str(setting: SettingTable, value: Any) -> str:
     return value
 
 
-_CHECKS = {"bool": _check_bool, "int": _check_int, "str": _check_str}
+def _check_date(setting: SettingTable, value: Any) -> str:
+    """Accept a day, and give it as text: settings are kept as JSON."""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        raise OperatorError(f"{setting.name} is a day such as 2030-01-31, not {value!r}") from None
+
+
+_CHECKS = {"bool": _check_bool, "date": _check_date, "int": _check_int, "str": _check_str}

@@ -1,6 +1,6 @@
 """Organisations: who they are, whether anything may be issued under them, what they set for a dialect.
 
-Organisations are never deleted, only disabled: a slug names an issuer for good (TK-15).
+A slug names an issuer for good (TK-15); what deleting an organisation leaves of it, ``deletion`` says.
 """
 
 from collections.abc import Sequence

@@ -10,10 +10,11 @@ from hmac import compare_digest
 from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
-from keyturn.core.records import ClientView, Credential, RefreshFamily
+from keyturn.core.records import ClientView, Credential, Organisation, RefreshFamily
 from keyturn.core.refresh import RefreshToken
 from keyturn.core.requests import Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
+from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.vocabulary import CredentialKind, Reason
 
 _DECOY_HASH = bytes(32)
@@ -22,6 +23,7 @@ _OBJECTIONS = {
     Standing.PENDING: Reason.SECRET_PENDING,
     Standing.DISABLED: Reason.SECRET_DISABLED,
     Standing.EXPIRED: Reason.SECRET_EXPIRED,
+    Standing.DORMANT: Reason.SECRET_DORMANT,
     Standing.ENDED: Reason.SECRET_ENDED,
 }
 
@@ -47,7 +49,7 @@ def check_client(
     elif found is None:
         reason = Reason.WRONG_SECRET
     else:
-        reason = _objection(dialect, view) or _secret_objection(dialect, found, now)
+        reason = _objection(dialect, view) or _secret_objection(dialect, found, view.organisation, now)
     if reason is not None:
         raise InvalidClient(reason, about=about)
     return Proof(view.organisation, view.client, found)
@@ -79,10 +81,12 @@ def _objection(dialect: str, view: ClientView) -> Reason | None:
     return None
 
 
-def _secret_objection(dialect: str, credential: Credential, now: datetime) -> Reason | None:
+def _secret_objection(
+    dialect: str, credential: Credential, organisation: Organisation, now: datetime
+) -> Reason | None:
     if dialect not in credential.dialects:
         return Reason.WRONG_DIALECT
-    return _OBJECTIONS.get(credential.life.standing(now))
+    return _OBJECTIONS.get(standing(credential, policy_of(organisation), now))
 
 
 def check_family(

@@ -6,14 +6,14 @@ from hmac import compare_digest
 
 import msgspec
 
-from keyturn.core.records import ClientView, RefreshFamily
+from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import ClientId
 from keyturn.exchange.admit import admit
 from keyturn.exchange.credentials import check_client
 from keyturn.exchange.locate import locate, locate_family
 from keyturn.exchange.services import Services
-from keyturn.exchange.standing import family_is_current, is_alive
+from keyturn.exchange.standing import ending_of, family_ending
 from keyturn.tokens.verify import VerifiedClaims
 
 
@@ -43,7 +43,9 @@ async def prove_asker(question: Question, services: Services, now: datetime) -> 
     services.registry.require_fresh()
     located = await locate(question.client, question.organisation, services.registry)
     admit(question.origin, located, services.limits, services.clock.monotonic())
-    return check_client(question.client, located, question.origin.dialect, services.digester, now)
+    proof = check_client(question.client, located, question.origin.dialect, services.digester, now)
+    services.uses.note(question, proof, services.recorder, now)
+    return proof
 
 
 async def find_living(question: Question, proof: Proof, services: Services, now: datetime) -> Subject | None:
@@ -56,13 +58,15 @@ async def find_living(question: Question, proof: Proof, services: Services, now:
         token, family = held
         newest = token.generation == family.generation and _is_newest(question, family, services)
         view = await services.registry.find_client(family.client_id) if newest else None
-        if view is None or not _family_lives(family, proof, view, now):
+        if view is None or family.organisation_id != proof.organisation.id:
+            return None
+        if family_ending(family, view, now) is not None:
             return None
         return LivingFamily(family.client_id, family)
     verified = await services.own_tokens.verify(question.token, question.accepts, proof.organisation, now)
     if verified is None or verified.own.organisation_id != proof.organisation.id:
         return None
-    if not await is_alive(verified, services.registry, services.revocations):
+    if await ending_of(verified, services.registry, services.revocations, now) is not None:
         return None
     return LivingToken(ClientId(str(verified.claims.get("client_id", verified.subject))), verified)
 
@@ -70,12 +74,3 @@ async def find_living(question: Question, proof: Proof, services: Services, now:
 def _is_newest(question: Question, family: RefreshFamily, services: Services) -> bool:
     digest = hashlib.sha256(question.token.reveal().encode()).digest()
     return compare_digest(services.digester.lookup_hash(digest, family.pepper_id), family.current_hash)
-
-
-def _family_lives(family: RefreshFamily, proof: Proof, view: ClientView, now: datetime) -> bool:
-    return (
-        family.organisation_id == proof.organisation.id
-        and family.ended_at is None
-        and now < family.ends_at
-        and family_is_current(family, view)
-    )

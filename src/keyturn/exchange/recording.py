@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from keyturn.core.changes import Change, RequireVersion, Unit
+from keyturn.core.changes import Change, RequireVersion, Touch, Unit
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Decision, IssuedToken, Proof, TokenRequest
 
@@ -26,7 +26,7 @@ def issued(
     if origin.deprecated:
         details["deprecated"] = " ".join(origin.deprecated)
     return Unit(
-        changes=(*still_as_proved(proof), *changes),
+        changes=(*still_as_proved(proof), *changes, *first_use(proof, now)),
         audit=AuditEvent(
             at=now,
             kind="token.issued",
@@ -38,6 +38,14 @@ def issued(
             personal={"address": origin.address},
         ),
     )
+
+
+def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:
+    """Note the day of a credential's use, once: the day's later uses save nothing."""
+    used = proof.credential
+    if used is None or (used.last_used_on is not None and used.last_used_on >= now.date()):
+        return ()
+    return (Touch(used.organisation_id, used.owner_id, used.id, now.date()),)
 
 
 def still_as_proved(proof: Proof) -> tuple[Change, ...]:

@@ -22,7 +22,7 @@ from keyturn.exchange.minting import mint
 from keyturn.exchange.policy import concern, decide
 from keyturn.exchange.recording import issued
 from keyturn.exchange.services import Services
-from keyturn.exchange.standing import family_is_current
+from keyturn.exchange.standing import outdated_by
 
 ATTEMPTS = 4
 """Racers lose to the one that rotates, then find its successor; who loses this often is refused for now."""
@@ -52,7 +52,10 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now)
     presented = request.credential.secret
     token, family = check_family(presented, held, proof, request.profile.kind, services.digester, now)
-    if located.view is None or not family_is_current(family, located.view):
+    if (
+        located.view is None
+        or outdated_by(family.credential_id, family.epochs, located.view, now) is not None
+    ):
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=concern(proof))
     decision = decide(authorize_refresh(request, proof, family))
     successor, changes = _turn(token, family, request, proof, services, now)

@@ -8,6 +8,7 @@ import msgspec
 from keyturn.core.clock import Clock
 from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, Revocations
 from keyturn.core.secret import Dice
+from keyturn.exchange.uses import Uses
 from keyturn.exchange.verify import OwnTokens
 
 ClaimsRenderer = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -19,6 +20,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         claims: The compiled claims table of every token profile, by its kind.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
+        uses: First uses of a day that no unit carries.
     """
 
     clock: Clock
@@ -32,3 +34,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     own_tokens: OwnTokens
     claims: Mapping[str, ClaimsRenderer]
     public_url: str
+    uses: Uses = msgspec.field(default_factory=Uses)

@@ -35,6 +35,10 @@ class Peppers:
         """Name the pepper under which new secrets are kept."""
         return self._current
 
+    def lookup_hashes(self, secret_sha256: bytes) -> Sequence[bytes]:
+        """Give the digest under every pepper there is."""
+        return [self.lookup_hash(secret_sha256, pepper_id) for pepper_id in self._peppers]
+
     def tag(self, message: bytes) -> bytes:
         """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
         return _tag(self._peppers[self._current], message)

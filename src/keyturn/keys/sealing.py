@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keyturn.core.errors import ConfigError, Fault
+from keyturn.core.secret import MASTER_KEY_PREFIX as PREFIX
 from keyturn.core.secret import Dice
 
-PREFIX = "kt_master_"
 KEY_BYTES = 32
 
 _VERSION = b"\x01"

@@ -5,16 +5,22 @@ there, then writes or loses; what it lost to comes back with the loss. Whoever c
 changes of a unit that lost.
 """
 
+from collections.abc import Iterator
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from keyturn.core.changes import (
     Add,
     Change,
     Lost,
     Record,
+    Remove,
     Replace,
     ReplaceKey,
     RequireVersion,
+    Shred,
+    Touch,
     Unit,
     Versioned,
 )
@@ -61,6 +67,14 @@ class Shelf(Protocol):
         """Write a record in place of the one with its id."""
         ...
 
+    def delete(self, record: RefreshFamily | SigningKey) -> None:
+        """Delete the record with this id, if there is one."""
+        ...
+
+    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by its secret's digest."""
+        ...
+
 
 def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
@@ -86,10 +100,12 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
-        if isinstance(change, Add | Replace):
+        if isinstance(change, Add | Replace | Remove):
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
+        elif isinstance(change, Touch | Shred):
+            named.append(change.organisation_id)
         elif change.table == "organisation":
             named.append(change.id)
     if any(name != organisation_id for name in named):
@@ -109,16 +125,32 @@ def organisation_of(record: Record) -> str | None:
             return None
 
 
-def topic_of(record: Record) -> tuple[str, str] | None:
-    """Name what caches must hear of when a record changes: a topic and a key in it; None for what none keeps.
+def topics_of(change: Change) -> Iterator[tuple[str, str]]:
+    """Name what caches must hear of when a change held: a topic and a key in it; nothing for what none keeps.
 
     ``organisation``: its id. ``client``: its id. ``credential``: its owner's id. ``signing_key``: the
     issuer's id. ``sealed``: the purpose. ``revocation``: what it covers and until when (``revocation_key``).
+    ``last_use``: owner, credential and day. ``shred``: the id of the organisation whose key is destroyed.
     """
-    if isinstance(record, Revocation):
-        return "revocation", revocation_key(record)
-    topic, field = _TOPICS.get(type(record), ("", ""))
-    return (topic, getattr(record, field)) if topic else None
+    match change:
+        case Touch():
+            yield LAST_USE, f"{change.owner_id}|{change.credential_id}|{change.day.isoformat()}"
+        case Shred():
+            yield SHRED, change.organisation_id
+        case Add(Revocation() as revocation):
+            yield "revocation", revocation_key(revocation)
+        case Add() | Replace() | ReplaceKey() | Remove():
+            topic, field = _TOPICS.get(type(change.record), ("", ""))
+            if topic:
+                yield topic, getattr(change.record, field)
+        case RequireVersion():
+            return
+
+
+LAST_USE = "last_use"
+"""Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
+SHRED = "shred"
+"""Topic of a destroyed organisation key: every writer drops what it keeps open of it."""
 
 
 _TOPICS: dict[type[Record], tuple[str, str]] = {
@@ -145,22 +177,25 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
         scope: The one organisation whose rows may be seen; None for all. Another's row is as good as none,
             but its names are taken all the same.
     """
+    lost: Lost | None = None
     match change:
         case Add():
-            return _add(change, shelf, scope)
+            lost = _add(change, shelf, scope)
         case Replace():
-            return _replace(change, shelf)
+            lost = _replace(change, shelf)
         case ReplaceKey():
-            current = shelf.find(SigningKey, change.record.id)
-            if current != change.was:
-                return _lost(change, current, scope)
-            shelf.update(change.record)
-            return None
+            lost = _replace_key(change, shelf, scope)
         case RequireVersion():
-            found = shelf.find(TABLES[change.table], change.id)
-            if found is None or found.version != change.version or _foreign(found, scope):
-                return _lost(change, found, scope)
-            return None
+            lost = _require_version(change, shelf, scope)
+        case Touch():
+            _touch(change, shelf)
+        case Remove():
+            lost = _remove(change, shelf)
+        case Shred():
+            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
+            organisation = shelf.find(Organisation, change.organisation_id)
+            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
+    return lost
 
 
 def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
@@ -169,9 +204,50 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     if holder is not None:
         # What is dead may be killed again: the first revocation covers it.
         return None if isinstance(record, Revocation) else _lost(change, holder, scope)
-    if isinstance(record, Client | Credential) and shelf.find(Organisation, record.organisation_id) is None:
+    organisation = shelf.find(Organisation, organisation_of(record) or "")
+    if isinstance(record, Client | Credential) and organisation is None:
+        return Lost(change, None)
+    # Deletion works through what there is; a ring or a client that came after it had passed would stay.
+    if _has_ended(organisation) and not isinstance(record, Revocation | Spent):
+        return _lost(change, organisation, scope)
+    if isinstance(record, Credential) and shelf.tombstone_of(record.lookup_hash) is not None:
         return Lost(change, None)
     shelf.insert(record)
+    return None
+
+
+def _has_ended(organisation: Organisation | None) -> bool:
+    return organisation is not None and organisation.ended_at is not None
+
+
+def _replace_key(change: ReplaceKey, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    current = shelf.find(SigningKey, change.record.id)
+    if current != change.was:
+        return _lost(change, current, scope)
+    shelf.update(change.record)
+    return None
+
+
+def _require_version(change: RequireVersion, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    found = shelf.find(TABLES[change.table], change.id)
+    if found is None or found.version != change.version or _foreign(found, scope):
+        return _lost(change, found, scope)
+    return None
+
+
+def _touch(change: Touch, shelf: Shelf) -> None:
+    used = shelf.find(Credential, change.credential_id)
+    if used is None or used.organisation_id != change.organisation_id:
+        return
+    if used.last_used_on is None or used.last_used_on < change.day:
+        shelf.update(msgspec.structs.replace(used, last_used_on=change.day))
+
+
+def _remove(change: Remove, shelf: Shelf) -> Lost | None:
+    here = shelf.find(type(change.record), change.record.id)
+    if here is not None and organisation_of(here) != organisation_of(change.record):
+        return Lost(change, None)
+    shelf.delete(change.record)
     return None
 
 
@@ -183,6 +259,10 @@ def _replace(change: Replace, shelf: Shelf) -> Lost | None:
         return Lost(change, None)
     if current.version != change.expected or not _same_names(current, record):
         return Lost(change, current)
+    if isinstance(record, Credential) and isinstance(current, Credential):
+        # A use since the record was read has raised no version; it must not be unwritten.
+        days = [day for day in (record.last_used_on, current.last_used_on) if day is not None]
+        record = msgspec.structs.replace(record, last_used_on=max(days, default=None))
     shelf.update(record)
     return None
 

@@ -61,6 +61,8 @@ def writing_engine(path: Path) -> Engine:
             f"busy_timeout = {BUSY_MS}",
             "synchronous = FULL",
             "foreign_keys = ON",
+            # What is deleted or replaced is overwritten and not only unlinked (TN-05; decision 0015).
+            "secure_delete = ON",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         ),
     )
@@ -98,6 +100,20 @@ def use_write_ahead_log(engine: Engine) -> None:
     """
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+def wipe_log(engine: Engine) -> bool:
+    """Copy the write-ahead log home and empty it: until then it holds pages as they were before.
+
+    Returns:
+        False where another connection still reads from the log; nothing is lost then, try again later.
+
+    Raises:
+        DBAPIError: The store cannot be reached or written.
+    """
+    with engine.connect() as connection:
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    return not busy
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Add, Lost, Outcome, Record, Recorded, RequireVersion, Unit, Versioned
+from keyturn.core.changes import Add, Lost, Outcome, Record, Recorded, Shred, Unit, Versioned
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import Sealer
+from keyturn.core.ports import Leftover, Sealer
 from keyturn.core.records import (
     AuditEvent,
     AuditRow,
@@ -35,7 +35,7 @@ from keyturn.core.vocabulary import (
     Reason,
 )
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import R, carry_out, require_inside, require_sound, topic_of
+from keyturn.storage.carry import R, carry_out, organisation_of, require_inside, require_sound, topics_of
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.revocations import RevocationSet
@@ -78,6 +78,20 @@ class MemoryShelf:
     def update(self, record: Versioned | SigningKey) -> None:
         """Write a record in place of the one with its id."""
         self.rows[_place(record)] = record
+
+    def delete(self, record: RefreshFamily | SigningKey) -> None:
+        """Delete the record with this id, if there is one."""
+        self.rows.pop(_place(record), None)
+
+    def delete_sealed(self, purpose: str, name: str) -> None:
+        """Delete a sealed value by its place, if there is one."""
+        self.rows.pop((Sealed, name, purpose), None)
+
+    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by its secret's digest."""
+        ended = {each.id for each in self.all(Organisation) if each.ended_at is not None}
+        held = (each for each in self.all(Credential) if each.lookup_hash == lookup_hash)
+        return next((each for each in held if each.organisation_id in ended), None)
 
     def all(self, kind: type[_ANY]) -> list[_ANY]:
         """List all records of a kind."""
@@ -126,6 +140,18 @@ class MemoryShelf:
         wanted = (organisation_id, owner_id, kind)
         own = (c for c in self.all(Credential) if (c.organisation_id, c.owner_id, c.kind) == wanted)
         return sorted(own, key=lambda each: (each.life.created_at, each.id))
+
+    async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
+        """Find a credential by one of its secret's digests."""
+        return next((each for each in self.all(Credential) if each.lookup_hash in lookup_hashes), None)
+
+    async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
+        """Read what is left to erase of an organisation."""
+        there: list[Leftover] = [each for each in self.all(Credential) if each.name]
+        there += [each for each in self.all(Client) if each.name]
+        there += self.all(RefreshFamily)
+        there += self.all(SigningKey)
+        return [each for each in there if organisation_of(each) == organisation_id][:limit]
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""
@@ -224,6 +250,10 @@ class MemoryStore:
         require_inside(unit, organisation_id)
         return await self._record(unit, organisation_id)
 
+    async def wipe_log(self) -> bool:
+        """Leave nothing erased behind: there is no file."""
+        return True
+
     def stats(self) -> dict[str, float]:
         """Tell how the feed does; there is no queue and no disk."""
         return {"feed_version": self.feed.applied, "feed_age_seconds": 0.0}
@@ -265,7 +295,9 @@ class MemoryStore:
             lost = carry_out(change, self._shelf, scope)
             if lost is not None:
                 return lost
-            if isinstance(change, Add) and isinstance(change.record, Organisation):
+            if isinstance(change, Shred):
+                self._keys.shred(change.organisation_id, self._shelf)
+            elif isinstance(change, Add) and isinstance(change.record, Organisation):
                 self._shelf.insert(self._keys.made_with(change.record))
         return None
 
@@ -275,8 +307,6 @@ class MemoryStore:
         self._tail = Tail(row.chain, row.seq, row.row_hash)
 
     def _tell(self, unit: Unit) -> None:
-        changed = [change.record for change in unit.changes if not isinstance(change, RequireVersion)]
-        topics = (topic_of(record) for record in changed)
-        touched = tuple(dict.fromkeys(topic for topic in topics if topic is not None))
+        touched = tuple(dict.fromkeys(topic for change in unit.changes for topic in topics_of(change)))
         version = self.feed.applied + (1 if touched else 0)
         self.feed.apply(News(version, touched, self._clock.monotonic()))

@@ -38,10 +38,14 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class SealedShelf(Shelf, Protocol):
-    """A shelf that also finds sealed values."""
+    """A shelf that also finds and deletes sealed values."""
 
     def find_sealed(self, purpose: str, name: str) -> Sealed | None:
         """Read a sealed value by its place."""
+        ...
+
+    def delete_sealed(self, purpose: str, name: str) -> None:
+        """Delete a sealed value by its place, if there is one."""
         ...
 
 
@@ -78,6 +82,15 @@ class PersonalKeys:
         mark, cipher = key
         nonce = self._dice(_NONCE_BYTES)
         return mark + nonce + cipher.encrypt(nonce, _encode(event.personal), _place(tail.chain, tail.seq + 1))
+
+    def shred(self, organisation_id: str, shelf: SealedShelf) -> None:
+        """Destroy an organisation's key, in the store and here: what follows is sealed under nothing."""
+        shelf.delete_sealed(ORGANISATION_KEY, organisation_id)
+        self.drop(organisation_id)
+
+    def drop(self, organisation_id: str) -> None:
+        """Forget an organisation's key: another process has destroyed it."""
+        self._open.pop(organisation_id)
 
     def forget(self) -> None:
         """Forget every key: one may have been made in a transaction that was undone."""

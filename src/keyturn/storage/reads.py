@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
+from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -87,6 +88,14 @@ class Reads(Protocol):
         self, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
     ) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
+        ...
+
+    async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
+        """Find a credential by one of its secret's digests."""
+        ...
+
+    async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
+        """Read what is left to erase of an organisation."""
         ...
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
@@ -187,6 +196,15 @@ class SqlReads:
     ) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
         return await self._ask(lambda c: _credentials(c, organisation_id, owner_id, kind))
+
+    async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
+        """Find a credential by one of its secret's digests."""
+        query = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(lookup_hashes)).limit(1)
+        return await self._ask(lambda c: next(iter(rows.records(c, Credential, query)), None))
+
+    async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
+        """Read what is left to erase of an organisation."""
+        return await self._ask(lambda c: rows.leftovers(c, organisation_id, limit))
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Read a refresh family by its id."""

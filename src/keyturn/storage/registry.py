@@ -8,12 +8,16 @@ store little. All of it happens on the event loop; the writer's thread only read
 import asyncio
 from asyncio import Task
 from collections.abc import Coroutine, Hashable
+from datetime import date
 from functools import partial
 from typing import Any, TypeVar
+
+import msgspec
 
 from keyturn.core.records import ClientView, Organisation, RefreshFamily
 from keyturn.core.vocabulary import ClientId, FamilyId, OrganisationId
 from keyturn.storage.bounded import Lru
+from keyturn.storage.carry import LAST_USE
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
 
@@ -140,13 +144,33 @@ class CachedRegistry:
     # --- forgetting ---
 
     def _touched(self, topic: str, key: str) -> None:
-        """Forget what a change touched; ``carry.topic_of`` says what the keys are."""
+        """Forget what a change touched; ``carry.topics_of`` says what the keys are."""
         if topic == EVERYTHING:
             self._forget_all()
         elif topic == "organisation":
             self._forget_organisation(OrganisationId(key))
         elif topic in {"client", "credential"}:
             self._forget_client(ClientId(key))
+        elif topic == LAST_USE:
+            self._note_use(*key.split("|"))
+
+    def _note_use(self, owner_id: str, credential_id: str, day: str) -> None:
+        """Take over a day of use without a read: at midnight every client would have to be read again."""
+        client_id = ClientId(owner_id)
+        flight = self._flights.pop(("client", client_id), None)
+        if flight is not None:
+            flight.stale = True
+        view = self._views.get(client_id)
+        if view is None:
+            return
+        used = date.fromisoformat(day)
+        credentials = tuple(
+            msgspec.structs.replace(each, last_used_on=used)
+            if each.id == credential_id and (each.last_used_on is None or each.last_used_on < used)
+            else each
+            for each in view.credentials
+        )
+        self._views.put(client_id, ClientView(view.organisation, view.client, credentials))
 
     def _forget_all(self) -> None:
         self._views.clear()

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, RowMapping, Select, Table, or_, select
+from sqlalchemy import Connection, RowMapping, Select, Table, or_, select, true
 
 from keyturn.core.changes import Record, Versioned
 from keyturn.core.life import Life
+from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -62,6 +63,20 @@ def records(connection: Connection, kind: type[_ANY], query: Select[Any]) -> Seq
     return [record_of(kind, row) for row in connection.execute(query).mappings()]
 
 
+def leftovers(connection: Connection, organisation_id: str, limit: int) -> Sequence[Leftover]:
+    """Read what is left to erase of an organisation: credentials, clients, families, then keys."""
+    found: list[Leftover] = []
+    for kind, owner, still in (
+        (Credential, schema.CREDENTIAL.c.organisation_id, schema.CREDENTIAL.c.name != ""),
+        (Client, schema.CLIENT.c.organisation_id, schema.CLIENT.c.name != ""),
+        (RefreshFamily, schema.REFRESH_FAMILY.c.organisation_id, true()),
+        (SigningKey, schema.SIGNING_KEY.c.issuer_id, true()),
+    ):
+        query = select(table_of(kind)).where(owner == organisation_id, still).limit(limit - len(found))
+        found += records(connection, kind, query)
+    return found
+
+
 class SqlShelf:
     """The rows of a SQL store inside the writer's transaction (``carry.Shelf``)."""
 
@@ -96,6 +111,25 @@ class SqlShelf:
         """Write a record in place of the one with its id."""
         table = table_of(type(record))
         self._connection.execute(table.update().where(table.c.id == record.id).values(row_of(record)))
+
+    def delete(self, record: RefreshFamily | SigningKey) -> None:
+        """Delete the record with this id, if there is one."""
+        table = table_of(type(record))
+        self._connection.execute(table.delete().where(table.c.id == record.id))
+
+    def delete_sealed(self, purpose: str, name: str) -> None:
+        """Delete a sealed value by its place."""
+        table = schema.SEALED
+        self._connection.execute(table.delete().where(table.c.purpose == purpose, table.c.id == name))
+
+    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by its secret's digest."""
+        table, owner = schema.CREDENTIAL, schema.ORGANISATION
+        held = select(table).join(owner, owner.c.id == table.c.organisation_id)
+        return self._first(
+            Credential,
+            held.where(table.c.lookup_hash == lookup_hash, owner.c.ended_at.is_not(None)).limit(1),
+        )
 
     def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
         row = self._connection.execute(query).mappings().first()

@@ -134,6 +134,7 @@ ORGANISATION = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("settings", Json(dict[str, dict[str, Any]]), nullable=False),
+    Column("erased_at", Instant),
 )
 
 CLIENT = Table(
@@ -162,7 +163,7 @@ CREDENTIAL = Table(
     Column("id", Text, primary_key=True),
     Column("kind", Word(CredentialKind), nullable=False),
     Column("owner_id", Text, nullable=False),
-    Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False),
+    Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     # The life, field by field: upkeep will ask for those that expire, and no portable SQL asks inside JSON.
     Column("created_at", Instant, nullable=False),
@@ -173,10 +174,12 @@ CREDENTIAL = Table(
     Column("ended_at", Instant),
     Column("ended_why", Text),
     Column("dialects", Json(_WORDS), nullable=False),
-    Column("lookup_hash", LargeBinary, nullable=False),
+    Column("lookup_hash", LargeBinary, nullable=False, index=True),
     Column("pepper_id", Text, nullable=False),
     Column("scopes", Json(_WORDS)),
     Column("last_used_on", Day),
+    Column("woken_on", Day),
+    Column("succeeds", Text),
     Column("epoch", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Index("ix_credential_owner_id_kind", "owner_id", "kind"),
@@ -209,7 +212,7 @@ REFRESH_FAMILY = Table(
     "refresh_family",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False),
+    Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False, index=True),
     Column("client_id", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("dialect", Text, nullable=False),

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
-from keyturn.core.changes import Add, Lost, Outcome, Recorded, RequireVersion, Unit
+from keyturn.core.changes import Add, Lost, Outcome, Recorded, RequireVersion, Shred, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
@@ -20,7 +20,7 @@ from keyturn.core.records import AuditEvent, AuditRow, Organisation
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import carry_out, topic_of
+from keyturn.storage.carry import SHRED, carry_out, topics_of
 from keyturn.storage.feed import Confirmation, News, read_news, version_in
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
@@ -77,6 +77,7 @@ class Scribe:
         self._rows: list[AuditRow] = []
         self._touched: dict[tuple[str, str], None] = {}
         self._memory_is_current = False
+        self._keys_at: int | None = None
 
     def write(self, connection: Connection, entries: Sequence[Entry], seen_at: float) -> Written:
         """Write units into an open transaction.
@@ -92,12 +93,14 @@ class Scribe:
         self._rows, self._touched = [], {}
         chain_id = self._chain_id or self._find_tail(connection)
         version = version_in(connection)
+        self._drop_shredded(connection, version, seen_at)
         self._memory_is_current = version == self._feed.applied
         outcomes = tuple(self._carry(connection, entry) for entry in entries)
         append_audit(connection, chain_id, self._rows)
         if self._touched:
             version += 1
             self._log_changes(connection, version)
+            self._keys_at = version
         if version == self._feed.applied:
             return Written(outcomes, News(version, (), seen_at))
         return Written(outcomes, read_news(connection, self._feed.applied, seen_at))
@@ -106,6 +109,23 @@ class Scribe:
         """Assume nothing of what is in the store: a transaction failed, or its COMMIT only seemed to."""
         self._chain_id = None
         self._keys.forget()
+        self._keys_at = None
+
+    def _drop_shredded(self, connection: Connection, version: int, seen_at: float) -> None:
+        """Forget the keys that others have destroyed, before anything more is sealed under one.
+
+        Inside the transaction and not when the feed is applied, so that there is no moment between.
+        """
+        if version == self._keys_at:
+            return
+        news = None if self._keys_at is None else read_news(connection, self._keys_at, seen_at)
+        if news is None or news.touched is None:
+            self._keys.forget()
+        else:
+            for topic, key in news.touched:
+                if topic == SHRED:
+                    self._keys.drop(key)
+        self._keys_at = version
 
     def _carry(self, connection: Connection, entry: Entry) -> Outcome | Fault:
         shelf = SqlShelf(connection)
@@ -156,12 +176,10 @@ class Scribe:
             lost = carry_out(change, shelf, scope)
             if lost is not None:
                 raise _LostError(lost)
-            if isinstance(change, RequireVersion):
-                continue
-            topic = topic_of(change.record)
-            if topic is not None:
-                touched[topic] = None
-            if isinstance(change, Add) and isinstance(change.record, Organisation):
+            touched |= dict.fromkeys(topics_of(change))
+            if isinstance(change, Shred):
+                self._keys.shred(change.organisation_id, shelf)
+            elif isinstance(change, Add) and isinstance(change.record, Organisation):
                 shelf.insert(self._keys.made_with(change.record))
         return touched
 

@@ -9,6 +9,7 @@ from keyturn.core.errors import Fault
 from keyturn.core.ports import (
     AuditPage,
     DeploymentStore,
+    Leftover,
     OrganisationStore,
     Recorder,
     Registry,
@@ -32,6 +33,10 @@ class ScopedRecorder(Recorder, Protocol):
             Fault: The unit names another organisation.
             Unavailable: It could not be committed; nothing of it was.
         """
+        ...
+
+    async def wipe_log(self) -> bool:
+        """Leave nothing that was erased in any file of the store; False while somebody still reads it."""
         ...
 
 
@@ -122,6 +127,10 @@ class NarrowStore:
         """Read an owner's credentials of a kind, oldest first."""
         return await self._reads.credentials_of(self._id, owner_id, kind)
 
+    async def leftovers(self, limit: int) -> Sequence[Leftover]:
+        """Read what is left to erase of it once it has ended: credentials, clients, families, then keys."""
+        return await self._reads.leftovers(self._id, limit)
+
     async def record(self, unit: Unit) -> Outcome:
         """Commit a unit whose every change and event is this organisation's.
 
@@ -161,6 +170,14 @@ class WideStore:
         """Tell whose a credential is."""
         found = await self._reads.credential(credential_id)
         return None if found is None else found.organisation_id
+
+    async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
+        """Find the credential that one of a secret's digests belongs to."""
+        return await self._reads.credential_by_hash(lookup_hashes)
+
+    async def wipe_log(self) -> bool:
+        """Leave nothing that was erased in any file of the store; False while somebody still reads it."""
+        return await self._recorder.wipe_log()
 
     async def signing_keys(self, issuer_id: str) -> Sequence[SigningKey]:
         """Read an issuer's ring, every algorithm, oldest first; retired keys excepted."""

@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
 from keyturn.storage.carry import require_inside, require_sound
+from keyturn.storage.engines import wipe_log
 from keyturn.storage.feed import Feed, News
 from keyturn.storage.scribe import Scribe
 from keyturn.storage.turns import FairLock
@@ -185,6 +186,17 @@ class GroupWriter:
         for job in jobs:
             if not job.future.done():
                 job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+
+    async def wipe_log(self) -> bool:
+        """Leave nothing that was erased in the write-ahead log; False while somebody still reads it.
+
+        Raises:
+            Unavailable: The store cannot be reached or written.
+        """
+        try:
+            return await self._loop.run_in_executor(None, wipe_log, self._engine)
+        except SQLAlchemyError as error:
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from error
 
     async def close(self) -> None:
         """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""

@@ -55,6 +55,15 @@ def test_superseded():
     assert lived.standing(NOW + SECOND) is Standing.ENDED
 
 
+def test_resumed():
+    """A rotation that is cancelled in time leaves the credential as it was before, and later it is over."""
+    lived = life().superseded(NOW, NOW + SECOND)
+    assert lived.resumed(NOW) == life()
+    assert lived.resumed(NOW + SECOND).standing(NOW + SECOND) is Standing.ENDED
+    ended = life().ended(NOW, "x")
+    assert ended.resumed(NOW) == ended
+
+
 @pytest.mark.parametrize("until", [NOW, NOW - SECOND])
 def test_superseded_at_once(until):
     """A succession whose overlap has passed ends the credential at once."""
@@ -97,7 +106,11 @@ class Lives(RuleBasedStateMachine):
         self.life = self.life.ended(self.now, "test")
         assert self.life.standing(self.now) is Standing.ENDED
 
-    @precondition(lambda self: self.life.state is State.ACTIVE)
+    @rule()
+    def resume(self):
+        """Go back to it."""
+        self.life = self.life.resumed(self.now)
+
     @rule(seconds=st.integers(-10, 100))
     def supersede(self, seconds):
         """Put another in its place."""

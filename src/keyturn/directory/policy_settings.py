@@ -1,0 +1,46 @@
+"""What an organisation may demand of its credentials, declared like a dialect's settings.
+
+``keyturn org set acme policy.max_secret_days 180``; ``core/secret_policy.py`` says what each one does.
+"""
+
+from typing import Any
+
+import msgspec
+
+_MOST_DAYS = 36_500
+
+
+class PolicySetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting of every organisation (``SettingTable``)."""
+
+    name: str
+    kind: str
+    help: str
+    scope: str = "organisation"
+    default: Any = None
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+POLICY_SETTINGS = (
+    PolicySetting(
+        name="max_secret_days",
+        kind="int",
+        minimum=1,
+        maximum=_MOST_DAYS,
+        help="No client secret is accepted longer than that after it was made.",
+    ),
+    PolicySetting(
+        name="dormant_after_days",
+        kind="int",
+        minimum=1,
+        maximum=_MOST_DAYS,
+        help="A credential not used for so long is refused until it is enabled again.",
+    ),
+    PolicySetting(
+        name="secrets_made_before",
+        kind="date",
+        help="Client secrets made before that day are refused.",
+    ),
+)

@@ -200,7 +200,11 @@ def assemble(
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    urls = {
+        name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
+    }
     services = Services(
+        token_paths={name: paths["token"] for name, paths in urls.items() if "token" in paths},
         own_tokens=OwnTokens(local.rings, public_url),
         revocations=local.store.revocations,
         clock=local.clock,
@@ -221,9 +225,6 @@ def assemble(
         for route in compile_dialect(dialect, local.cache_seconds)
     ]
     check_roads(routes)
-    urls = {
-        name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
-    }
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     return Desk(Router(routes), urls, services, metrics, trusted), metrics
 

@@ -16,7 +16,7 @@ from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditRow, Client, Credential, Organisation
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, OrganisationId
-from keyturn.directory import audit, clients, credentials, organisations
+from keyturn.directory import audit, clients, credentials, organisations, public_keys
 from keyturn.directory.audit import ChainVerdict
 from keyturn.directory.clients import ClientWish
 
@@ -153,21 +153,42 @@ class LocalVerbs:
         return await credentials.list_client_secrets(self._actor, store, known)
 
     async def end_secret(self, credential_id: str, why: str) -> Credential:
-        """End a secret for good."""
+        """End a secret or key for good."""
         store, known = await self._credential(credential_id)
         return await credentials.end_credential(
             self._actor, store, known, why, now=self._now, dice=self._dice
         )
 
     async def disable_secret(self, credential_id: str) -> Credential:
-        """Refuse a secret."""
+        """Refuse a secret or key."""
         store, known = await self._credential(credential_id)
         return await credentials.disable_credential(self._actor, store, known, now=self._now, dice=self._dice)
 
     async def enable_secret(self, credential_id: str) -> Credential:
-        """Accept a secret again."""
+        """Accept a secret or key again."""
         store, known = await self._credential(credential_id)
         return await credentials.enable_credential(self._actor, store, known, now=self._now, dice=self._dice)
+
+    async def add_key(
+        self, client_id: str, given: bytes, name: str, expires_at: datetime | None
+    ) -> Credential:
+        """Register a client's public key, a JWK or PEM."""
+        store, known = await self._client(client_id)
+        return await public_keys.add_public_key(
+            self._actor,
+            store,
+            known,
+            given,
+            name,
+            expires_at=expires_at,
+            now=self._now,
+            dice=self._dice,
+        )
+
+    async def keys(self, client_id: str) -> Sequence[Credential]:
+        """List a client's public keys."""
+        store, known = await self._client(client_id)
+        return await public_keys.list_public_keys(self._actor, store, known)
 
     async def rings(self, slug: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, or those of every issuer."""

@@ -30,6 +30,7 @@ NOUNS = {
     "org": "Organisations.",
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
+    "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
     "audit": "The audit trail.",
     "dialect": "Dialects: the token APIs that are spoken.",

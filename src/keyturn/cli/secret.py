@@ -34,14 +34,15 @@ def shown(credential: Credential) -> Row:
     }
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read an instant from the command line; it says its zone."""
     try:
-        moment = datetime.fromisoformat(text)
+        read = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter("an instant such as 2030-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
+    if read.tzinfo is None:
         raise typer.BadParameter("say the zone too, as in 2030-01-31T12:00:00Z")
-    return moment
+    return read
 
 
 @verb(app)
@@ -50,7 +51,7 @@ async def create(
     client_id: ClientIdArgument,
     name: Annotated[str, typer.Option(help="What people call it.")] = "secret",
     expires_at: Annotated[
-        datetime | None, typer.Option(parser=_moment, metavar="INSTANT", help="Refuse it from then on.")
+        datetime | None, typer.Option(parser=moment, metavar="INSTANT", help="Refuse it from then on.")
     ] = None,
 ) -> Answer:
     """Make a secret and print it, this once."""

@@ -107,15 +107,25 @@ class Verbs(Protocol):
         ...
 
     async def end_secret(self, credential_id: str, why: str) -> Credential:
-        """End a secret for good."""
+        """End a secret or key for good."""
         ...
 
     async def disable_secret(self, credential_id: str) -> Credential:
-        """Refuse a secret."""
+        """Refuse a secret or key."""
         ...
 
     async def enable_secret(self, credential_id: str) -> Credential:
-        """Accept a secret again."""
+        """Accept a secret or key again."""
+        ...
+
+    async def add_key(
+        self, client_id: str, given: bytes, name: str, expires_at: datetime | None
+    ) -> Credential:
+        """Register a client's public key, a JWK or PEM."""
+        ...
+
+    async def keys(self, client_id: str) -> Sequence[Credential]:
+        """List a client's public keys."""
         ...
 
     async def rings(self, slug: str | None) -> Sequence[Ring]:

@@ -19,6 +19,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         claims: The compiled claims table of every token profile, by its kind.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
+        token_paths: By dialect, the template of its token endpoint's path.
     """
 
     clock: Clock
@@ -32,3 +33,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     own_tokens: OwnTokens
     claims: Mapping[str, ClaimsRenderer]
     public_url: str
+    token_paths: Mapping[str, str] = {}

@@ -177,6 +177,7 @@ CREDENTIAL = Table(
     Column("pepper_id", Text, nullable=False),
     Column("scopes", Json(_WORDS)),
     Column("last_used_on", Day),
+    Column("public_jwk", Json(dict[str, str])),
     Column("epoch", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Index("ix_credential_owner_id_kind", "owner_id", "kind"),

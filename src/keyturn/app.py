@@ -40,6 +40,7 @@ from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import ProtocolLimits
 from keyturn.web.server import Listeners, bind_sockets, run_servers
+from keyturn.web.tls import Certificates
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import Dialect, Route
 
@@ -237,9 +238,14 @@ def bind(settings: Settings) -> Listeners:
     """Bind what the settings name, before anything else is done.
 
     Raises:
-        ConfigError: An address is taken or not ours.
+        ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
     """
-    return bind_sockets((settings.host, settings.port), (settings.management_host, settings.management_port))
+    pair = settings.tls.pair()
+    return bind_sockets(
+        (settings.host, settings.port),
+        (settings.management_host, settings.management_port),
+        None if pair is None else Certificates(*pair),
+    )
 
 
 def serve(

@@ -38,7 +38,9 @@ class Authority:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return pem, self._build(_name(name), key.public_key(), authority=False)
 
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool) -> x509.Certificate:
+    def _build(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool
+    ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())

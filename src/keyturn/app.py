@@ -41,6 +41,7 @@ from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
 from keyturn.web.server import Listeners, bind_sockets, run_servers
+from keyturn.web.tls import Certificates
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import Dialect, Route
 
@@ -201,7 +202,11 @@ def assemble(
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    urls = {
+        name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
+    }
     services = Services(
+        token_paths={name: paths["token"] for name, paths in urls.items() if "token" in paths},
         own_tokens=OwnTokens(local.rings, public_url),
         revocations=local.store.revocations,
         clock=local.clock,
@@ -222,9 +227,6 @@ def assemble(
         for route in compile_dialect(dialect, local.cache_seconds)
     ]
     check_roads(routes)
-    urls = {
-        name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
-    }
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     return Desk(Router(routes), urls, services, metrics, trusted), metrics
 
@@ -240,9 +242,14 @@ def bind(settings: Settings) -> Listeners:
     """Bind what the settings name, before anything else is done.
 
     Raises:
-        ConfigError: An address is taken or not ours.
+        ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
     """
-    return bind_sockets((settings.host, settings.port), (settings.management_host, settings.management_port))
+    pair = settings.tls.pair()
+    return bind_sockets(
+        (settings.host, settings.port),
+        (settings.management_host, settings.management_port),
+        None if pair is None else Certificates(*pair),
+    )
 
 
 def serve(

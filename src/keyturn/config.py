@@ -96,6 +96,19 @@ class LimitSettings(BaseModel):
         return {"client": self.client, "address": self.address, "organisation": self.organisation}
 
 
+class TlsSettings(BaseModel):
+    """The files of the public listener's certificate and key, PEM; both or none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def pair(self) -> tuple[Path, Path] | None:
+        """Give both, or None for plain HTTP."""
+        return None if self.certificate is None or self.key is None else (self.certificate, self.key)
+
+
 class Settings(BaseSettings):
     """Everything an operator can set, checked; made by ``load_settings``.
 
@@ -113,6 +126,7 @@ class Settings(BaseSettings):
     management_host: str = "127.0.0.1"
     management_port: Port = 8481
     trusted_proxies: Networks = ()
+    tls: TlsSettings = TlsSettings()
     dialects: Words = (_ALWAYS_SERVED,)
     dialect: dict[str, dict[str, Any]] = {}
     log_format: Literal["auto", "text", "json"] = "auto"
@@ -295,8 +309,10 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
         problems.append(f"configuration file {_why(error)}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
-    if isinstance(values.get("data"), str):
-        values["data"] = path.parent / values["data"]
+    tls = values.get("tls")
+    for table, name in ((values, "data"), (tls, "certificate"), (tls, "key")):
+        if isinstance(table, dict) and isinstance(table.get(name), str):
+            table[name] = path.parent / table[name]
     return _Layer(values, lambda name: f"{name} in {path}", path.parent)
 
 
@@ -423,5 +439,10 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
             continue
         if demo:
             yield f"{name}: a demo listens on this machine only, not on {host}"
-        elif not settings.trusted_proxies:
-            yield f"{name}: plain HTTP on {host} needs trusted_proxies: the networks of the TLS proxy"
+        elif not settings.trusted_proxies and not (name == "host" and settings.tls.pair()):
+            remedy = "tls.certificate and tls.key, or " if name == "host" else ""
+            yield f"{name}: plain HTTP on {host} needs {remedy}trusted_proxies: the networks of the TLS proxy"
+    if (settings.tls.certificate is None) != (settings.tls.key is None):
+        yield "tls.certificate and tls.key come together"
+    elif settings.tls.pair() and (settings.public_url or "").startswith("http:"):
+        yield "public_url: should begin with https://, since tls.certificate is given"

@@ -308,7 +308,8 @@ async def test_metadata(here, path):
     assert told["grant_types_supported"] == ["client_credentials", "refresh_token"]
     assert told["introspection_endpoint"] == ISSUER + "/oauth2/introspect"
     assert told["revocation_endpoint"] == ISSUER + "/oauth2/revoke"
-    assert told["token_endpoint_auth_methods_supported"] == ["client_secret_basic", "client_secret_post"]
+    methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+    assert told["token_endpoint_auth_methods_supported"] == methods
     assert told["response_types_supported"] == []
     keys = await here.ask("GET", told["jwks_uri"].removeprefix("https://keys.example"))
     assert keys.status == 200

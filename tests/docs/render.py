@@ -36,6 +36,7 @@ READERS = {
     "scope_words": "scopes, separated by spaces",
     "scope_list": "array of scopes",
     "absolute_uri": "absolute URI without a fragment",
+    "jwt_bearer": "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`",
 }
 """Name of a reader -> what a caller has to send; one that is not here is shown by its name."""
 

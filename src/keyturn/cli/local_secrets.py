@@ -11,7 +11,7 @@ from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Credential
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import ClientId, CredentialId
-from keyturn.directory import credentials, rotation
+from keyturn.directory import credentials, public_keys, rotation
 from keyturn.directory.secret_status import SecretStatus, status_of
 from keyturn.exchange.inspect import Inspector, Knowledge, inspect
 from keyturn.tokens.inspection import Sight
@@ -133,6 +133,29 @@ class LocalSecrets:
             public_url=self._public_url,
         )
         return await inspect(presented, sight, inspector, self._now)
+
+    async def add_key(
+        self, client_id: str, given: bytes, name: str, expires_at: datetime | None
+    ) -> SecretStatus:
+        """Register a client's public key, a JWK or PEM."""
+        store, known = await self._client(client_id)
+        made = await public_keys.add_public_key(
+            self._actor,
+            store,
+            known,
+            given,
+            name,
+            expires_at=expires_at,
+            now=self._now,
+            dice=self._dice,
+        )
+        return await self._status(store, made)
+
+    async def keys(self, client_id: str) -> Sequence[SecretStatus]:
+        """List a client's public keys."""
+        store, known = await self._client(client_id)
+        listed = await public_keys.list_public_keys(self._actor, store, known)
+        return [await self._status(store, each) for each in listed]
 
     async def _status(self, store: OrganisationStore, credential: Credential) -> SecretStatus:
         return status_of(credential, await store.organisation(), self._now)

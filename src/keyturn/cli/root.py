@@ -31,6 +31,7 @@ NOUNS = {
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
+    "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
     "audit": "The audit trail.",
     "dialect": "Dialects: the token APIs that are spoken.",

@@ -39,14 +39,15 @@ def shown(status: SecretStatus) -> Row:
     }
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read an instant from the command line; it says its zone."""
     try:
-        moment = datetime.fromisoformat(text)
+        read = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter("an instant such as 2030-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
+    if read.tzinfo is None:
         raise typer.BadParameter("say the zone too, as in 2030-01-31T12:00:00Z")
-    return moment
+    return read
 
 
 def _duration(text: str) -> timedelta:
@@ -57,7 +58,7 @@ def _duration(text: str) -> timedelta:
 
 
 ExpiresAt = Annotated[
-    datetime | None, typer.Option(parser=_moment, metavar="INSTANT", help="Refuse it from then on.")
+    datetime | None, typer.Option(parser=moment, metavar="INSTANT", help="Refuse it from then on.")
 ]
 Expires = Annotated[
     timedelta | None,

@@ -150,6 +150,16 @@ class Verbs(Protocol):
         """Say what the store knows of a token or secret."""
         ...
 
+    async def add_key(
+        self, client_id: str, given: bytes, name: str, expires_at: datetime | None
+    ) -> SecretStatus:
+        """Register a client's public key, a JWK or PEM."""
+        ...
+
+    async def keys(self, client_id: str) -> Sequence[SecretStatus]:
+        """List a client's public keys."""
+        ...
+
     async def rings(self, slug: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, or those of every issuer."""
         ...

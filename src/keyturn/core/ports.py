@@ -152,7 +152,7 @@ class DeploymentStore(Protocol):
         ...
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
-        """Read a client with its organisation and its client secrets."""
+        """Read a client with its organisation and what it proves itself with."""
         ...
 
     async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:

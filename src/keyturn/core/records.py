@@ -98,10 +98,12 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         owner_id: The client, user or entity it proves.
         scopes: A narrower set than the owner's; None for all the owner's.
         dialects: The wire formats it works in.
-        lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256.
+        lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256; of a public key its
+            thumbprint (RFC 7638), under no pepper.
         last_used_on: The day, not the instant: a write a day is enough to find dormant ones.
         woken_on: The day from which dormancy counts, where an operator enabled it again.
         succeeds: The credential that it was made to replace.
+        public_jwk: Of a public key: the key itself, with the ``kid`` that its owner's assertions name.
     """
 
     id: CredentialId
@@ -117,6 +119,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     last_used_on: date | None = None
     woken_on: date | None = None
     succeeds: CredentialId | None = None
+    public_jwk: dict[str, str] | None = None
     epoch: int = 0
     version: int = 0
 

@@ -22,6 +22,9 @@ REFRESH_TOKEN = GrantType("refresh_token")
 INTROSPECT = "introspect"
 """The right to ask about tokens of one's organisation (RFC 7662 section 2.1)."""
 
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""The one value of ``client_assertion_type`` (RFC 7523 section 2.2)."""
+
 OFFLINE_ACCESS = "offline_access"
 """The scope that asks for a refresh token (OpenID Connect Core section 11)."""
 
@@ -34,6 +37,10 @@ class CredentialKind(StrEnum):
     REFRESH_TOKEN = "refresh_token"
     NONE = "none"
     """A public client, which only names itself (RFC 6749 section 2.1)."""
+
+
+CLIENT_KINDS = (CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY)
+"""What a client can prove itself with."""
 
 
 class Algorithm(StrEnum):
@@ -84,6 +91,13 @@ class Reason(StrEnum):
     WRONG_DIALECT = "wrong_dialect"
     NO_CREDENTIAL = "no_credential"
     WRONG_SECRET = "wrong_secret"
+    ASSERTION_MALFORMED = "assertion_malformed"
+    ASSERTION_KEY = "assertion_key"
+    ASSERTION_SIGNATURE = "assertion_signature"
+    ASSERTION_CLIENT = "assertion_client"
+    ASSERTION_AUDIENCE = "assertion_audience"
+    ASSERTION_TIME = "assertion_time"
+    ASSERTION_REPLAYED = "assertion_replayed"
     SECRET_PENDING = "secret_pending"
     SECRET_DISABLED = "secret_disabled"
     SECRET_EXPIRED = "secret_expired"

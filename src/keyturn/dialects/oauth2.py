@@ -37,6 +37,8 @@ from keyturn.wire.tables import (
     Refusals,
     Route,
     Sample,
+    Scope,
+    Setting,
     Source,
     algorithm_setting,
     lifetime_setting,
@@ -58,7 +60,15 @@ ORGANISATION = Field(name="organisation", slot="organisation", source=Source.PAT
 CLIENT = (
     Field(name="client_id", slot="client_id", reader="uuid_or_text"),
     Field(name="client_secret", slot="client_secret", reader="secret"),
+    Field(name="client_assertion", slot="client_assertion", reader="secret"),
+    Field(name="client_assertion_type", slot="client_assertion_type", reader="jwt_bearer"),
 )
+
+CLIENT_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+"""How a client may say who it is, at every route that asks."""
+
+ASSERTION_ALGORITHMS = ["ES256", "RS256", "EdDSA", "Ed25519"]
+"""What a client may sign assertions with; the last two are one, by two names (RFC 8037, RFC 9864)."""
 
 ABOUT_TOKEN = (
     ORGANISATION,
@@ -154,7 +164,12 @@ _METADATA = (
     Member("introspection_endpoint", "url.introspect"),
     Member("revocation_endpoint", "url.revoke"),
     Constant("grant_types_supported", ["client_credentials", "refresh_token"]),
-    Constant("token_endpoint_auth_methods_supported", ["client_secret_basic", "client_secret_post"]),
+    Constant("token_endpoint_auth_methods_supported", CLIENT_METHODS),
+    Constant("token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
+    Constant("introspection_endpoint_auth_methods_supported", CLIENT_METHODS),
+    Constant("introspection_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
+    Constant("revocation_endpoint_auth_methods_supported", CLIENT_METHODS),
+    Constant("revocation_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
 )
 
 METADATA = Route(
@@ -222,6 +237,14 @@ REFUSALS = Refusals(
 SETTINGS = (
     algorithm_setting(ACCESS.algorithm),
     *refresh_settings(ACCESS),
+    Setting(
+        name="assertion_audience",
+        kind="str",
+        default="issuer",
+        scope=Scope.ORGANISATION,
+        choices=("issuer", "issuer_or_token_endpoint"),
+        help="What a client's signed assertion may name as its audience.",
+    ),
     lifetime_setting(ACCESS.lifetime_seconds, minimum=10, maximum=ACCESS.max_lifetime_seconds),
 )
 

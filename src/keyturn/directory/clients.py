@@ -17,7 +17,7 @@ from keyturn.core.life import State
 from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Client, Credential, Organisation
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, INTROSPECT, REFRESH_TOKEN, ClientId, CredentialKind
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CLIENT_KINDS, INTROSPECT, REFRESH_TOKEN, ClientId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_audiences, check_choices, check_name, check_scopes
 
@@ -170,16 +170,17 @@ async def enable_client(
 async def end_client(
     actor: Actor, store: OrganisationStore, client_id: ClientId, *, now: datetime, dice: Dice
 ) -> Client:
-    """End a client for good, with every token and secret it has; ending twice changes nothing."""
+    """End a client for good, with every token, secret and key it has; ending twice changes nothing."""
     client = await show_client(actor, store, client_id)
     if client.ended_at is not None:
         return client
     changed = msgspec.structs.replace(
         client, ended_at=now, epoch=client.epoch + 1, version=client.version + 1
     )
-    secrets = [
+    ended = [
         _end_with_owner(credential, now)
-        for credential in await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
+        for kind in CLIENT_KINDS
+        for credential in await store.credentials_of(client.id, kind)
         if credential.life.state is not State.ENDED
     ]
     event = told(
@@ -189,9 +190,9 @@ async def end_client(
         client.id,
         now=now,
         dice=dice,
-        details={"secrets_ended": str(len(secrets))},
+        details={"credentials_ended": str(len(ended))},
     )
-    await carry_out(store, event, Replace(changed, client.version), *secrets)
+    await carry_out(store, event, Replace(changed, client.version), *ended)
     return changed
 
 

@@ -4,9 +4,11 @@ Everything that can be wrong with a client has one public answer; the private re
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from hmac import compare_digest
 
+from keyturn.core.changes import Change
 from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
@@ -16,6 +18,7 @@ from keyturn.core.requests import Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.vocabulary import CredentialKind, Reason
+from keyturn.exchange.assertions import prove_assertion
 
 _DECOY_HASH = bytes(32)
 
@@ -29,30 +32,56 @@ _OBJECTIONS = {
 
 
 def check_client(
-    presented: PresentedCredential, located: Located, dialect: str, digester: Digester, now: datetime
+    presented: PresentedCredential,
+    located: Located,
+    dialect: str,
+    digester: Digester,
+    now: datetime,
+    audiences: Sequence[str] = (),
 ) -> Proof:
     """Prove that a client is who it claims and that all it rests on is in force now (TE-10).
 
-    An unknown client costs one digest and one comparison, like a known one with one secret.
+    An unknown client costs one digest and one comparison, or one signature, like a known one with one secret
+    or key.
+
+    Args:
+        audiences: What a signed assertion may name as its audience.
 
     Raises:
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
-    held = () if view is None else _held(view, presented.kind)
-    found = _compare(presented.secret, held, digester)
+    proved = _prove(presented, view, digester, now, audiences)
     if view is None:
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
     about = Concern(view.organisation.id, view.client.id)
-    if presented.kind is CredentialKind.NONE:
-        reason = _objection(dialect, view) if view.client.public else Reason.NO_CREDENTIAL
-    elif found is None:
-        reason = Reason.WRONG_SECRET
-    else:
-        reason = _objection(dialect, view) or _secret_objection(dialect, found, view.organisation, now)
+    if isinstance(proved, Reason):
+        raise InvalidClient(proved, about=about)
+    found, spends = proved
+    reason = _objection(dialect, view)
+    if reason is None and found is not None:
+        reason = _secret_objection(dialect, found, view.organisation, now)
     if reason is not None:
         raise InvalidClient(reason, about=about)
-    return Proof(view.organisation, view.client, found)
+    return Proof(view.organisation, view.client, found, spends)
+
+
+def _prove(
+    presented: PresentedCredential,
+    view: ClientView | None,
+    digester: Digester,
+    now: datetime,
+    audiences: Sequence[str],
+) -> tuple[Credential | None, tuple[Change, ...]] | Reason:
+    """Find the credential that was presented, and what its use spends; or the private reason why not."""
+    if presented.kind is CredentialKind.PUBLIC_KEY:
+        return prove_assertion(presented.secret, view, audiences, now)
+    held = () if view is None else _held(view, presented.kind)
+    found = _compare(presented.secret, held, digester)
+    if presented.kind is CredentialKind.NONE:
+        public = view is not None and view.client.public
+        return (None, ()) if public else Reason.NO_CREDENTIAL
+    return Reason.WRONG_SECRET if found is None else (found, ())
 
 
 def _held(view: ClientView, kind: CredentialKind) -> tuple[Credential, ...]:

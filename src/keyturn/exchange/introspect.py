@@ -7,7 +7,7 @@ from keyturn.core.requests import Question
 from keyturn.core.shapes import QUESTION_FACTS
 from keyturn.core.vocabulary import INTROSPECT, Reason
 from keyturn.exchange.policy import concern
-from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker
+from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker, spend
 from keyturn.exchange.services import Services
 
 _INACTIVE = dict.fromkeys(QUESTION_FACTS) | {"active": False}
@@ -25,6 +25,7 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
     if INTROSPECT not in proof.client.rights:
         raise UnauthorizedClient(Reason.RIGHT_MISSING, about=concern(proof))
     subject = await find_living(question, proof, services, now)
+    await spend(question, proof, services, now)
     return dict(_INACTIVE) if subject is None else _INACTIVE | _facts(subject)
 
 

@@ -1,17 +1,18 @@
 """The exchange: a credential goes in, a short-lived token comes out. The page to read first."""
 
-from keyturn.core.changes import Add, Recorded
+from keyturn.core.changes import Add, Lost
 from keyturn.core.errors import Unavailable
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit
+from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client
 from keyturn.exchange.family import open_family
 from keyturn.exchange.grants import grant_for
 from keyturn.exchange.locate import locate
 from keyturn.exchange.minting import mint
 from keyturn.exchange.policy import decide
-from keyturn.exchange.recording import issued
+from keyturn.exchange.recording import issued, refuse_replay
 from keyturn.exchange.services import Services
 
 ATTEMPTS = 3
@@ -39,7 +40,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     admit(request.origin, located, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    proof = check_client(request.client, located, request.origin.dialect, services.digester, now)
+    audiences = assertion_audiences(located, request.profile, services)
+    proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
     decision = decide(grant.authorize(request, proof))
     refresh_token, changes = None, proof.spends
     if decision.refreshable:
@@ -47,7 +49,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
         changes = (*changes, Add(family))
     token, facts = await mint(decision, services, now)
     outcome = await services.recorder.record(issued(request, decision, token, changes, now))
-    if not isinstance(outcome, Recorded):
+    if isinstance(outcome, Lost):
+        refuse_replay(outcome, proof)
         return None
     facts.update(access_token=token.value, refresh_token=refresh_token, request_id=request.origin.request_id)
     return Issued(decision, token, facts)

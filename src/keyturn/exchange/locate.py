@@ -11,15 +11,26 @@ from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, split_refresh_token
 from keyturn.core.requests import Located, PresentedCredential
 from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import ClientId
+from keyturn.core.vocabulary import ClientId, CredentialKind
+from keyturn.tokens.assertion import unverified_subject
 
 
 async def locate(client: PresentedCredential, organisation: str | None, registry: Registry) -> Located:
-    """Find the client that a request claims; a path that names another organisation finds nothing (TN-01)."""
-    view = await registry.find_client(ClientId(client.owner or ""))
+    """Find the client that a request claims; a path that names another organisation finds nothing (TN-01).
+
+    A signed assertion may come without a ``client_id``: then its own, unproven ``sub`` says where to look for
+    the keys that could prove it (RFC 7521 section 4.2).
+    """
+    view = await registry.find_client(ClientId(_claimed(client) or ""))
     if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)
+
+
+def _claimed(client: PresentedCredential) -> str | None:
+    if client.owner is None and client.kind is CredentialKind.PUBLIC_KEY:
+        return unverified_subject(client.secret.reveal())
+    return client.owner
 
 
 async def locate_family(

@@ -6,12 +6,15 @@ from hmac import compare_digest
 
 import msgspec
 
+from keyturn.core.changes import Lost
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import ClientId
 from keyturn.exchange.admit import admit
+from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client
 from keyturn.exchange.locate import locate, locate_family
+from keyturn.exchange.recording import asked, refuse_replay
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import ending_of, family_ending
 from keyturn.tokens.verify import VerifiedClaims
@@ -43,9 +46,24 @@ async def prove_asker(question: Question, services: Services, now: datetime) -> 
     services.registry.require_fresh()
     located = await locate(question.client, question.organisation, services.registry)
     admit(question.origin, located, services.limits, services.clock.monotonic())
-    proof = check_client(question.client, located, question.origin.dialect, services.digester, now)
+    audiences = assertion_audiences(located, question.accepts[0], services)
+    dialect = question.origin.dialect
+    proof = check_client(question.client, located, dialect, services.digester, now, audiences)
     services.uses.note(question, proof, services.recorder, now)
     return proof
+
+
+async def spend(question: Question, proof: Proof, services: Services, now: datetime) -> None:
+    """Spend what the asker's proof uses up, before a question is answered that records nothing else.
+
+    Raises:
+        InvalidClient: It was used before.
+        Unavailable: It cannot be recorded, so nothing may be answered.
+    """
+    if proof.spends:
+        outcome = await services.recorder.record(asked(question, proof, now))
+        if isinstance(outcome, Lost):
+            refuse_replay(outcome, proof)
 
 
 async def find_living(question: Question, proof: Proof, services: Services, now: datetime) -> Subject | None:

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
-from keyturn.core.changes import Change, RequireVersion, Touch, Unit
+from keyturn.core.changes import Change, Lost, RequireVersion, Touch, Unit
+from keyturn.core.errors import Concern, InvalidClient
 from keyturn.core.records import AuditEvent
-from keyturn.core.requests import Decision, IssuedToken, Proof, TokenRequest
+from keyturn.core.requests import Decision, IssuedToken, Proof, Question, TokenRequest
+from keyturn.core.vocabulary import Reason
 
 
 def issued(
@@ -46,6 +48,34 @@ def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:
     if used is None or (used.last_used_on is not None and used.last_used_on >= now.date()):
         return ()
     return (Touch(used.organisation_id, used.owner_id, used.id, now.date()),)
+
+
+def refuse_replay(lost: Lost, proof: Proof) -> None:
+    """Refuse where a unit lost because what it spends was spent before: trying again can only lose again.
+
+    Raises:
+        InvalidClient: The assertion was used before (TE-06).
+    """
+    if lost.change in proof.spends:
+        about = Concern(proof.organisation.id, proof.client.id)
+        raise InvalidClient(Reason.ASSERTION_REPLAYED, about=about)
+
+
+def asked(question: Question, proof: Proof, now: datetime) -> Unit:
+    """Say what a question saves that changes nothing else: what its asker's proof spends."""
+    return Unit(
+        changes=proof.spends,
+        audit=AuditEvent(
+            at=now,
+            kind="client.authenticated",
+            actor="client:" + proof.client.id,
+            request_id=question.origin.request_id,
+            organisation_id=proof.organisation.id,
+            subject=proof.client.id,
+            details={"dialect": question.origin.dialect, "route": question.origin.route},
+            personal={"address": question.origin.address},
+        ),
+    )
 
 
 def still_as_proved(proof: Proof) -> tuple[Change, ...]:

@@ -6,7 +6,7 @@ refusal may have a consequence: a replayed token ends its family, committed with
 
 from datetime import datetime, timedelta
 
-from keyturn.core.changes import Change, Recorded, Replace, RequireVersion
+from keyturn.core.changes import Change, Lost, Replace, RequireVersion
 from keyturn.core.errors import InvalidGrant, Unavailable
 from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
@@ -14,13 +14,14 @@ from keyturn.core.requests import Issued, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit
+from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client, check_family
 from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.locate import locate, locate_family
 from keyturn.exchange.minting import mint
 from keyturn.exchange.policy import concern, decide
-from keyturn.exchange.recording import issued
+from keyturn.exchange.recording import issued, refuse_replay
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import outdated_by
 
@@ -49,7 +50,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     held = await locate_family(request.credential.secret, services.registry, services.digester)
     admit(request.origin, located, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
-    proof = check_client(request.client, located, request.origin.dialect, services.digester, now)
+    audiences = assertion_audiences(located, request.profile, services)
+    proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
     presented = request.credential.secret
     token, family = check_family(presented, held, proof, request.profile.kind, services.digester, now)
     if (
@@ -60,8 +62,10 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     decision = decide(authorize_refresh(request, proof, family))
     successor, changes = _turn(token, family, request, proof, services, now)
     access_token, facts = await mint(decision, services, now)
+    changes = (*proof.spends, *changes)
     outcome = await services.recorder.record(issued(request, decision, access_token, changes, now))
-    if not isinstance(outcome, Recorded):
+    if isinstance(outcome, Lost):
+        refuse_replay(outcome, proof)
         return None
     facts.update(
         access_token=access_token.value, refresh_token=successor, request_id=request.origin.request_id

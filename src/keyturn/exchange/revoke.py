@@ -10,7 +10,8 @@ from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.family import end_family
 from keyturn.exchange.policy import concern
-from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker
+from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker, spend
+from keyturn.exchange.recording import refuse_replay
 from keyturn.exchange.services import Services
 
 ATTEMPTS = 4
@@ -31,6 +32,7 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
         proof = await prove_asker(question, services, now)
         subject = await find_living(question, proof, services, now)
         if subject is None:
+            await spend(question, proof, services, now)
             return {}
         if subject.client_id != proof.client.id:
             raise InvalidGrant(
@@ -39,13 +41,14 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
         outcome = await services.recorder.record(_unit(question, proof, subject, now))
         if isinstance(outcome, Recorded):
             return {}
+        refuse_replay(outcome, proof)
     raise Unavailable(Reason.LOST_RACE)
 
 
 def _unit(question: Question, proof: Proof, subject: Subject, now: datetime) -> Unit:
     ended, changes = _changes(question, subject, now)
     return Unit(
-        changes=changes,
+        changes=(*proof.spends, *changes),
         audit=AuditEvent(
             at=now,
             kind="token.revoked",

@@ -21,6 +21,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         claims: The compiled claims table of every token profile, by its kind.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
+        token_paths: By dialect, the template of its token endpoint's path.
     """
 
     clock: Clock
@@ -35,3 +36,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, ClaimsRenderer]
     public_url: str
     uses: Uses = msgspec.field(default_factory=Uses)
+    token_paths: Mapping[str, str] = {}

@@ -4,7 +4,7 @@ The rules of changes, the chain and the sealing are the same code; only the shel
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -27,6 +27,7 @@ from keyturn.core.records import (
 )
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import (
+    CLIENT_KINDS,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -121,13 +122,13 @@ class MemoryShelf:
         return sorted(own, key=lambda each: (each.created_at, each.id))
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
-        """Read a client, its organisation and its client secrets."""
+        """Read a client, its organisation and what it proves itself with."""
         client = self.find(Client, client_id)
         organisation = None if client is None else self.find(Organisation, client.organisation_id)
         if client is None or organisation is None:
             return None
-        secrets = await self.credentials_of(organisation.id, client_id, CredentialKind.CLIENT_SECRET)
-        return ClientView(organisation, client, tuple(secrets))
+        held = self._credentials(organisation.id, client_id, CLIENT_KINDS)
+        return ClientView(organisation, client, tuple(held))
 
     async def credential(self, credential_id: CredentialId) -> Credential | None:
         """Read a credential by its id."""
@@ -137,9 +138,17 @@ class MemoryShelf:
         self, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
     ) -> Sequence[Credential]:
         """Read an owner's credentials of a kind, oldest first."""
-        wanted = (organisation_id, owner_id, kind)
-        own = (c for c in self.all(Credential) if (c.organisation_id, c.owner_id, c.kind) == wanted)
-        return sorted(own, key=lambda each: (each.life.created_at, each.id))
+        return self._credentials(organisation_id, owner_id, {kind})
+
+    def _credentials(
+        self, organisation_id: OrganisationId, owner_id: str, kinds: Collection[CredentialKind]
+    ) -> Sequence[Credential]:
+        owned = (
+            each
+            for each in self.all(Credential)
+            if (each.organisation_id, each.owner_id) == (organisation_id, owner_id) and each.kind in kinds
+        )
+        return sorted(owned, key=lambda each: (each.life.created_at, each.id))
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""

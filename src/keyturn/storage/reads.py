@@ -27,6 +27,7 @@ from keyturn.core.records import (
     SigningKey,
 )
 from keyturn.core.vocabulary import (
+    CLIENT_KINDS,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -77,7 +78,7 @@ class Reads(Protocol):
         ...
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
-        """Read a client, its organisation and its client secrets as they were at one moment."""
+        """Read a client, its organisation and what it proves itself with, as they were at one moment."""
         ...
 
     async def credential(self, credential_id: CredentialId) -> Credential | None:
@@ -172,7 +173,7 @@ class SqlReads:
         return await self._ask(lambda c: rows.records(c, Client, query))
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
-        """Read a client, its organisation and its client secrets as they were at one moment."""
+        """Read a client, its organisation and what it proves itself with, as they were at one moment."""
 
         def view(connection: Connection) -> ClientView | None:
             shelf = rows.SqlShelf(connection)
@@ -180,10 +181,8 @@ class SqlReads:
             organisation = None if client is None else shelf.find(Organisation, client.organisation_id)
             if client is None or organisation is None:
                 return None
-            secrets = _credentials(
-                connection, client.organisation_id, client.id, CredentialKind.CLIENT_SECRET
-            )
-            return ClientView(organisation, client, tuple(secrets))
+            held = _credentials(connection, client.organisation_id, client.id, *CLIENT_KINDS)
+            return ClientView(organisation, client, tuple(held))
 
         return await self._ask(view)
 
@@ -276,10 +275,10 @@ class SqlReads:
 
 
 def _credentials(
-    connection: Connection, organisation_id: OrganisationId, owner_id: str, kind: CredentialKind
+    connection: Connection, organisation_id: OrganisationId, owner_id: str, *kinds: CredentialKind
 ) -> Sequence[Credential]:
     columns = CREDENTIAL.c
     query = select(CREDENTIAL).where(
-        columns.owner_id == owner_id, columns.kind == kind, columns.organisation_id == organisation_id
+        columns.owner_id == owner_id, columns.kind.in_(kinds), columns.organisation_id == organisation_id
     )
     return rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))

@@ -180,6 +180,7 @@ CREDENTIAL = Table(
     Column("last_used_on", Day),
     Column("woken_on", Day),
     Column("succeeds", Text),
+    Column("public_jwk", Json(dict[str, str])),
     Column("epoch", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
     Index("ix_credential_owner_id_kind", "owner_id", "kind"),

@@ -33,6 +33,8 @@ class Rejection(StrEnum):
     AUDIENCE = "token_audience"
     NOT_YET_VALID = "token_not_yet_valid"
     EXPIRED = "token_expired"
+    SUBJECT = "token_subject"
+    LIFETIME = "token_lifetime"
 
 
 class TokenRejected(KeyturnError):

@@ -14,8 +14,8 @@ from keyturn.core.refresh import RefreshToken, split_refresh_token
 from keyturn.core.secret import MASTER_KEY_PREFIX, PREFIXES, Secret, parse_secret
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.tokens import base64url
+from keyturn.tokens.compact import MAX_TOKEN_BYTES
 from keyturn.tokens.own import CLAIM
-from keyturn.tokens.verify import MAX_TOKEN_BYTES
 
 _PARTS = 3
 

@@ -24,7 +24,7 @@ def public_jwk(key: PublicKey, algorithm: Algorithm) -> dict[str, str]:
 
     Spec: RFC 7518 sections 6.2.1 and 6.3.1, RFC 8037 section 2.
     """
-    material = _material(key)
+    material = key_members(key)
     return material | {"kid": thumbprint(material), "alg": algorithm.value, "use": "sig"}
 
 
@@ -36,7 +36,8 @@ def thumbprint(jwk: Mapping[str, str]) -> KeyId:
     return KeyId(base64url.encode(hashlib.sha256(canonical.encode()).digest()).decode())
 
 
-def _material(key: PublicKey) -> dict[str, str]:
+def key_members(key: PublicKey) -> dict[str, str]:
+    """Give the members that a key's type requires, and ``kty`` (RFC 7518 section 6, RFC 8037 section 2)."""
     if isinstance(key, Ed25519PublicKey):
         return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key.public_bytes_raw()).decode()}
     if isinstance(key, RSAPublicKey):

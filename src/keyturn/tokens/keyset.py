@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from keyturn.core.vocabulary import Algorithm
 from keyturn.tokens import base64url
 from keyturn.tokens.errors import KeyRejected
+from keyturn.tokens.jwks import PublicKey
 
 RSA_BITS = range(2048, 8193)
 """Shorter is weak (TK-13), longer makes each verification slow (TK-05)."""
@@ -33,7 +34,8 @@ _PKCS1 = PKCS1v15()
 _SHA256 = SHA256()
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ES256_BYTES = 64
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of a JWK that only its owner may know (RFC 7518 section 6)."""
 _KTY = {Algorithm.ES256: "EC", Algorithm.RS256: "RSA", Algorithm.EDDSA: "OKP"}
 
 Verify = Callable[[bytes, bytes], bool]
@@ -99,41 +101,67 @@ def _import(jwk: Mapping[str, Any]) -> VerifyingKey | None:
         return None
     if jwk.get("use", "sig") != "sig":
         return None
+    return import_key(jwk, algorithm)
+
+
+def import_key(jwk: Mapping[str, Any], algorithm: Algorithm) -> VerifyingKey:
+    """Import one public JWK for its one algorithm.
+
+    Raises:
+        KeyRejected: It is malformed, weak, private or of another type than the algorithm's.
+    """
+    return verifying_key(read_key(jwk, algorithm), algorithm)
+
+
+def read_key(jwk: Mapping[str, Any], algorithm: Algorithm) -> PublicKey:
+    """Read the key that a public JWK of an algorithm holds.
+
+    Raises:
+        KeyRejected: It is malformed, weak, private or of another type than the algorithm's.
+    """
     if jwk.get("kty") != _KTY[algorithm]:
         raise KeyRejected("a key's type does not fit its algorithm")
-    if _PRIVATE_MEMBERS & jwk.keys():
+    if PRIVATE_MEMBERS & jwk.keys():
         # Whoever can read the set can sign: such a key proves nothing any more.
         raise KeyRejected("a published key has private members")
     try:
-        return VerifyingKey(algorithm, _IMPORTERS[algorithm](jwk))
+        return _READERS[algorithm](jwk)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise KeyRejected("a key is malformed") from error
 
 
-def _import_es256(jwk: Mapping[str, Any]) -> Verify:
+def verifying_key(key: PublicKey, algorithm: Algorithm) -> VerifyingKey:
+    """Tie a public key to its one algorithm."""
+    if isinstance(key, RSAPublicKey):
+        return VerifyingKey(algorithm, rs256_verifier(key))
+    if isinstance(key, Ed25519PublicKey):
+        return VerifyingKey(algorithm, eddsa_verifier(key))
+    return VerifyingKey(algorithm, es256_verifier(key))
+
+
+def _read_ec(jwk: Mapping[str, Any]) -> PublicKey:
     if jwk["crv"] != "P-256":
         raise KeyRejected("an EC key is not on P-256")
-    point = EllipticCurvePublicNumbers(_unsigned(jwk["x"]), _unsigned(jwk["y"]), SECP256R1())
-    return es256_verifier(point.public_key())
+    return EllipticCurvePublicNumbers(_unsigned(jwk["x"]), _unsigned(jwk["y"]), SECP256R1()).public_key()
 
 
-def _import_rs256(jwk: Mapping[str, Any]) -> Verify:
+def _read_rsa(jwk: Mapping[str, Any]) -> PublicKey:
     modulus, exponent = _unsigned(jwk["n"]), _unsigned(jwk["e"])
     if modulus.bit_length() not in RSA_BITS or exponent not in RSA_EXPONENTS:
         raise KeyRejected("an RSA key is too short, too long or has an unusual exponent")
-    return rs256_verifier(RSAPublicNumbers(exponent, modulus).public_key())
+    return RSAPublicNumbers(exponent, modulus).public_key()
 
 
-def _import_eddsa(jwk: Mapping[str, Any]) -> Verify:
+def _read_okp(jwk: Mapping[str, Any]) -> PublicKey:
     if jwk["crv"] != "Ed25519":
         raise KeyRejected("an OKP key is not on Ed25519")
-    return eddsa_verifier(Ed25519PublicKey.from_public_bytes(base64url.decode(jwk["x"].encode())))
+    return Ed25519PublicKey.from_public_bytes(base64url.decode(jwk["x"].encode()))
 
 
-_IMPORTERS: dict[Algorithm, Callable[[Mapping[str, Any]], Verify]] = {
-    Algorithm.ES256: _import_es256,
-    Algorithm.RS256: _import_rs256,
-    Algorithm.EDDSA: _import_eddsa,
+_READERS: dict[Algorithm, Callable[[Mapping[str, Any]], PublicKey]] = {
+    Algorithm.ES256: _read_ec,
+    Algorithm.RS256: _read_rsa,
+    Algorithm.EDDSA: _read_okp,
 }
 
 

@@ -5,29 +5,24 @@ the claims read at all. Source: RFC 7515 section 5.2, RFC 7519 section 7.2, RFC 
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from keyturn.core.json_guard import BadJson, decode_json
-from keyturn.tokens import base64url
+from keyturn.tokens.claims import audiences, instant, text
+from keyturn.tokens.compact import decode_header, decode_object, decode_part, require_plain_header, split
 from keyturn.tokens.errors import Rejection, TokenRejected
 from keyturn.tokens.keyset import KeySet, VerifyingKey
 from keyturn.tokens.own import CLAIM, OwnClaim, decode_own_claim
 
-MAX_TOKEN_BYTES = 16 * 1024
 MAX_LEEWAY_SECONDS = 60
 
-_PARTS = 3
-_HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 _USUAL_HEADER = 256
 """Bytes; a longer header is not remembered, so strangers cannot fill memory with headers."""
 _HEADERS_KEPT = 1024
-_LAST_INSTANT = 253_402_300_799
-"""The end of the year 9999, the last that ``datetime`` holds."""
 
 
 class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +73,12 @@ def verify_token(
     """
     if not 0 <= leeway_seconds <= MAX_LEEWAY_SECONDS:
         raise ValueError("leeway is 0 to 60 seconds")
-    message, header_part, claims_part, signature_part = _split(token)
-    header = _known_header(header_part) if len(header_part) <= _USUAL_HEADER else _header(header_part)
+    message, header_part, claims_part, signature_part = split(token)
+    header = _known_header(header_part) if len(header_part) <= _USUAL_HEADER else decode_header(header_part)
     kid, key = _find_key(header, keys, header_type)
-    if not key.verify(_decode_part(signature_part), message):
+    if not key.verify(decode_part(signature_part), message):
         raise TokenRejected(Rejection.SIGNATURE)
-    verified = _read_claims(_decode_object(claims_part, Rejection.CLAIMS_JSON), kid)
+    verified = _read_claims(decode_object(claims_part, Rejection.CLAIMS_JSON), kid)
     if verified.issuer != issuer:
         raise TokenRejected(Rejection.ISSUER)
     if verified.own.kind != kind:
@@ -108,57 +103,12 @@ def check_time(verified: VerifiedClaims, now: datetime, leeway_seconds: int = 0)
         raise TokenRejected(Rejection.EXPIRED)
 
 
-def _split(token: str | bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """Give the signing input and the three parts; size comes before any work (TK-05)."""
-    if len(token) > MAX_TOKEN_BYTES:
-        raise TokenRejected(Rejection.TOO_LARGE)
-    if isinstance(token, str):
-        try:
-            token = token.encode("ascii")
-        except UnicodeEncodeError:
-            raise TokenRejected(Rejection.ENCODING) from None
-    parts = token.split(b".")
-    if len(parts) != _PARTS:  # five are a JWE, none is the JSON serialisation (TK-04)
-        raise TokenRejected(Rejection.PARTS)
-    header, claims, signature = parts
-    if (
-        not header or not claims or not signature
-    ):  # an empty signature is an unsecured JWS (RFC 7515 appendix A.5)
-        raise TokenRejected(Rejection.EMPTY_PART)
-    return token[: token.rindex(b".")], header, claims, signature
-
-
-def _decode_part(part: bytes) -> bytes:
-    try:
-        return base64url.decode(part)
-    except ValueError:
-        raise TokenRejected(Rejection.ENCODING) from None
-
-
-def _decode_object(part: bytes, flaw: Rejection) -> dict[str, Any]:
-    try:
-        value = decode_json(_decode_part(part))
-    except BadJson:
-        raise TokenRejected(flaw) from None
-    if type(value) is not dict:
-        raise TokenRejected(flaw)
-    return value
-
-
-def _header(part: bytes) -> dict[str, Any]:
-    return _decode_object(part, Rejection.HEADER_JSON)
-
-
-_known_header = lru_cache(maxsize=_HEADERS_KEPT)(_header)
+_known_header = lru_cache(maxsize=_HEADERS_KEPT)(decode_header)
 """All tokens of a key and kind share one header; what it says is checked at each use."""
 
 
 def _find_key(header: dict[str, Any], keys: KeySet, header_type: str) -> tuple[str, VerifyingKey]:
-    # We sign no other members, so a header that has one is not ours. That settles `crit` and `b64` (RFC 7515
-    # section 4.1.11, RFC 7797), keys and addresses of keys in the token (`jwk`, `jku`, `x5u`, `x5c`: RFC 8725
-    # section 3.10) and compression (`zip`) without knowing them by name.
-    if not header.keys() <= _HEADER_MEMBERS:
-        raise TokenRejected(Rejection.HEADER_MEMBER)
+    require_plain_header(header)  # we sign no other members, so a header that has one is not ours
     kid = header.get("kid")
     if type(kid) is not str:
         raise TokenRejected(Rejection.KEY_ID)
@@ -176,44 +126,13 @@ def _read_claims(claims: dict[str, Any], kid: str) -> VerifiedClaims:
     """Read the claims that every Keyturn token has; their meaning is checked by the caller."""
     return VerifiedClaims(
         key_id=kid,
-        issuer=_text(claims, "iss"),
-        subject=_text(claims, "sub"),
-        token_id=_text(claims, "jti"),
-        audiences=_audiences(claims),
-        issued_at=_instant(claims, "iat"),
-        expires_at=_instant(claims, "exp"),
-        not_before_at=_instant(claims, "nbf") if "nbf" in claims else None,
+        issuer=text(claims, "iss"),
+        subject=text(claims, "sub"),
+        token_id=text(claims, "jti"),
+        audiences=audiences(claims),
+        issued_at=instant(claims, "iat"),
+        expires_at=instant(claims, "exp"),
+        not_before_at=instant(claims, "nbf") if "nbf" in claims else None,
         own=decode_own_claim(claims.get(CLAIM)),
         claims=MappingProxyType(claims),
     )
-
-
-def _claim(claims: dict[str, Any], name: str) -> Any:
-    try:
-        return claims[name]
-    except KeyError:
-        raise TokenRejected(Rejection.CLAIM_MISSING) from None
-
-
-def _text(claims: dict[str, Any], name: str) -> str:
-    value = _claim(claims, name)
-    if type(value) is not str or not value:
-        raise TokenRejected(Rejection.CLAIM_INVALID)
-    return value
-
-
-def _audiences(claims: dict[str, Any]) -> tuple[str, ...]:
-    """Read ``aud``, a string or a list of strings (RFC 7519 section 4.1.3); never by substring (TK-10)."""
-    value = _claim(claims, "aud")
-    members = (value,) if type(value) is str else tuple(value) if type(value) is list else ()
-    if not members or not all(type(member) is str and member for member in members):
-        raise TokenRejected(Rejection.CLAIM_INVALID)
-    return members
-
-
-def _instant(claims: dict[str, Any], name: str) -> datetime:
-    """Read a time as a true integer: ``true`` is not 1, and 1e300 or "9999999999" are no times."""
-    value = _claim(claims, name)
-    if type(value) is not int or not 0 <= value <= _LAST_INSTANT:
-        raise TokenRejected(Rejection.CLAIM_INVALID)
-    return datetime.fromtimestamp(value, UTC)

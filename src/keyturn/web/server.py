@@ -15,7 +15,8 @@ from keyturn.core.errors import ConfigError
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
-from keyturn.web.protocol import protocol_class
+from keyturn.web.protocol import BoundedProtocol, protocol_class
+from keyturn.web.tls import Certificates, TlsListener
 
 log = structlog.get_logger("keyturn")
 
@@ -26,23 +27,30 @@ Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 class Listeners(msgspec.Struct, frozen=True):
-    """The two bound sockets of a server."""
+    """The two bound sockets of a server.
+
+    Args:
+        certificates: What the public one does TLS with; None for plain HTTP.
+    """
 
     public: socket.socket
     management: socket.socket
+    certificates: Certificates | None = None
 
     @property
     def public_url(self) -> str:
         """Address of the public listener, as a URL."""
-        return _url_of(self.public)
+        return _url_of(self.public, "http" if self.certificates is None else "https")
 
     @property
     def management_url(self) -> str:
         """Address of the management listener, as a URL."""
-        return _url_of(self.management)
+        return _url_of(self.management, "http")
 
 
-def bind_sockets(public: tuple[str, int], management: tuple[str, int]) -> Listeners:
+def bind_sockets(
+    public: tuple[str, int], management: tuple[str, int], certificates: Certificates | None = None
+) -> Listeners:
     """Bind both listeners, each to a host and port; port 0 takes any free one.
 
     Raises:
@@ -59,7 +67,7 @@ def bind_sockets(public: tuple[str, int], management: tuple[str, int]) -> Listen
         if problems:
             raise ConfigError(problems)
         undo.pop_all()
-    return Listeners(*bound)
+    return Listeners(bound[0], bound[1], certificates)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -74,9 +82,9 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url_of(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def run_servers(
@@ -100,8 +108,10 @@ async def run_servers(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    public = _Server(_config(desk, limits, on_refused, shutdown_seconds))
-    side = _Server(_config(management, ProtocolLimits(), on_refused, 1))
+    certificates = listeners.certificates
+    public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
+    side = _Server(management, ProtocolLimits(), on_refused, 1)
+    watching = _watch(certificates, loop) if certificates is not None else None
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
     stopping = loop.create_task(stop.wait())
@@ -116,31 +126,57 @@ async def run_servers(
     side.should_exit = True
     await side_task
     stopping.cancel()
+    if watching is not None:
+        watching.cancel()
     log.info("stopped")
+
+
+def _watch(certificates: Certificates, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    """Read certificates again when their files change, and at SIGHUP."""
+    loop.add_signal_handler(signal.SIGHUP, certificates.reload)
+    return loop.create_task(certificates.watch())
 
 
 class _Server(uvicorn.Server):
     """A server whose signals are the deployment's, so that one handler stops both listeners in order."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(
+        self,
+        app: Application,
+        limits: ProtocolLimits,
+        on_refused: Callable[[str], None],
+        shutdown_seconds: int,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self._protocol = protocol_class(limits, on_refused)
+        super().__init__(_config(app, self._protocol, shutdown_seconds))
         self.ready = asyncio.Event()
+        self._certificates = certificates
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._certificates is None:
+            await super().startup(sockets)
+        else:
+            shared = self._protocol.shared
+            self.servers = [
+                TlsListener(each, self._make, shared, self._certificates)  # type: ignore[misc]  # closes alike
+                for each in sockets or ()
+            ]
+            self.started = True
         self.ready.set()
+
+    def _make(self) -> BoundedProtocol:
+        return self._protocol(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _config(
-    app: Application, limits: ProtocolLimits, on_refused: Callable[[str], None], shutdown_seconds: int
-) -> uvicorn.Config:
+def _config(app: Application, http: type[BoundedProtocol], shutdown_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=protocol_class(limits, on_refused),
+        http=http,
         ws="none",
         lifespan="off",
         log_config=None,

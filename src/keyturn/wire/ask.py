@@ -118,9 +118,13 @@ def presented_client(table: ClientAuthentication, slots: Slots) -> PresentedCred
 
     Raises:
         InvalidClient: Nobody does.
-        InvalidRequest: By two ways at once (RFC 6749 section 2.3).
+        InvalidRequest: By two ways at once (RFC 6749 section 2.3), or by half of an assertion.
     """
     owner, secret, assertion = slots.get(table.owner), slots.get(table.secret), slots.get(table.assertion)
+    if (assertion is None) != (table.assertion_type not in slots):
+        raise errors.InvalidRequest(
+            Reason.FIELD_MISSING, f"{table.assertion} and {table.assertion_type} come together"
+        )
     if secret is not None and assertion is not None:
         raise errors.InvalidRequest(Reason.TWO_AUTHENTICATIONS, "use one way of client authentication")
     if assertion is not None:

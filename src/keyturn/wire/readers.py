@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import ASSERTION_TYPE
 
 MAX_FIELD_BYTES = 8 * 1024
 MAX_SCOPE_BYTES = 4 * 1024
@@ -73,6 +74,14 @@ def _absolute_uri(value: Any) -> str:
     return text
 
 
+def _jwt_bearer(value: Any) -> str:
+    text = _text(value)
+    if text != ASSERTION_TYPE:
+        message = f"must be {ASSERTION_TYPE}"
+        raise ValueError(message)
+    return text
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "secret": _secret,
@@ -80,6 +89,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "scope_words": _scope_words,
     "scope_list": _scope_list,
     "absolute_uri": _absolute_uri,
+    "jwt_bearer": _jwt_bearer,
 }
 """Name of a reader -> what it does; a table names one, it never holds one."""
 

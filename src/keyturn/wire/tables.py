@@ -73,6 +73,7 @@ class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
         owner: Slot of the client id.
         secret: Slot of the client secret.
         assertion: Slot of a signed assertion (RFC 7523 section 2.2).
+        assertion_type: Slot of what kind it is; neither comes without the other (RFC 7521 section 4.2).
         basic: HTTP Basic is read (RFC 6749 section 2.3.1).
         conflict: What a second way means.
         other_schemes_refused: An ``Authorization`` of another scheme is a failed authentication.
@@ -81,6 +82,7 @@ class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = "client_id"
     secret: str = "client_secret"
     assertion: str = "client_assertion"
+    assertion_type: str = "client_assertion_type"
     basic: bool = True
     conflict: Conflict = Conflict.ONE
     other_schemes_refused: bool = True

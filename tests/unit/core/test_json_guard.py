@@ -1,6 +1,5 @@
 """JSON that a stranger wrote."""
 
-
 import pytest
 
 from keyturn.core.json_guard import BadJson, Flaw, decode_json

@@ -1,0 +1,220 @@
+"""TLS on the public listener: modern settings only, a handshake that is bounded, certificates that change.
+
+A connection's place in the limits is taken when it is accepted, before any cryptography, and the context is
+chosen then: a new certificate is for new connections, and those that are open go on with theirs.
+
+    accept ──► a place ──► handshake, bounded ──► the bounded HTTP protocol (``web/protocol.py``)
+
+Spec: RFC 8446, RFC 9325 sections 3 and 4 (recommendations), RFC 7301 (ALPN).
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from keyturn.core.errors import ConfigError
+from keyturn.web.framing import Shared, holder_of
+from keyturn.web.protocol import BoundedProtocol
+
+log = structlog.get_logger("keyturn.tls")
+
+HANDSHAKE_SECONDS = 10.0
+"""From accept to the end of the handshake; a slow one holds a place, no longer."""
+CLOSE_SECONDS = 2.0
+"""How long the other side may take to say goodbye."""
+WATCH_SECONDS = 1.0
+_ACCEPT_AT_ONCE = 64
+_PAUSE_SECONDS = 1.0
+
+# Of TLS 1.2 those with forward secrecy and authenticated encryption (RFC 9325 section 4.2).
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+_Fingerprint = tuple[tuple[int, int, int], ...]
+
+
+class Certificates:
+    """The certificate that is served now, read again when its files change.
+
+    Args:
+        certificate: The chain, PEM, the server's own certificate first.
+        key: Its private key, PEM, without a passphrase.
+
+    Raises:
+        ConfigError: The pair cannot be used.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._seen = self._fingerprint()
+        try:
+            self.context = self._load()
+        except (OSError, ValueError) as error:
+            raise ConfigError([f"tls.certificate and tls.key: {_why(error)}"]) from None
+
+    def reload(self) -> bool:
+        """Read the pair again, for new connections; one that cannot be used leaves the old one in place."""
+        self._seen = self._fingerprint()
+        try:
+            self.context = self._load()
+        except (OSError, ValueError) as error:
+            log.warning("tls_not_reloaded", certificate=str(self._certificate), why=_why(error))
+            return False
+        log.info("tls_reloaded", certificate=str(self._certificate))
+        return True
+
+    def reload_if_changed(self) -> bool:
+        """Read the pair again if either file is another than when it was last read."""
+        return self._fingerprint() != self._seen and self.reload()
+
+    async def watch(self) -> None:
+        """Look at the files each second, until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            self.reload_if_changed()
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a client could make us repeat the costly half
+        context.set_ciphers(_CIPHERS)
+        context.set_alpn_protocols(["http/1.1"])
+        # An empty passphrase instead of a prompt on the terminal of whoever started us.
+        context.load_cert_chain(self._certificate, self._key, password="")
+        return context
+
+    def _fingerprint(self) -> _Fingerprint:
+        # Symbolic links are followed: certificate managers swap the link, not the file.
+        return tuple(_stamp(path) for path in (self._certificate, self._key))
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is not that of the certificate"
+        return f"not a PEM certificate chain and its key without a passphrase ({error.reason or 'no PEM'})"
+    return str(error)
+
+
+class _Place:
+    """A connection's place in the limits while it has no protocol that holds one; given back once."""
+
+    def __init__(self, shared: Shared, holder: str) -> None:
+        self._shared = shared
+        self._holder: str | None = holder
+
+    def leave(self) -> None:
+        if self._holder is not None:
+            self._shared.leave(self._holder)
+            self._holder = None
+
+
+Make = Callable[[], BoundedProtocol]
+"""Makes the protocol of one connection."""
+
+
+class TlsListener:
+    """Accepts connections, bounds their handshakes, and hands those that succeed to the bounded protocol.
+
+    In place of asyncio's server, which knows no address before the handshake and keeps one context for ever;
+    uvicorn closes it like one.
+
+    Args:
+        listener: Bound and listening.
+        make: Makes the protocol behind TLS.
+        shared: Where places are taken; the protocol's own.
+        certificates: Asked for the context at each connection.
+    """
+
+    def __init__(
+        self, listener: socket.socket, make: Make, shared: Shared, certificates: Certificates
+    ) -> None:
+        self._listener = listener
+        self._make = make
+        self._shared = shared
+        self._certificates = certificates
+        self._loop = asyncio.get_running_loop()
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._closed = False
+        listener.setblocking(False)
+        self._listen()
+
+    def close(self) -> None:
+        """Take no more connections, and end handshakes: no request has begun on them."""
+        self._closed = True
+        self._loop.remove_reader(self._listener)
+        for task in self._handshakes:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait for the handshakes that were ended."""
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
+
+    def _listen(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPT_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of file descriptors: without a pause this would spin until some are free.
+                log.exception("tls_not_accepting", why=str(error))
+                self._loop.remove_reader(self._listener)
+                self._loop.call_later(_PAUSE_SECONDS, self._listen)
+                return
+            self._begin(connection, holder_of(address[0]))
+
+    def _begin(self, connection: socket.socket, holder: str) -> None:
+        """Take a place and begin the handshake, or close the connection before it costs anything."""
+        if full := self._shared.take(holder):
+            self._shared.on_refused(full)
+            connection.close()
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._shake_hands(connection, _Place(self._shared, holder)))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, connection: socket.socket, place: _Place) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: _Behind(self._make(), place),
+                connection,
+                ssl=self._certificates.context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
+            )
+        except OSError:  # too slow, too old a client, no TLS at all, or gone
+            self._shared.on_refused("tls_handshake")
+        finally:
+            place.leave()
+
+
+class _Behind(asyncio.Protocol):
+    """Gives the handshake's place over to the protocol behind it, then steps aside."""
+
+    def __init__(self, protocol: BoundedProtocol, place: _Place) -> None:
+        self._protocol = protocol
+        self._place = place
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._place.leave()
+        transport.set_protocol(self._protocol)
+        self._protocol.connection_made(transport)

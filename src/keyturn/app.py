@@ -280,7 +280,7 @@ async def _serve(
         desk, metrics = assemble(
             local, MemoryLimits(rates), settings.public_url_text(), settings.trusted_proxies
         )
-        management = Management(metrics, {"store": _store_check(local.store)})
+        management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
         protocol = ProtocolLimits(
             body_bytes=settings.limits.body_bytes,
             connections=settings.limits.connections,
@@ -308,6 +308,26 @@ def _started(local: LocalServices, announce: Announce | None) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     if announce is not None:
         announce(local)
+
+
+def _key_check(local: LocalServices) -> Check:
+    """Ask one issuer that has keys to sign: with a wrong master key nobody's keys open (RE-11)."""
+    profile = next(iter(profiles(local.dialects).values()))
+
+    async def check() -> str | None:
+        try:
+            issuer_id = profile.shared_ring or await first_issuer()
+            if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
+                await local.rings.signer(issuer_id, profile.algorithm, local.clock.now())
+        except Unavailable as unavailable:
+            return unavailable.reason.value
+        return None
+
+    async def first_issuer() -> str | None:
+        living = (each for each in await local.deployment.organisations() if each.ended_at is None)
+        return next((each.id for each in living), None)
+
+    return check
 
 
 def _store_check(store: Store) -> Check:

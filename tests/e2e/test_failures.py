@@ -209,15 +209,11 @@ def test_a_key_that_does_not_open_signs_nothing(damaged):
     assert damaged.ask("GET", DOCUMENTS[0]).json["keys"]
 
 
-@pytest.mark.xfail(
-    reason="keys/ring.py _seat: a key that does not open is a Fault, so 500 without Retry-After"
-)
 def test_a_key_that_does_not_open_is_503(damaged, dialect):
     """HT-09: a key that is not usable is 503 with Retry-After."""
     is_refused_for_now(dialect, damaged.token(dialect))
 
 
-@pytest.mark.xfail(reason="app.py _serve: readiness checks the store only, no signing key")
 def test_a_key_that_does_not_open_is_not_ready(damaged):
     """RE-11: without a usable signing key the server is not ready, and lives."""
     assert damaged.health("live") == 200

@@ -1,17 +1,30 @@
 """Everything an exchange needs from outside, gathered once by ``app.py``."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import msgspec
 
 from keyturn.core.clock import Clock
 from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, Revocations
-from keyturn.core.secret import Dice
+from keyturn.core.profile import TokenProfile
+from keyturn.core.records import Organisation
+from keyturn.core.secret import Dice, Secret
 from keyturn.exchange.uses import Uses
-from keyturn.exchange.verify import OwnTokens
+from keyturn.tokens.verify import VerifiedClaims
 
 ClaimsRenderer = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class TokenVerifier(Protocol):
+    """Proves tokens that this deployment signed (``exchange/verify.py``)."""
+
+    async def verify(
+        self, token: Secret, profiles: tuple[TokenProfile, ...], organisation: Organisation, now: datetime
+    ) -> VerifiedClaims | None:
+        """Prove a token of one of some profiles, signed for an organisation; None for anything else."""
+        ...
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +45,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     rings: KeyRings
     limits: Limits
     revocations: Revocations
-    own_tokens: OwnTokens
+    own_tokens: TokenVerifier
     claims: Mapping[str, ClaimsRenderer]
     public_url: str
     uses: Uses = msgspec.field(default_factory=Uses)

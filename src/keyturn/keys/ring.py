@@ -6,6 +6,7 @@ at once. ``schedule`` says who signs when; here are the store, the master key an
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from keyturn.core.changes import Add, Change, Lost, Unit
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore, Sealer, Signer
 from keyturn.core.records import AuditEvent, Sealed, SigningKey
@@ -28,6 +29,8 @@ RINGS_KEPT = 20_000
 """How many issuers' rings stay in memory, private keys imported; the coldest makes room."""
 JWKS_CACHE = timedelta(minutes=5)
 """How long a key set may be cached; what is served with it must say the same (``max-age``)."""
+
+log = logging.getLogger("keyturn.keys")
 
 SEALED_KEY = "signing_key"
 FOUNDED = "signing_ring"
@@ -89,8 +92,8 @@ class Rings:
         """Give the key that signs at ``now``, making the ring at first need.
 
         Raises:
-            Unavailable: No published key may sign (Reason.KEY_UNAVAILABLE), or the store is away.
-            Fault: The key does not open: another master key, or an altered row.
+            Unavailable: No published key may sign or the one that may does not open
+                (Reason.KEY_UNAVAILABLE), or the store is away.
         """
         issuer = self._issuers.get(issuer_id)
         seat = issuer.seats.get(algorithm) if issuer is not None else None
@@ -250,8 +253,13 @@ class Rings:
         if turn is None:
             raise Unavailable(Reason.KEY_UNAVAILABLE)
         key = turn.key
-        pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
-        signer = load_signer(key.id, algorithm, pkcs8)
+        try:
+            pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
+            signer = load_signer(key.id, algorithm, pkcs8)
+        except (Fault, ValueError) as error:
+            # Another master key, or an altered row: nobody can sign until an operator has mended it (HT-09).
+            log.error("the signing key %s of %s does not open: %s", key.id, key.issuer_id, error)  # noqa: TRY400
+            raise Unavailable(Reason.KEY_UNAVAILABLE) from error
         issuer.seats[algorithm] = _Seat(signer, turn.starts_at, turn.ends_at)
         return signer
 

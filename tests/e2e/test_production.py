@@ -216,21 +216,12 @@ def test_log_lines_are_structured(demo):
 # --- how it stops ---
 
 
-BACKLOG = pytest.mark.xfail(
-    reason="web/server.py run_servers: uvicorn closes the listener over its backlog and connections unread"
-)
-IDLE = pytest.mark.xfail(
-    strict=False,  # a race: a request that is on its way while its connection counts as idle
-    reason="web/server.py run_servers: a kept connection is closed between two requests, unannounced",
-)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kept",
     [
-        pytest.param(False, id="new connections", marks=BACKLOG),
-        pytest.param(True, id="kept connections", marks=IDLE),
+        pytest.param(False, id="new connections"),
+        pytest.param(True, id="kept connections"),
     ],
 )
 def test_sigterm_drains_under_load(tmp_path, kept):

@@ -36,6 +36,7 @@ class ProtocolLimits:
     head_seconds: float = 10  # from the first byte of a request, or from accept, to the end of its head
     body_seconds: float = 20  # from the end of the head to the end of the body; over either 408
     idle_seconds: float = 60  # between requests; also how long an answer may wait for its reader
+    goodbye_seconds: float = 0.5  # how long a stopping server waits for a last request on an idle connection
     linger_seconds: float = 1  # how long what follows a refusal is discarded, so that the answer can be read
     connections_per_address: int = 256  # for one IPv4 address or one IPv6 /64; over it 503
     connections: int = 10_000  # in all; over it 503

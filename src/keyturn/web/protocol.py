@@ -108,6 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._inbox = bytearray()
         self._step: Callable[[], bool] = self._read_head
         self._scanned = self._missing = self._body_bytes = self._chunks = 0
+        self._last = False  # the server is stopping: the next answer closes the connection
         self._head_begun = True  # for the first request the clock runs from accept
         self._deadline = self._alarm_at = math.inf
         self._alarm: asyncio.TimerHandle | None = None
@@ -262,6 +263,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.more_body:  # llhttp sees another end of this request than we do: somebody is wrong
             return self._refuse("malformed")
         self.cycle.waiting_for_100_continue = False
+        if self._last:
+            self.cycle.keep_alive = False
         self._deadline = math.inf
         self._step = self._wait
         answer: Answer | None = getattr(self.app, "answer", None)
@@ -339,6 +342,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             if self._inbox:
                 self.data_received(b"")
+
+    def shutdown(self) -> None:
+        """Let a request that is under way, or already sent to us, have its answer; then close (RE-03).
+
+        Closing an idle connection at once would break the request that its client is just sending.
+        """
+        self._last = True
+        if self._step == self._wait:
+            self.cycle.keep_alive = False
+        elif self._step == self._read_head and not self._inbox:
+            self._allow(self.limits.goodbye_seconds)
 
     def pause_writing(self) -> None:
         """Bound how long an answer waits for its reader, who would otherwise hold a task for ever."""

@@ -110,7 +110,7 @@ async def run_servers(
         loop.add_signal_handler(number, stop.set)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
-    side = _Server(management, ProtocolLimits(), on_refused, 1)
+    side = _Server(management, ProtocolLimits(goodbye_seconds=0), on_refused, 1)
     watching = _watch(certificates, loop) if certificates is not None else None
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
@@ -164,6 +164,30 @@ class _Server(uvicorn.Server):
             ]
             self.started = True
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening without breaking those who are at the door already, then drain (RE-03)."""
+        doors = [each.dup() for each in sockets or ()]
+        for server in self.servers:
+            server.close()
+        if self._certificates is None:
+            for door in doors:
+                await self._let_in(door)
+        for door in doors:
+            door.close()
+        await super().shutdown(sockets)
+
+    async def _let_in(self, door: socket.socket) -> None:
+        """Accept the connections that the kernel has made for us and nobody has taken yet."""
+        door.setblocking(False)
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = door.accept()
+            except OSError:  # nobody waits any more
+                return
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._make, connection)
 
     def _make(self) -> BoundedProtocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)

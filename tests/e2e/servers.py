@@ -252,15 +252,16 @@ def serving(
     demo: bool = True,
     environ: Mapping[str, str] = {},
     wrapper: Sequence[str] = (),
+    check: str = "ready",
 ) -> Iterator[Node]:
-    """Start a server, wait until it is ready, and end it at the end of the block."""
+    """Start a server, wait until it is ready (or what ``check`` says), and end it at the end of the block."""
     with starting(data, home, *flags, demo=demo, environ=environ, wrapper=wrapper) as node:
-        wait_ready(node)
+        wait_ready(node, check)
         yield node
 
 
-def wait_ready(node: Node) -> None:
-    """Wait for the log to say where the server listens, then for ``/health/ready``."""
+def wait_ready(node: Node, check: str = "ready") -> None:
+    """Wait for the log to say where the server listens, then for ``/health/ready`` or another check."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and node.process.poll() is None:
         lines = [line for line in node.log.read_text().splitlines() if '"serving"' in line]
@@ -268,7 +269,7 @@ def wait_ready(node: Node) -> None:
             said = json.loads(lines[0])
             node.url, node.management = said["address"], said["management"]
             with contextlib.suppress(OSError, HTTPException):
-                if node.health() == 200:
+                if node.health(check) == 200:
                     return
         time.sleep(0.02)
     message = f"not ready (exit code {node.process.poll()}): {node.log.read_text()[-2000:]}"

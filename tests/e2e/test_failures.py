@@ -195,7 +195,7 @@ def damaged(tmp_path_factory):
         key = store.execute("SELECT sealed_private FROM signing_key LIMIT 1").fetchone()[0]
         assert isinstance(key, bytes)
         store.execute("UPDATE signing_key SET sealed_private = ?", (key[:-1] + bytes([key[-1] ^ 1]),))
-    with serving(folder / "data", folder / "home") as node:
+    with serving(folder / "data", folder / "home", check="live") as node:
         yield node
 
 

@@ -86,6 +86,7 @@ class Rings:
         self._limit = limit
         self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
         self._invalidations = 0
+        self._told: set[KeyId] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def signer(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> Signer:
@@ -258,7 +259,9 @@ class Rings:
             signer = load_signer(key.id, algorithm, pkcs8)
         except (Fault, ValueError) as error:
             # Another master key, or an altered row: nobody can sign until an operator has mended it (HT-09).
-            log.error("the signing key %s of %s does not open: %s", key.id, key.issuer_id, error)  # noqa: TRY400
+            if key.id not in self._told:  # once: callers must not be able to fill the log
+                self._told.add(key.id)
+                log.error("the signing key %s of %s does not open: %s", key.id, key.issuer_id, error)  # noqa: TRY400
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
         issuer.seats[algorithm] = _Seat(signer, turn.starts_at, turn.ends_at)
         return signer

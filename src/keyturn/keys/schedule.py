@@ -147,6 +147,24 @@ def plan_rotation(
     )
 
 
+def is_due(ring: Sequence[SigningKey], now: datetime, rotate_after: timedelta) -> bool:
+    """Tell whether the key that signs at ``now`` has signed for so long that the ring should turn."""
+    turn = turn_at(ring, now)
+    return turn is not None and now >= turn.starts_at + rotate_after
+
+
+def unsafe_until(ring: Sequence[SigningKey], now: datetime, lifetime: timedelta) -> datetime | None:
+    """Tell until when a token of some lifetime could outlive the key that signs it (TK-14).
+
+    A key that gives way was told when to retire by the longest lifetime of that moment. Whoever allows longer
+    ones while it still signs has to wait until its turn is over.
+    """
+    turn = turn_at(ring, now)
+    if turn is None or turn.key.retires_at is None or turn.ends_at + lifetime <= turn.key.retires_at:
+        return None
+    return turn.ends_at
+
+
 def of_algorithm(keys: Sequence[SigningKey], algorithm: Algorithm) -> tuple[SigningKey, ...]:
     """Narrow an issuer's keys to one ring."""
     return tuple(key for key in keys if key.algorithm is algorithm)

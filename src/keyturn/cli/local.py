@@ -21,7 +21,7 @@ from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.directory import audit, clients, clock, deletion, organisations
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
-from keyturn.directory.clock import Accepted
+from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
@@ -206,6 +206,10 @@ class LocalVerbs(LocalSecrets):
     async def upkeep_states(self) -> Sequence[JobState]:
         """Tell how every job stands."""
         return await self._upkeep.states()
+
+    async def clock(self) -> Looked:
+        """Compare the clock with the newest time in the store."""
+        return await clock.show_clock(self._services.store.upkeep, now=self._now)
 
     async def accept_clock(self) -> Accepted:
         """Take the clock as it is."""

@@ -15,7 +15,7 @@ from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
-from keyturn.directory.clock import Accepted
+from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
@@ -189,6 +189,10 @@ class Verbs(Protocol):
 
     async def upkeep_states(self) -> Sequence[JobState]:
         """Tell how every job stands."""
+        ...
+
+    async def clock(self) -> Looked:
+        """Compare the clock with the newest time in the store."""
         ...
 
     async def accept_clock(self) -> Accepted:

@@ -6,6 +6,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Unit
+from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore
@@ -19,6 +20,22 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
     now: datetime
     before: datetime | None
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock beside the newest time that any process has seen; whether servers issue on it."""
+
+    now: datetime
+    newest_at: datetime | None
+    sound: bool
+
+
+async def show_clock(clock: ClockStore, *, now: datetime) -> Looked:
+    """Compare the clock with the newest time in the store."""
+    watch, mark = ClockWatch(), await clock.clock_mark()
+    if mark is not None:
+        watch.follow(mark)
+    return Looked(now=now, newest_at=mark.newest_at if mark else None, sound=watch.is_sound(now))
 
 
 async def accept_clock(

@@ -80,15 +80,16 @@ def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
 
 
 def _founders_turn(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
-    """Let a ring's very first key sign although its maker's clock was a little ahead of ours.
+    """Let a ring's very first key sign although its maker's clock was ahead of ours.
 
     No key set without it was ever served, so whoever can read it may sign with it. Without this, of several
-    requests that need a new ring at once, those with the earlier ``now`` would be turned away.
+    requests that need a new ring at once, those with the earlier ``now`` would be turned away, and a ring
+    made while the clock was wrong would be of no use until that time has come. Whether a clock that is behind
+    may issue at all is not asked here, but by ``core.clock_watch``.
     """
     for key in ring:
         if key.active_at is not None and key.active_at == key.signs_from == key.published_at:
-            starts_at = key.active_at - CLOCK_SKEW
-            return Turn(key, starts_at, key.active_at) if starts_at <= now else None
+            return Turn(key, now - CLOCK_SKEW, key.active_at)
     return None
 
 

@@ -62,7 +62,7 @@ class ClockChore:
         newest = self._watch.latest(now)
         if mark is None or newest - mark.newest_at > NOTE_AFTER:
             await self._store.note_clock(newest)
-        if self._forgot_at is None or now - self._forgot_at > FORGET_AFTER:
+        rested = self._forgot_at is None or now - self._forgot_at > FORGET_AFTER
+        if rested and mark is not None and mark.settled(now):
             self._forgot_at = now
-            if mark is not None and mark.settled(now):
-                self._forget_expired(now)
+            self._forget_expired(now)

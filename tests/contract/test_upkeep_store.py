@@ -169,6 +169,16 @@ async def test_cleaners_delete_what_is_long_over(store):
     assert later == [0, 1, 0]  # the retiring one, a day after it retired; never the one that signs
 
 
+async def test_no_cleaner_touches_what_has_a_name(store):
+    """TK-15: organisations, clients and credentials are never cleaned, so no identifier is used again."""
+    await seed(store)
+    for name in store.upkeep.cleaners:
+        await store.upkeep.sweep(name, NOW + 36_500 * DAY, 500)
+    assert len(await store.deployment.organisations()) == 2
+    assert await store.deployment.client_view(ClientId("client-1")) is not None
+    assert await store.deployment.organisation_of_credential(CredentialId("cred-1")) == ACME
+
+
 async def test_a_sweep_is_one_short_batch(store):
     """A sweep deletes no more than it was told, and says how many it were."""
     spent = [Add(Spent(id=f"s{n}", organisation_id=ACME, expires_at=NOW - 2 * DAY)) for n in range(7)]

@@ -20,6 +20,8 @@ from keyturn.storage.writer import GroupWriter
 
 RECENT_ROWS = 1000
 """Audit rows among which the newest time is looked for: nodes differ by seconds, and commit side by side."""
+_NUMBERS_AT_ONCE = 500
+"""Bound values in one statement."""
 
 
 class SqlUpkeep:
@@ -140,13 +142,20 @@ class SqlUpkeep:
 
     async def audit_tails(self, after: int) -> Sequence[AuditTail]:
         """Read the last row of each chain that has a row with a number greater than ``after``."""
-        tail = AUDIT.alias()
-        last = select(func.max(tail.c.seq)).where(tail.c.chain_id == AUDIT_CHAIN.c.id).scalar_subquery()
-        query = rows.AUDIT_ROWS.add_columns(AUDIT.c.id).where(AUDIT.c.seq == last, AUDIT.c.id > after)
+        ends = select(AUDIT.c.id).where(AUDIT.c.chain_id == AUDIT_CHAIN.c.id)
+        last = ends.order_by(AUDIT.c.seq.desc()).limit(1).scalar_subquery()
+        query = rows.AUDIT_ROWS.add_columns(AUDIT.c.id)
 
         def tails(connection: Connection) -> Sequence[AuditTail]:
-            found = [dict(row) for row in connection.execute(query).mappings()]
-            return [AuditTail(number=row.pop("id"), row=rows.audit_row(row)) for row in found]
+            # Two steps, one index step for each chain: in one statement SQLite would walk every new row.
+            numbers = connection.execute(select(last).select_from(AUDIT_CHAIN)).scalars()
+            grown = [number for number in numbers if number is not None and number > after]
+            found: list[AuditTail] = []
+            for start in range(0, len(grown), _NUMBERS_AT_ONCE):
+                some = query.where(AUDIT.c.id.in_(grown[start : start + _NUMBERS_AT_ONCE]))
+                kept = [dict(row) for row in connection.execute(some).mappings()]
+                found += [AuditTail(number=row.pop("id"), row=rows.audit_row(row)) for row in kept]
+            return found
 
         return await self._ask(tails)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integration.test_cli import Terminal, alone  # noqa: F401  # the fixture keeps the tester's settings out
+from integration.test_cli import Terminal
 from keyturn.app import open_local, require_sound_start
 from keyturn.cli.local import open_verbs
 from keyturn.config import load_settings

@@ -35,6 +35,7 @@ from keyturn.dialects import load_dialects
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
+from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
@@ -348,6 +349,7 @@ async def deployment(
             dice,
             lambda _issuer: sorted({profile.algorithm for profile in profiles(dialects).values()}),
         ),
+        audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
         clock=clock,
         dice=dice,
         dialects=dialects,

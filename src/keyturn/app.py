@@ -7,7 +7,7 @@ import ipaddress
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,31 @@ import uvloop
 
 from keyturn.config import Settings
 from keyturn.core.actors import system
+from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
-from keyturn.core.errors import Unavailable
+from keyturn.core.clock_watch import ClockWatch
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import Algorithm
+from keyturn.core.upkeep_ports import AuditKeys
+from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
 from keyturn.exchange.minting import compile_claims
 from keyturn.exchange.services import Services
 from keyturn.exchange.verify import OwnTokens
+from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
+from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.limits import MemoryLimits, Rate
+from keyturn.upkeep.jobs import make_scheduler
+from keyturn.upkeep.scheduler import Scheduler
 from keyturn.web.desk import Desk, check_roads
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
@@ -53,14 +60,20 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     rings: Rings
+    audit_keys: AuditKeys
     clock: Clock
     dice: Dice
     dialects: Mapping[str, Dialect]
     cache_seconds: int
+    clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
 
-    def check_chain(self, rows: Sequence[AuditRow], last: AuditRow | None) -> int | None:
-        """Find the first ``seq`` that does not hold in rows that follow ``last`` (None: the start)."""
-        return verify_chain(rows, Tail(last.chain, last.seq, last.row_hash) if last else None)
+    def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
+        """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
+        return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+    def longest_lifetime(self) -> timedelta:
+        """Give the most that any access token may live, whatever an organisation sets (TK-14)."""
+        return timedelta(seconds=max(each.max_lifetime_seconds for each in profiles(self.dialects).values()))
 
 
 def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None = None) -> dict[str, Dialect]:
@@ -157,6 +170,7 @@ async def open_local(settings: Settings) -> AsyncIterator[LocalServices]:
             store=store,
             digester=digester,
             rings=rings,
+            audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
             dice=dice,
             dialects=dialects,
@@ -182,6 +196,7 @@ def _open_rings(
         dice,
         algorithms_of,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
+        rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
     )
 
     def follow(topic: str, key: str) -> None:
@@ -218,6 +233,7 @@ def assemble(
         limits=limits,
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
+        clock_watch=local.clock_watch,
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
@@ -280,21 +296,85 @@ async def _serve(
         desk, metrics = assemble(
             local, MemoryLimits(rates), settings.public_url_text(), settings.trusted_proxies
         )
+        upkeep = upkeep_of(local, settings)
+        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
+        await require_sound_start(local)
         management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
         protocol = ProtocolLimits(
             body_bytes=settings.limits.body_bytes,
             connections=settings.limits.connections,
             connections_per_address=settings.limits.connections_per_address,
         )
-        await run_servers(
-            desk,
-            management,
-            listeners,
-            protocol,
-            shutdown_seconds=settings.shutdown_seconds,
-            on_refused=metrics.framing_refused,
-            on_started=partial(_started, local, announce),
-        )
+        async with upkeep.running():
+            await run_servers(
+                desk,
+                management,
+                listeners,
+                protocol,
+                shutdown_seconds=settings.shutdown_seconds,
+                on_refused=metrics.framing_refused,
+                on_started=partial(_started, local, announce),
+            )
+
+
+def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
+    """Put together what happens without a request; nothing happens before it is run."""
+    days = settings.audit.retention_days
+    return make_scheduler(
+        local.store.upkeep,
+        local.deployment,
+        local.audit_keys,
+        local.rings,
+        partial(_turn_ring, local),
+        check=local.check_chain,
+        forget_expired=local.store.revocations.forget_expired,
+        clock=local.clock,
+        clock_watch=local.clock_watch,
+        dice=local.dice,
+        checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
+        kept=timedelta(days=days) if days else None,
+    )
+
+
+async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm, now: datetime) -> bool:
+    shared = {each.shared_ring for each in profiles(local.dialects).values()}
+    turned = await local.rings.rotate(
+        issuer_id,
+        algorithm,
+        now,
+        longest_lifetime=local.longest_lifetime(),
+        actor=system("keys").name,
+        request_id=uuid7(now, local.dice),
+        organisation_id=None if issuer_id in shared else OrganisationId(issuer_id),
+        only_if_due=True,
+    )
+    return isinstance(turned, Rotated)
+
+
+def _oldest_key_seconds(local: LocalServices) -> float:
+    start = local.rings.oldest_start()
+    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
+
+
+async def require_sound_start(local: LocalServices) -> None:
+    """Take in the newest time there was, and refuse settings under which a token could outlive its key.
+
+    Raises:
+        ConfigError: A dialect that is on allows longer lifetimes than a key that signs was told (TK-14).
+        Unavailable: The store cannot be read.
+    """
+    now, longest = local.clock.now(), local.longest_lifetime()
+    mark = await local.store.upkeep.clock_mark()
+    if mark is not None:
+        local.clock_watch.follow(mark)
+    for issuer_id in await local.store.upkeep.turning_issuers(now):
+        until = await local.rings.unsafe_until(issuer_id, now, longest)
+        if until is not None:
+            problem = (
+                f"dialects: tokens could outlive the key of {issuer_id} that signs them until"
+                f" {until.isoformat()}; start without the new dialect, or after that"
+            )
+            raise ConfigError([problem])
 
 
 def _started(local: LocalServices, announce: Announce | None) -> None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.functional_validators import AfterValidator
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
+from keyturn.setting_groups import AuditSettings, KeySettings, LimitSettings, TlsSettings
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
@@ -67,46 +68,6 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-
-
-class RateSettings(BaseModel):
-    """How many requests a minute, and how many of them may come at once."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    per_minute: Count
-    burst: Count
-
-
-class LimitSettings(BaseModel):
-    """How much one caller may take; a request over a limit is refused and costs nothing more."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
-    address: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
-    organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
-    connections: Count = 10_000
-    connections_per_address: Count = 256
-    body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
-
-    def rates(self) -> dict[str, RateSettings]:
-        """Give the rate of each kind of counter."""
-        return {"client": self.client, "address": self.address, "organisation": self.organisation}
-
-
-class TlsSettings(BaseModel):
-    """The files of the public listener's certificate and key, PEM; both or none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def pair(self) -> tuple[Path, Path] | None:
-        """Give both, or None for plain HTTP."""
-        return None if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
 class Settings(BaseSettings):
@@ -132,6 +93,8 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: LimitSettings = LimitSettings()
+    keys: KeySettings = KeySettings()
+    audit: AuditSettings = AuditSettings()
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
 
@@ -434,6 +397,7 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
             settings.master_key_text()
         except ConfigError as error:
             yield from error.problems
+    yield from settings.keys.problems(settings.jwks_cache_seconds)
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:
             continue

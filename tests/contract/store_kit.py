@@ -2,6 +2,7 @@
 
 ``python store_kit.py acknowledge PATH`` prints each acknowledged request id, until it is killed.
 ``python store_kit.py count PATH SECONDS`` writes as fast as it can and prints how many units that were.
+``python store_kit.py lease PATH NAME`` takes a lease at a word and prints whose it is.
 ``python store_kit.py fill PATH`` meets a full disk and recovers from it.
 """
 
@@ -10,7 +11,7 @@ import resource
 import secrets
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -178,6 +179,16 @@ async def count(path, seconds):
     print(sum(done), flush=True)  # noqa: T201  # the answer
 
 
+async def lease(path, name):
+    """Ask for the one lease at a word on standard input, and print our name or no."""
+    store = await open_file(path)
+    print("ready", flush=True)  # noqa: T201  # how the parent knows
+    sys.stdin.readline()
+    taken = await store.upkeep.lease("job", name, NOW, NOW + timedelta(minutes=1))
+    await store.close()
+    print(name if taken else "no", flush=True)  # noqa: T201  # the answer
+
+
 async def fill(path):
     """Write until files may not grow any more, see Unavailable, lift the limit, and go on."""
     store = await open_file(path)
@@ -204,6 +215,8 @@ if __name__ == "__main__":
     what, where, *rest = sys.argv[1:]
     if what == "acknowledge":
         asyncio.run(acknowledge(where))
+    elif what == "lease":
+        asyncio.run(lease(where, rest[0]))
     elif what == "count":
         asyncio.run(count(where, float(rest[0])))
     else:

@@ -4,32 +4,37 @@ import contextlib
 import os
 import pwd
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from keyturn.app import open_local, profiles
+from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Ring, Turned
 from keyturn.config import Settings
-from keyturn.core.actors import operator
+from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
+from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm, OrganisationId
-from keyturn.directory import audit, clients, deletion, organisations
-from keyturn.directory.audit import ChainVerdict
+from keyturn.directory import audit, clients, clock, deletion, organisations
+from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
+from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted
+from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
+from keyturn.upkeep.schedule import JobState
+from keyturn.upkeep.scheduler import Scheduler
 
 
 @contextlib.asynccontextmanager
 async def open_verbs(settings: Settings) -> AsyncIterator["LocalVerbs"]:
     """Open the store for the time of one command."""
     async with open_local(settings) as services:
-        yield LocalVerbs(services, operator(_os_user()), settings.public_url)
+        upkeep = upkeep_of(services, settings)
+        yield LocalVerbs(services, operator(_os_user()), settings.public_url, upkeep)
 
 
 def _os_user() -> str:
@@ -43,6 +48,13 @@ def _os_user() -> str:
 
 class LocalVerbs(LocalSecrets):
     """The ``Verbs`` of one open deployment."""
+
+    def __init__(
+        self, services: LocalServices, actor: Actor, public_url: str | None, upkeep: Scheduler
+    ) -> None:
+        """Act as ``actor``."""
+        super().__init__(services, actor, public_url)
+        self._upkeep = upkeep
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:
         """Make an organisation."""
@@ -78,6 +90,8 @@ class LocalVerbs(LocalSecrets):
 
     async def set_organisation(self, slug: str, setting: str, value: str | None) -> Organisation:
         """Set a dialect's setting, or go back to its default."""
+        organisation = await self.organisation(slug)
+        await require_keys_outlive(self._services.rings, organisation.id, setting, value, self._now)
         return await organisations.change_organisation_setting(
             self._actor,
             self._store,
@@ -167,9 +181,41 @@ class LocalVerbs(LocalSecrets):
         """Read the newest audit rows."""
         return await audit.tail_audit(self._actor, self._store, limit)
 
-    async def verify_audit(self) -> Sequence[ChainVerdict]:
-        """Follow every audit chain."""
-        return await audit.verify_audit(self._actor, self._store, self._services.check_chain)
+    async def verify_audit(self) -> TrailVerdict:
+        """Follow every audit chain and checkpoint."""
+        key = await self._services.audit_keys.find()
+        return await audit.verify_audit(
+            self._actor,
+            self._store,
+            self._services.store.upkeep,
+            check=self._services.check_chain,
+            signature=key.verify if key is not None else _never_signed,
+        )
+
+    async def audit_key(self) -> dict[str, str] | None:
+        """Give the public half of the audit key, if one was ever needed."""
+        audit.check_reach(self._actor)
+        key = await self._services.audit_keys.find()
+        return None if key is None else key.public_jwk
+
+    async def run_upkeep(self, job: str | None) -> Mapping[str, JobRun]:
+        """Run a job now, or every one."""
+        await self._upkeep.do_chores()  # the clock is looked at, and what this process noticed is noted
+        return {name: await self._upkeep.run_now(name) for name in ([job] if job else self._upkeep.jobs)}
+
+    async def upkeep_states(self) -> Sequence[JobState]:
+        """Tell how every job stands."""
+        return await self._upkeep.states()
+
+    async def clock(self) -> Looked:
+        """Compare the clock with the newest time in the store."""
+        return await clock.show_clock(self._services.store.upkeep, now=self._now)
+
+    async def accept_clock(self) -> Accepted:
+        """Take the clock as it is."""
+        return await clock.accept_clock(
+            self._actor, self._store, self._services.store.upkeep, now=self._now, dice=self._dice
+        )
 
     async def _rotate(
         self, issuer: str, issuer_id: str, organisation_id: OrganisationId | None, algorithm: Algorithm
@@ -179,7 +225,7 @@ class LocalVerbs(LocalSecrets):
             issuer_id,
             algorithm,
             now,
-            longest_lifetime=self._longest_lifetime(),
+            longest_lifetime=self._services.longest_lifetime(),
             actor=self._actor.name,
             request_id=uuid7(now, self._dice),
             organisation_id=organisation_id,
@@ -219,16 +265,10 @@ class LocalVerbs(LocalSecrets):
         }
         yield from sorted(used)
 
-    def _longest_lifetime(self) -> timedelta:
-        # The most that a setting may say, not what it says: tokens from before it was lowered are still out.
-        seconds = [each.lifetime_seconds for each in profiles(self._services.dialects).values()]
-        seconds += [
-            setting.maximum
-            for dialect in self._services.dialects.values()
-            for setting in dialect.settings
-            if setting.name == "lifetime_seconds" and setting.maximum is not None
-        ]
-        return timedelta(seconds=max(seconds))
-
     async def _store_of(self, slug: str) -> OrganisationStore:
         return self._store.organisation_store((await self.organisation(slug)).id)
+
+
+def _never_signed(_key_id: str, _message: bytes, _signature: bytes) -> bool:
+    """Hold no signature for good: there is no audit key by which one could have been made."""
+    return False

@@ -34,6 +34,8 @@ NOUNS = {
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
     "audit": "The audit trail.",
+    "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
+    "clock": "The clock.",
     "dialect": "Dialects: the token APIs that are spoken.",
     "config": "The configuration.",
 }

@@ -11,13 +11,16 @@ import msgspec
 
 from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret import Secret
+from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm
-from keyturn.directory.audit import ChainVerdict
+from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
+from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Sight
+from keyturn.upkeep.schedule import JobState
 
 
 class Ring(msgspec.Struct, frozen=True):
@@ -172,6 +175,26 @@ class Verbs(Protocol):
         """Read the newest audit rows."""
         ...
 
-    async def verify_audit(self) -> Sequence[ChainVerdict]:
-        """Follow every audit chain."""
+    async def verify_audit(self) -> TrailVerdict:
+        """Follow every audit chain and checkpoint."""
+        ...
+
+    async def audit_key(self) -> dict[str, str] | None:
+        """Give the public half of the audit key, if one was ever needed."""
+        ...
+
+    async def run_upkeep(self, job: str | None) -> Mapping[str, JobRun]:
+        """Run a job now, or every one."""
+        ...
+
+    async def upkeep_states(self) -> Sequence[JobState]:
+        """Tell how every job stands."""
+        ...
+
+    async def clock(self) -> Looked:
+        """Compare the clock with the newest time in the store."""
+        ...
+
+    async def accept_clock(self) -> Accepted:
+        """Take the clock as it is: it may be behind what it was."""
         ...

@@ -67,6 +67,10 @@ class Revocations(Protocol):
         """
         ...
 
+    def forget_expired(self, now: datetime) -> None:
+        """Drop what no living token can need any more, a day after that."""
+        ...
+
 
 class Recorder(Protocol):
     """The last step of every road: save and audit in one transaction, answer after the fsync."""

@@ -20,7 +20,7 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
         UnauthorizedClient: The client has no right to ask.
         Refusal: The client is not genuine, or memory is not current.
     """
-    now = services.clock.now()
+    now = services.clock_watch.latest(services.clock.now())
     proof = await prove_asker(question, services, now)
     if INTROSPECT not in proof.client.rights:
         raise UnauthorizedClient(Reason.RIGHT_MISSING, about=concern(proof))

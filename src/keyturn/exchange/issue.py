@@ -35,6 +35,7 @@ async def issue(request: TokenRequest, services: Services) -> Issued:
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     """Walk the road once; None when something it rests on was changed before it could be recorded."""
     now = services.clock.now()
+    services.clock_watch.require_sound(now)
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
     admit(request.origin, located, services.limits, services.clock.monotonic())

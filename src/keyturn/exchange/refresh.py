@@ -45,6 +45,7 @@ async def refresh(request: TokenRequest, services: Services) -> Issued:
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     """Walk the road once; None when another use of the family was recorded first."""
     now = services.clock.now()
+    services.clock_watch.require_sound(now)
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
     held = await locate_family(request.credential.secret, services.registry, services.digester)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from keyturn.core.clock import Clock
+from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, Revocations
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
         token_paths: By dialect, the template of its token endpoint's path.
+        clock_watch: Says whether the clock may be trusted (RE-07).
     """
 
     clock: Clock
@@ -48,5 +50,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     own_tokens: TokenVerifier
     claims: Mapping[str, ClaimsRenderer]
     public_url: str
+    clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
     token_paths: Mapping[str, str] = {}

@@ -43,6 +43,7 @@ class _Seat(msgspec.Struct, frozen=True):
     signer: Signer
     starts_at: datetime
     ends_at: datetime
+    due_at: datetime
 
 
 class _Issuer(msgspec.Struct, frozen=True):
@@ -62,6 +63,7 @@ class Rings:
         algorithms_of: The rings that an issuer's first key set must show already, so that no cached key set
             is without the key of the first token (TK-14).
         jwks_cache: The longest time for which a served key set may be cached.
+        rotate_after: For how long a key signs before its ring is due; None for ever.
         limit: How many issuers stay in memory.
     """
 
@@ -73,6 +75,7 @@ class Rings:
         algorithms_of: AlgorithmsOf,
         *,
         jwks_cache: timedelta = JWKS_CACHE,
+        rotate_after: timedelta | None = None,
         rsa_bits: int = RSA_BITS,
         limit: int = RINGS_KEPT,
     ) -> None:
@@ -82,6 +85,8 @@ class Rings:
         self._dice = dice
         self._algorithms_of = algorithms_of
         self._jwks_cache = jwks_cache
+        self._rotate_after = rotate_after
+        self._due: dict[tuple[str, Algorithm], bool] = {}
         self._rsa_bits = rsa_bits
         self._limit = limit
         self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
@@ -100,6 +105,8 @@ class Rings:
         seat = issuer.seats.get(algorithm) if issuer is not None else None
         if seat is not None and seat.starts_at <= now < seat.ends_at:
             self._issuers.move_to_end(issuer_id)
+            if now >= seat.due_at:
+                self._due.setdefault((issuer_id, algorithm), False)
             return seat.signer
         return self._seat(await self._with_ring(issuer_id, algorithm, now), algorithm, now)
 
@@ -118,11 +125,37 @@ class Rings:
         """Forget an issuer's rings: the change feed says that another process turned one."""
         self._invalidations += 1
         self._issuers.pop(issuer_id, None)
+        for algorithm in Algorithm:
+            self._due.pop((issuer_id, algorithm), None)
 
     def invalidate_all(self) -> None:
         """Forget every ring: the change feed cannot say which one turned."""
         self._invalidations += 1
         self._issuers.clear()
+        self._due.clear()
+
+    def take_due(self) -> Sequence[tuple[str, Algorithm]]:
+        """Give the rings that signed although they are due, each once until it has turned."""
+        fresh = [ring for ring, taken in self._due.items() if not taken]
+        self._due.update(dict.fromkeys(fresh, True))
+        return fresh
+
+    def oldest_start(self) -> datetime | None:
+        """Tell since when the key signs that has signed longest, of those in memory."""
+        seats = (seat.starts_at for issuer in self._issuers.values() for seat in issuer.seats.values())
+        return min(seats, default=None)
+
+    async def unsafe_until(self, issuer_id: str, now: datetime, lifetime: timedelta) -> datetime | None:
+        """Tell until when a token of some lifetime could outlive an issuer's key; None if none could.
+
+        Raises:
+            Unavailable: The store is away.
+        """
+        keys = await self._store.signing_keys(issuer_id)
+        found = (
+            schedule.unsafe_until(schedule.of_algorithm(keys, each), now, lifetime) for each in Algorithm
+        )
+        return max((until for until in found if until is not None), default=None)
 
     async def rotate(
         self,
@@ -134,6 +167,7 @@ class Rings:
         actor: str,
         request_id: str,
         organisation_id: OrganisationId | None = None,
+        only_if_due: bool = False,
     ) -> Rotated | NotRotated:
         """Turn a ring: the next key becomes the signer as soon as it may, and a new next key is published.
 
@@ -145,6 +179,7 @@ class Rings:
             actor: For the audit trail.
             request_id: For the audit trail.
             organisation_id: The organisation whose issuer it is, for the audit trail.
+            only_if_due: Whether to leave a ring alone whose key has not signed for ``rotate_after`` yet.
 
         Raises:
             Unavailable: The store is away; nothing was changed.
@@ -156,6 +191,8 @@ class Rings:
             pending = schedule.pending_at(ring, now)
             if pending is not None:
                 return NotRotated(active_at=pending)
+            if only_if_due and not (self._rotate_after and schedule.is_due(ring, now, self._rotate_after)):
+                return NotRotated(active_at=now)
             signs_from = schedule.next_key_signs_from(now, self._jwks_cache)
             fresh = await self._make(issuer_id, algorithm, now, signs_from=signs_from)
             changes, rotated = schedule.plan_rotation(ring, fresh, now, longest_lifetime)
@@ -263,8 +300,17 @@ class Rings:
                 self._told.add(key.id)
                 log.error("the signing key %s of %s does not open: %s", key.id, key.issuer_id, error)  # noqa: TRY400
             raise Unavailable(Reason.KEY_UNAVAILABLE) from error
-        issuer.seats[algorithm] = _Seat(signer, turn.starts_at, turn.ends_at)
+        issuer.seats[algorithm] = _Seat(signer, turn.starts_at, turn.ends_at, self._due_at(turn))
         return signer
+
+    def _due_at(self, turn: schedule.Turn) -> datetime:
+        """Tell from when on a use of the ring calls for its turning.
+
+        A little late, so that the node that turns it agrees although its clock is behind ours.
+        """
+        if self._rotate_after is None:
+            return schedule.FOREVER
+        return turn.starts_at + self._rotate_after + schedule.CLOCK_SKEW
 
     async def _read_cached(self, issuer_id: str) -> _Issuer:
         issuer = self._issuers.get(issuer_id)

@@ -80,15 +80,16 @@ def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
 
 
 def _founders_turn(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
-    """Let a ring's very first key sign although its maker's clock was a little ahead of ours.
+    """Let a ring's very first key sign although its maker's clock was ahead of ours.
 
     No key set without it was ever served, so whoever can read it may sign with it. Without this, of several
-    requests that need a new ring at once, those with the earlier ``now`` would be turned away.
+    requests that need a new ring at once, those with the earlier ``now`` would be turned away, and a ring
+    made while the clock was wrong would be of no use until that time has come. Whether a clock that is behind
+    may issue at all is not asked here, but by ``core.clock_watch``.
     """
     for key in ring:
         if key.active_at is not None and key.active_at == key.signs_from == key.published_at:
-            starts_at = key.active_at - CLOCK_SKEW
-            return Turn(key, starts_at, key.active_at) if starts_at <= now else None
+            return Turn(key, now - CLOCK_SKEW, key.active_at)
     return None
 
 
@@ -145,6 +146,24 @@ def plan_rotation(
         retiring_key_id=turn.key.id,
         next_key_id=fresh.id,
     )
+
+
+def is_due(ring: Sequence[SigningKey], now: datetime, rotate_after: timedelta) -> bool:
+    """Tell whether the key that signs at ``now`` has signed for so long that the ring should turn."""
+    turn = turn_at(ring, now)
+    return turn is not None and now >= turn.starts_at + rotate_after
+
+
+def unsafe_until(ring: Sequence[SigningKey], now: datetime, lifetime: timedelta) -> datetime | None:
+    """Tell until when a token of some lifetime could outlive the key that signs it (TK-14).
+
+    A key that gives way was told when to retire by the longest lifetime of that moment. Whoever allows longer
+    ones while it still signs has to wait until its turn is over.
+    """
+    turn = turn_at(ring, now)
+    if turn is None or turn.key.retires_at is None or turn.ends_at + lifetime <= turn.key.retires_at:
+        return None
+    return turn.ends_at
 
 
 def of_algorithm(keys: Sequence[SigningKey], algorithm: Algorithm) -> tuple[SigningKey, ...]:

@@ -38,6 +38,7 @@ from keyturn.core.vocabulary import (
 from keyturn.storage.audit import Tail, link
 from keyturn.storage.carry import R, carry_out, organisation_of, require_inside, require_sound, topics_of
 from keyturn.storage.feed import Confirmation, News
+from keyturn.storage.memory_upkeep import MemoryUpkeep
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.stores import WideStore
@@ -212,6 +213,7 @@ class MemoryStore:
         self._closed = False
         self.feed = Confirmation(clock)
         self.revocations = RevocationSet(self._shelf, self.feed)
+        self.upkeep = MemoryUpkeep(self._shelf)
         self.deployment = WideStore(self._shelf, self, sealer, clock)
 
     @property

@@ -22,6 +22,7 @@ from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.scribe import Scribe
 from keyturn.storage.stores import WideStore
 from keyturn.storage.turns import FairLock
+from keyturn.storage.upkeep import SqlUpkeep
 from keyturn.storage.writer import PATIENCE_SECONDS, GroupWriter
 
 
@@ -109,6 +110,7 @@ def _open(
         recorder=recorder,
         registry=registry,
         revocations=RevocationSet(reads, feed),
+        upkeep=SqlUpkeep(recorder, reads),
         feed=feed,
         reads=reads,
         deployment=wide,
@@ -124,6 +126,7 @@ class SqlStore:
         recorder: GroupWriter,
         registry: CachedRegistry,
         revocations: RevocationSet,
+        upkeep: SqlUpkeep,
         feed: Feed,
         reads: SqlReads,
         deployment: WideStore,
@@ -131,6 +134,7 @@ class SqlStore:
         self.recorder = recorder
         self.registry = registry
         self.revocations = revocations
+        self.upkeep = upkeep
         self.feed = feed
         self.deployment = deployment
         self._reads = reads

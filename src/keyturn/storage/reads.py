@@ -256,6 +256,10 @@ class SqlReads:
         """Tell whether the tables are at least as new as this program."""
         return await self._ask(migrate.is_current)
 
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question of another file of this room; raises like every read."""
+        return await self._ask(question)
+
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         """Answer on a reader's thread.
 

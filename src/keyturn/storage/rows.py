@@ -204,4 +204,9 @@ AUDIT_ROWS = select(
 
 def audit_rows(connection: Connection, query: Select[Any]) -> Sequence[AuditRow]:
     """Run a query made from ``AUDIT_ROWS``."""
-    return [AuditRow(**cast("Any", row)) for row in connection.execute(query).mappings()]
+    return [audit_row(row) for row in connection.execute(query).mappings()]
+
+
+def audit_row(row: RowMapping | dict[str, Any]) -> AuditRow:
+    """Make an audit row of the columns of ``AUDIT_ROWS``."""
+    return AuditRow(**cast("Any", row))

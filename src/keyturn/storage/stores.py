@@ -17,6 +17,7 @@ from keyturn.core.ports import (
     Sealer,
 )
 from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
 from keyturn.storage.feed import Confirmation
 from keyturn.storage.personal import key_place, open_personal
@@ -61,6 +62,11 @@ class Store(Protocol):
     @property
     def recorder(self) -> Recorder:
         """The last step of every road."""
+        ...
+
+    @property
+    def upkeep(self) -> UpkeepStore:
+        """What upkeep keeps: leases, checkpoints, the clock's mark."""
         ...
 
     @property

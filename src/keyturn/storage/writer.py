@@ -10,12 +10,14 @@ The order of a turn matters: first the turn among processes, then SQLite's write
 units are taken. Until then a caller whose patience ends is simply dropped, and nothing of it was written.
 """
 
+import asyncio
 import logging
 import threading
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -42,6 +44,7 @@ _LINGER_FROM_SECONDS = 0.002
 """A turn that is faster than this gathers enough while it commits; lingering would only make callers wait."""
 _SMOOTHING = 0.2
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +61,16 @@ class _Job:
         self.future = future
         self.deadline = deadline
         self.taken = False
+
+
+class _Errand:
+    """A small transaction of upkeep that waits, and who waits for it."""
+
+    __slots__ = ("future", "work")
+
+    def __init__(self, work: Callable[[Connection], Any], future: Future[Any]) -> None:
+        self.work = work
+        self.future = future
 
 
 class GroupWriter:
@@ -101,6 +114,7 @@ class GroupWriter:
         self._came = 0
         self._closing = False
         self._unanswered: deque[_Job] = deque()
+        self._errands: deque[_Errand] = deque()
         self._timer: TimerHandle | None = None
 
         self._expected = 1
@@ -128,6 +142,27 @@ class GroupWriter:
         """Commit a unit that must stay inside one organisation; raises like ``record``."""
         require_inside(unit, organisation_id)
         return await self._enqueue(unit, organisation_id)
+
+    async def errand(self, work: Callable[[Connection], T]) -> T:
+        """Do small work of upkeep in a transaction of its own, in turn with the batches of requests.
+
+        Args:
+            work: Runs on the writer's thread with the write lock held, so it must be short; it may be done
+                although its caller left.
+
+        Raises:
+            Unavailable: It could not be committed; nothing of it was.
+        """
+        if self._closing:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        future: Future[T] = self._loop.create_future()
+        self._errands.append(_Errand(work, future))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(2 * self._patience):
+                return await future
+        except TimeoutError:
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
     def _enqueue(self, unit: Unit, scope: OrganisationId | None) -> Future[Outcome]:
         require_sound(unit)
@@ -221,8 +256,11 @@ class GroupWriter:
 
     def _run(self) -> None:
         while self._wait():
-            self._linger()
-            self._turn()
+            if self._waiting:
+                self._linger()
+                self._turn()
+            if self._errands:
+                self._run_errand(self._errands.popleft())
         self._drop_connection()
         self._engine.dispose()
         self._turns.close()
@@ -232,7 +270,7 @@ class GroupWriter:
         while True:
             while self._waiting and self._waiting[0].future.done():
                 self._waiting.popleft()  # it left; without this a locked store would keep us from closing
-            if self._waiting:
+            if self._waiting or self._errands:
                 return True
             if self._closing:
                 return False
@@ -269,6 +307,23 @@ class GroupWriter:
             if jobs or not _is_busy(error):
                 log.exception("the store could not commit %d units", len(jobs))
                 self._tell(partial(self._refuse, jobs or self._take()))
+
+    def _run_errand(self, errand: _Errand) -> None:
+        """Do one errand, unless whoever wanted it has left; a failure is its own and nobody else's."""
+        if errand.future.done():
+            return
+        try:
+            with self._turns.held():
+                connection = self._begin()
+                done = errand.work(connection)
+                self._commit(connection)
+            self._tell(partial(_settle, errand.future, done))
+        except Exception as error:
+            self._scribe.forget()
+            self._drop_connection()
+            if not _is_busy(error):
+                log.exception("the store could not do an errand")
+            self._tell(partial(_settle, errand.future, Unavailable(Reason.STORE_UNAVAILABLE)))
 
     def _begin(self) -> Connection:
         if self._connection is None:
@@ -311,6 +366,16 @@ class GroupWriter:
         if connection is not None:
             connection.invalidate()
             connection.close()
+
+
+def _settle(future: Future[Any], done: Any) -> None:
+    """Answer an errand on the event loop, unless its caller left."""
+    if future.done():
+        return
+    if isinstance(done, Unavailable):
+        future.set_exception(done)
+    else:
+        future.set_result(done)
 
 
 def _is_busy(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
@@ -54,6 +54,33 @@ class Metrics:
     def watch(self, figures: Callable[[], Mapping[str, float]]) -> None:
         """Show the store's figures, read when somebody looks."""
         self.registry.register(_Figures(figures))
+
+    def watch_upkeep(
+        self, jobs: Callable[[], Mapping[str, tuple[float, int]]], oldest_key_seconds: Callable[[], float]
+    ) -> None:
+        """Show the last run and the failures of each job, and how long the oldest key has signed."""
+        self.registry.register(_UpkeepFigures(jobs, oldest_key_seconds))
+
+
+class _UpkeepFigures(Collector):
+    def __init__(
+        self, jobs: Callable[[], Mapping[str, tuple[float, int]]], oldest_key_seconds: Callable[[], float]
+    ) -> None:
+        self._jobs = jobs
+        self._oldest_key_seconds = oldest_key_seconds
+
+    def collect(self) -> Iterable[Metric]:
+        last = GaugeMetricFamily(
+            "keyturn_upkeep_last_run_timestamp_seconds", "See docs/operations.md.", labels=["job"]
+        )
+        failures = CounterMetricFamily("keyturn_upkeep_failures", "See docs/operations.md.", labels=["job"])
+        for name, (ran_at, failed) in self._jobs().items():
+            last.add_metric([name], ran_at)
+            failures.add_metric([name], failed)
+        yield from (last, failures)
+        yield GaugeMetricFamily(
+            "keyturn_signing_key_oldest_seconds", "See docs/operations.md.", value=self._oldest_key_seconds()
+        )
 
 
 class _Figures(Collector):

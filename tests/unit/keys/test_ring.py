@@ -199,11 +199,22 @@ async def test_memory_is_bounded(store, sealer):
     assert list(rings._issuers) == ["a", "c"]
 
 
-async def test_a_clock_far_behind_signs_nothing(rings):
-    """TK-14: before a ring's time no key signs, and the caller is told to come again."""
-    await rings.signer("acme", ES256, NOW)
+async def test_a_ring_made_by_a_wrong_clock_can_be_used(rings):
+    """TK-14, RE-07: a first key, without which no key set was ever served, signs before its time too."""
+    first = await rings.signer("acme", ES256, NOW)
+    earlier = NOW - timedelta(days=365)
+    assert (await rings.signer("acme", ES256, earlier)).key_id == first.key_id
+    assert first.key_id in await kids(rings, earlier)
+
+
+async def test_a_later_key_never_signs_before_its_time(rings, store):
+    """TK-14: in a ring without its first key nothing signs early, and the caller is told to come again."""
+    first = await rings.signer("acme", ES256, NOW)
+    await turn(rings, NOW + SECOND)
+    del store.keys[first.key_id]
+    rings.invalidate("acme")
     with pytest.raises(Unavailable) as caught:
-        await rings.signer("acme", ES256, NOW - timedelta(minutes=1))
+        await rings.signer("acme", ES256, NOW)
     assert caught.value.reason is Reason.KEY_UNAVAILABLE
 
 

@@ -1,0 +1,72 @@
+"""Settings that belong together, each group a table of the configuration file; ``config`` reads them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_DAY_SECONDS = 86_400
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class RateSettings(BaseModel):
+    """How many requests a minute, and how many of them may come at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_minute: Count
+    burst: Count
+
+
+class LimitSettings(BaseModel):
+    """How much one caller may take; a request over a limit is refused and costs nothing more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    address: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
+    connections: Count = 10_000
+    connections_per_address: Count = 256
+    body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
+
+    def rates(self) -> dict[str, RateSettings]:
+        """Give the rate of each kind of counter."""
+        return {"client": self.client, "address": self.address, "organisation": self.organisation}
+
+
+class TlsSettings(BaseModel):
+    """The files of the public listener's certificate and key, PEM; both or none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def pair(self) -> tuple[Path, Path] | None:
+        """Give both, or None for plain HTTP."""
+        return None if self.certificate is None or self.key is None else (self.certificate, self.key)
+
+
+class KeySettings(BaseModel):
+    """How signing keys live."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rotate_days: Annotated[int, Field(ge=0, le=3_650)] = 90
+
+    def problems(self, jwks_cache_seconds: int) -> Iterator[str]:
+        """Tell what is wrong with them beside how long key sets are cached (TK-14)."""
+        if 0 < self.rotate_days * _DAY_SECONDS < 2 * jwks_cache_seconds:
+            yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
+
+
+class AuditSettings(BaseModel):
+    """How the audit trail is signed, and how long it is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoint_minutes: Annotated[int, Field(ge=1, le=1_440)] = 5
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0

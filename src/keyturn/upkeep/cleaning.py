@@ -1,0 +1,34 @@
+"""Deletes what expired. Which tables that are, each store's list of cleaners says."""
+
+from datetime import datetime
+from functools import partial
+
+import msgspec
+
+from keyturn.core.upkeep_ports import Cleaners, ClockStore
+from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
+
+MOST_ROWS = 200_000
+"""Of one table in one run: what is more waits for the next."""
+
+
+class Cleaning(msgspec.Struct, frozen=True):
+    """The job ``clean``."""
+
+    cleaners: Cleaners
+    clock: ClockStore
+    pause_seconds: float = PAUSE_SECONDS
+
+    async def work(self, now: datetime) -> str:
+        """Sweep every table; nothing within an hour of a step of the clock (RE-07)."""
+        mark = await self.clock.clock_mark()
+        if mark is not None and not mark.settled(now):
+            return "waits: the clock was set less than an hour ago"
+        counts = {
+            name: await delete_in_batches(
+                partial(self.cleaners.sweep, name, now), self.pause_seconds, MOST_ROWS
+            )
+            for name in self.cleaners.cleaners
+        }
+        told = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+        return f"deleted {told or 'nothing'}"

@@ -1,0 +1,289 @@
+"""Checkpoints and retention: what was signed is found to be there, or its absence is named."""
+
+import asyncio
+import random
+from datetime import timedelta
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from contract.store_kit import unit
+from harness import HandClock
+from keyturn.core.actors import operator
+from keyturn.core.checkpoints import ChainEnd
+from keyturn.core.errors import Fault
+from keyturn.directory.audit import verify_audit
+from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.storage import MemoryStore, Tail, verify_chain
+from keyturn.storage.audit import hash_of
+from keyturn.upkeep import batches
+from keyturn.upkeep import checkpoints as checkpoints_module
+from keyturn.upkeep.checkpoints import Checkpoints, Retention
+
+DAY = timedelta(days=1)
+
+
+def check(rows, place):
+    return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+
+@pytest.fixture
+def trail():
+    """A store, its jobs, and ways to write and to verify."""
+    clock, dice = HandClock(), random.Random(3).randbytes  # noqa: S311  # a test repeats itself
+    sealer = MasterSealer(MasterKey.generate(dice), dice)
+    store = MemoryStore(sealer, clock, dice)
+    keys = StoredAuditKeys(store.deployment, sealer, dice)
+
+    async def write(count):
+        for _ in range(count):
+            made = unit(organisation_id=None)
+            event = msgspec.structs.replace(made.audit, at=clock.now())
+            await store.deployment.record(msgspec.structs.replace(made, audit=event))
+
+    async def sign():
+        return await Checkpoints(store.upkeep, keys).work(clock.now())
+
+    async def cut(**kept):
+        job = Retention(
+            store=store.upkeep,
+            trail=store.deployment,
+            keys=keys,
+            check=check,
+            kept=timedelta(**kept),
+            dice=dice,
+            pause_seconds=0,
+        )
+        return await job.work(clock.now())
+
+    async def verify():
+        key = await keys.find()
+        return await verify_audit(
+            operator("a"),
+            store.deployment,
+            store.upkeep,
+            check=check,
+            signature=key.verify if key else lambda *_: False,
+        )
+
+    return SimpleNamespace(
+        clock=clock, store=store, keys=keys, write=write, sign=sign, cut=cut, verify=verify
+    )
+
+
+async def signed(trail, *sizes):
+    """Write that many rows before each of some checkpoints, and give the rows."""
+    await trail.keys.find_or_make(trail.clock.now())
+    for size in sizes:
+        await trail.write(size)
+        await trail.sign()
+    assert (await trail.verify()).intact
+    return trail.store._shelf.audit
+
+
+async def broken_rows(trail):
+    verdict = await trail.verify()
+    assert not verdict.intact
+    assert verdict.problem is None
+    return [each.broken_at for each in verdict.chains]
+
+
+# --- checkpoints ---
+
+
+async def test_a_checkpoint_is_made_when_rows_were_added(trail):
+    """A checkpoint covers what is new, and none is made where nothing is."""
+    await trail.write(3)
+    assert await trail.sign() == "checkpoint 1"
+    assert await trail.sign() == "checkpoint 2"  # the birth of the audit key
+    assert await trail.sign() == "no new rows"
+    [verdict] = (await trail.verify()).chains
+    assert (verdict.rows, verdict.signed) == (4, 4)
+
+
+async def test_rows_after_the_newest_checkpoint_hold_too(trail):
+    """Rows that no checkpoint covers yet are followed by their links."""
+    await signed(trail, 2)
+    await trail.write(2)
+    [verdict] = (await trail.verify()).chains
+    assert (verdict.rows, verdict.signed, verdict.broken_at) == (5, 3, None)
+
+
+async def test_racing_writers_make_one_checkpoint(trail):
+    """RE-02: of processes that sign at once one adds the checkpoint, and what they leave verifies."""
+    await trail.keys.find_or_make(trail.clock.now())
+    await trail.write(3)
+    told = await asyncio.gather(*(trail.sign() for _ in range(5)))
+    assert (await trail.verify()).newest.seq == len({each for each in told if each.startswith("check")})
+
+
+# --- what is broken is named ---
+
+
+async def test_an_altered_row(trail):
+    """AD-05: an altered row is named."""
+    rows = await signed(trail, 5)
+    rows[2] = msgspec.structs.replace(rows[2], actor="operator:nobody")
+    assert await broken_rows(trail) == [3]
+
+
+async def test_a_removed_row(trail):
+    """AD-05: a row removed from the middle is named."""
+    rows = await signed(trail, 5)
+    del rows[3]
+    assert await broken_rows(trail) == [4]
+
+
+async def test_rows_cut_from_the_end(trail):
+    """AD-05: rows cut from the end of a chain, which the chain itself cannot show, are named."""
+    rows = await signed(trail, 5)
+    del rows[4:]
+    assert await broken_rows(trail) == [5]
+
+
+async def test_a_removed_chain(trail):
+    """AD-05: a whole chain that is gone is named, with its first row."""
+    rows = await signed(trail, 5)
+    [gone] = {row.chain for row in rows}
+    rows.clear()
+    [verdict] = (await trail.verify()).chains
+    assert (verdict.chain, verdict.rows, verdict.broken_at) == (gone, 0, 1)
+
+
+async def test_a_chain_written_anew(trail):
+    """AD-05: rows that were altered and hashed again hold in themselves, and are named by what was signed."""
+    rows = await signed(trail, 3, 3)
+    forge(rows, 4)
+    [verdict] = (await trail.verify()).chains
+    assert (verdict.broken_at, verdict.written_anew) == (7, True)
+    assert check(rows, None) is None
+
+
+def forge(rows, index):
+    """Alter a row and make everything after it hold again, as whoever can write the store could."""
+    rows[index] = msgspec.structs.replace(rows[index], actor="operator:nobody")
+    for number in range(index, len(rows)):
+        linked = msgspec.structs.replace(rows[number], prev_hash=rows[number - 1].row_hash)
+        rows[number] = msgspec.structs.replace(linked, row_hash=hash_of(linked))
+
+
+@pytest.mark.parametrize(("removed", "named"), [(1, 1), (2, 2)])
+async def test_a_removed_checkpoint(trail, removed, named):
+    """AD-05: a checkpoint that is missing before the newest is named."""
+    await signed(trail, 2, 2, 2)
+    del trail.store.upkeep._checkpoints[removed]
+    verdict = await trail.verify()
+    assert (verdict.broken_checkpoint, verdict.problem) == (named, "removed")
+
+
+@pytest.mark.parametrize("field", ["statement", "signature", "key_id", "at"])
+async def test_an_altered_checkpoint(trail, field):
+    """AD-05: a checkpoint whose statement, signature, key or time was altered is named."""
+    await signed(trail, 2, 2, 2)
+    kept = trail.store.upkeep._checkpoints
+    other = {
+        "statement": kept[2].statement.replace(b'"seq":2', b'"seq":3'),
+        "signature": kept[3].signature,
+        "key_id": "another",
+        "at": kept[2].at + DAY,
+    }
+    kept[2] = msgspec.structs.replace(kept[2], **{field: other[field]})
+    verdict = await trail.verify()
+    assert verdict.broken_checkpoint == 2
+    assert verdict.problem.startswith("altered")
+
+
+async def test_a_checkpoint_of_another_key(trail):
+    """AD-05: a checkpoint that somebody else signed, and put in the place of ours, is none."""
+    await signed(trail, 2)
+    dice = random.Random(4).randbytes  # noqa: S311  # a test repeats itself
+    sealer = MasterSealer(MasterKey.generate(dice), dice)
+    theirs = StoredAuditKeys(MemoryStore(sealer, trail.clock, dice).deployment, sealer, dice)
+    await trail.write(1)
+    await Checkpoints(trail.store.upkeep, theirs).work(trail.clock.now())
+    assert (await trail.verify()).broken_checkpoint == 2
+
+
+# --- retention ---
+
+
+async def test_retention_leaves_a_trail_that_can_be_checked(trail, monkeypatch):
+    """AD-05: old rows go in batches, the rest of the chain is intact, and the removal is in the trail."""
+    monkeypatch.setattr(batches, "BATCH", 2)
+    monkeypatch.setattr(checkpoints_module, "PAGE", 3)
+    rows = await signed(trail, 7, 2)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(4)
+    assert await trail.cut(days=5) == "removed 10 rows of 1 chains"
+    assert [row.seq for row in rows] == [11, 12, 13, 14, 15]
+    assert rows[-1].kind == "audit.pruned"
+    [verdict] = (await trail.verify()).chains
+    assert (verdict.rows, verdict.broken_at) == (5, None)
+    await trail.sign()
+    assert (await trail.verify()).intact
+    assert await trail.cut(days=5) == "nothing is old enough"
+
+
+async def test_what_retention_left_is_still_guarded(trail):
+    """AD-05: after old rows went, a row more that is missing or altered is named like before."""
+    rows = await signed(trail, 7)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(4)
+    await trail.cut(days=5)
+    [first, *_] = [row.seq for row in rows]
+    del rows[0]
+    assert await broken_rows(trail) == [first]
+
+
+async def test_retention_removes_no_evidence(trail):
+    """AD-05: a chain that does not hold, or not as it was signed, is not cut."""
+    rows = await signed(trail, 3, 3)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(2)
+    kept = rows[1]
+    rows[1] = msgspec.structs.replace(kept, actor="operator:nobody")
+    with pytest.raises(Fault, match="row 2; nothing was removed"):
+        await trail.cut(days=5)
+    rows[1] = kept
+    forge(rows, 4)
+    with pytest.raises(Fault, match="row 7; nothing was removed"):
+        await trail.cut(days=5)
+    assert len(rows) == 9
+
+
+async def test_a_retention_that_was_killed_goes_on(trail, monkeypatch):
+    """AD-05, RE-01: killed between signing and removing it verifies, and the next run removes the rest."""
+    rows = await signed(trail, 6)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(2)
+
+    async def killed(*_):
+        raise OSError("power")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trail.store.upkeep, "prune_audit", killed)
+        with pytest.raises(OSError, match="power"):
+            await trail.cut(days=5)
+    assert len(rows) == 9
+    assert (await trail.verify()).intact
+    await trail.cut(days=5)
+    assert [row.seq for row in rows] == [8, 9]
+    assert (await trail.verify()).intact
+
+
+async def test_old_checkpoints_go_when_rows_do(trail):
+    """AD-05: after some rounds only checkpoints that kept rows need are there, from a full one on."""
+    await signed(trail, 3)
+    for _ in range(8):
+        trail.clock.advance(86_400)
+        await trail.write(3)
+        await trail.sign()
+        await trail.cut(days=2)
+        assert (await trail.verify()).intact
+    kept = await trail.store.upkeep.checkpoints(0, 100)
+    assert len(kept) < 10
+    assert kept[0].read().full
+    end = kept[0].read().chains[0]
+    assert isinstance(end, ChainEnd)

@@ -20,6 +20,7 @@ from keyturn.core.actors import system
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
+from keyturn.core.limits import Rate
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
@@ -34,12 +35,12 @@ from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.feed import EVERYTHING
-from keyturn.storage.limits import MemoryLimits, Rate
 from keyturn.web.desk import Desk, check_roads
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
+from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.web.tls import Certificates
 from keyturn.wire.compile import Router, compile_dialect
@@ -195,9 +196,17 @@ def _open_rings(
 
 
 def assemble(
-    local: LocalServices, limits: Limits, public_url: str, trusted_proxies: Sequence[str] = ()
+    local: LocalServices,
+    limits: Limits,
+    public_url: str,
+    trusted_proxies: Sequence[str] = (),
+    *,
+    refusals: Refusals | None = None,
 ) -> tuple[Desk, Metrics]:
     """Put the front desk together over an open deployment.
+
+    Args:
+        refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -228,7 +237,8 @@ def assemble(
     ]
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
-    return Desk(Router(routes), urls, services, metrics, trusted), metrics
+    refusals = refusals or Refusals(local.store.recorder, local.clock)
+    return Desk(Router(routes), urls, services, metrics, refusals, trusted), metrics
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -277,8 +287,10 @@ async def _serve(
         if prepare is not None:
             await prepare(local)
         rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
+        limits = local.store.limits(rates, local.digester.tag)
+        refusals = Refusals(local.store.recorder, local.clock)
         desk, metrics = assemble(
-            local, MemoryLimits(rates), settings.public_url_text(), settings.trusted_proxies
+            local, limits, settings.public_url_text(), settings.trusted_proxies, refusals=refusals
         )
         management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
         protocol = ProtocolLimits(
@@ -286,15 +298,16 @@ async def _serve(
             connections=settings.limits.connections,
             connections_per_address=settings.limits.connections_per_address,
         )
-        await run_servers(
-            desk,
-            management,
-            listeners,
-            protocol,
-            shutdown_seconds=settings.shutdown_seconds,
-            on_refused=metrics.framing_refused,
-            on_started=partial(_started, local, announce),
-        )
+        async with summarising(refusals):
+            await run_servers(
+                desk,
+                management,
+                listeners,
+                protocol,
+                shutdown_seconds=settings.shutdown_seconds,
+                on_refused=metrics.framing_refused,
+                on_started=partial(_started, local, announce),
+            )
 
 
 def _started(local: LocalServices, announce: Announce | None) -> None:

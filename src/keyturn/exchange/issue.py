@@ -37,7 +37,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = services.clock.now()
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
-    admit(request.origin, located, services.limits, services.clock.monotonic())
+    await admit(request.origin, located, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
     audiences = assertion_audiences(located, request.profile, services)

@@ -25,13 +25,13 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from keyturn.core.addresses import subscriber
 from keyturn.web.framing import (
     CHUNKED,
     FramingRefused,
     ProtocolLimits,
     Refused,
     Shared,
-    holder_of,
     read_framing,
     refusal,
 )
@@ -111,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_begun = True  # for the first request the clock runs from accept
         self._deadline = self._alarm_at = math.inf
         self._alarm: asyncio.TimerHandle | None = None
-        self._holder: str | None = holder_of(self.client[0] if self.client else "")
+        self._holder: str | None = subscriber(self.client[0] if self.client else "")
         if full := self.shared.take(self._holder):
             self._holder = None
             self._step = self._discard

@@ -77,8 +77,8 @@ async def test_limits_away():
 @pytest.mark.parametrize(("wait", "told"), [(0.001, 1), (1.0, 1), (1.2, 2), (59.5, 60)])
 async def test_refused(wait, told):
     """RL-01: over a limit the wait is told in whole seconds, rounded up and at least one."""
+    limits = Limits(Taken("client", admitted=False, remaining=0, seconds=wait))
     with pytest.raises(SlowDown) as caught:
-        limits = Limits(Taken("client", admitted=False, remaining=0, seconds=wait))
         await admit(ORIGIN, Located(view()), limits, 0)
     assert caught.value.retry_after == told
     assert caught.value.reason is Reason.RATE_LIMIT
@@ -87,7 +87,7 @@ async def test_refused(wait, told):
 
 async def test_refused_unknown():
     """A refusal of an unknown client concerns nobody."""
+    limits = Limits(Taken("address", admitted=False, remaining=0, seconds=1))
     with pytest.raises(SlowDown) as caught:
-        limits = Limits(Taken("address", admitted=False, remaining=0, seconds=1))
         await admit(ORIGIN, Located(None), limits, 0)
     assert caught.value.about is None

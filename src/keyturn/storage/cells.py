@@ -94,7 +94,9 @@ def _carry_out(job: Wishes, arrivals: dict[bytes, int], now: int) -> tuple[Grant
         grant(arrivals.get(wish.name, 0), now, wish.rate, wanted=wish.wanted, owed=wish.owed)
         for wish in job.wishes
     )
-    if job.whole and any(not each.places for each in grants):
-        return grants
-    arrivals.update((wish.name, each.arrival) for wish, each in zip(job.wishes, grants, strict=True))
+    refused = job.whole and any(not each.places for each in grants)
+    for wish, each in zip(job.wishes, grants, strict=True):
+        # One that is refused may still have been brought back from beyond what a clock's jump left there.
+        if not (refused and each.places):
+            arrivals[wish.name] = each.arrival
     return grants

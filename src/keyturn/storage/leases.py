@@ -10,6 +10,7 @@ A smaller limit is asked of the store each time, together with whoever else asks
 up is refused from memory until the store said there would be room, so a flood costs the store nothing.
 """
 
+import contextlib
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
@@ -111,6 +112,10 @@ class SharedLimits:
         """Give back what was not used, and stop."""
         if self._timer is not None:
             self._timer.cancel()
+        for counter in list(self._counters.values()):
+            if counter.pending is not None:
+                with contextlib.suppress(Unavailable):
+                    await self._batches.hurry(counter.pending)
         for key in list(self._counters):
             self._end(key)
         await self._batches.close()
@@ -159,7 +164,10 @@ class SharedLimits:
     def _end(self, key: str) -> None:
         """Book what was used on credit, or give back what was not used; then forget."""
         counter = self._counters.pop(key)
-        owed = counter.borrowed - counter.left
+        self._settle(key, counter.borrowed - counter.left)
+
+    def _settle(self, key: str, owed: int) -> None:
+        """Book places without asking for more, or give them back where ``owed`` is negative."""
         if owed:
             wish = Wish(self._name(key), self.rates[kind_of(key)], wanted=0, owed=owed)
             self._batches.leave(Wishes((wish,)), lambda _grants: None)
@@ -262,6 +270,9 @@ class SharedLimits:
         return pending
 
     def _granted(self, key: str, kind: str, counter: _Counter, given: Grant, wanted: int) -> None:
+        if self._counters.get(key) is not counter:  # it was forgotten meanwhile
+            self._settle(key, -given.places)
+            return
         now = self._clock.monotonic()
         counter.left += given.places
         counter.room = given.room

@@ -16,7 +16,7 @@ import structlog
 from keyturn.core.addresses import subscriber
 from keyturn.core.changes import Change, Unit
 from keyturn.core.clock import Clock
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.ports import Recorder
 from keyturn.core.records import AuditEvent
 
@@ -98,6 +98,8 @@ class Refusals:
                 await self._recorder.record(Unit(audit=self._due[0]))
             except Unavailable:
                 break
+            except Fault:
+                log.exception("a refusal summary cannot be written")
             self._due.popleft()
         if self._dropped:
             log.warning("refusal summaries were dropped", count=self._dropped)

@@ -36,14 +36,14 @@ _NAME_BYTES = 16
 class _Counter:
     """What this process holds of one shared counter.
 
-    ``left`` may be spent until ``until``; ``borrowed`` of what could be spent is not booked yet. ``size`` is
-    of the next slice, ``pending`` tells when it came. Until ``refused_until`` nothing more is asked for.
+    ``left`` of ``filled`` may be spent until ``until``; ``borrowed`` of it is not booked yet. ``size`` is of
+    the next slice, ``pending`` tells when it came. Until ``refused_until`` nothing more is asked for.
     """
 
-    __slots__ = ("borrowed", "left", "pending", "refused_until", "room", "size", "until", "waiting")
+    __slots__ = ("borrowed", "filled", "left", "pending", "refused_until", "room", "size", "until", "waiting")
 
     def __init__(self, credit: int, room: int, until: float) -> None:
-        self.left = self.borrowed = credit
+        self.left = self.filled = self.borrowed = credit
         self.room = room
         self.until = until
         self.size = max(1, credit)
@@ -188,7 +188,7 @@ class SharedLimits:
             room = counter.left + counter.room
             if room < least or not kind_of_least:
                 least, kind_of_least = room, kind
-            if 2 * counter.left < counter.size and counter.pending is None:
+            if 2 * counter.left < counter.filled and counter.pending is None:
                 self._ask(key, kind, counter)
         return Taken(kind_of_least, True, least, self.rates[kind_of_least].spacing / NANOSECONDS)
 
@@ -275,6 +275,7 @@ class SharedLimits:
             return
         now = self._clock.monotonic()
         counter.left += given.places
+        counter.filled = counter.left
         counter.room = given.room
         counter.size = min(2 * counter.size, self._slice[kind], self.rates[kind].burst)
         counter.until = now + LEASE_SECONDS

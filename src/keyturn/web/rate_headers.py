@@ -1,4 +1,4 @@
-"""What a caller is told of its limits: draft-ietf-httpapi-ratelimit-headers-11, sections 3 and 4.
+"""What a caller is told of its limits: draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4.
 
 ``RateLimit-Policy: "client";q=600;w=60`` names the tightest of the counters that applied and its requests a
 minute; ``RateLimit: "client";r=42;t=1`` how many could come at once now, and in how many seconds one more.

@@ -88,3 +88,29 @@ async def check_books(steps):
         await each.close()
     used = (max(store.arrivals.values(), default=0) - int(clock.monotonic() * 1e9)) // plenty.spacing
     assert (used if total else 0) == total == sum(times for _, times, _ in steps)
+
+
+def test_many_processes_keep_nothing_for_later():
+    """RE-08: twenty processes that were busy half a minute ago hold nothing that a flood could spend now."""
+    asyncio.run(check_hoarding())
+
+
+async def check_hoarding():
+    clock = HandClock()
+    store = Store(clock)
+    loop = asyncio.get_running_loop()
+    processes = [SharedLimits(rates(client=RATE), store, tag, clock, loop) for _ in range(20)]
+    for limits in processes:
+        for _ in range(12):
+            await take(limits, clock, "client:a")
+        clock.seconds += 1.5
+    clock.seconds += 20
+    admitted = 0
+    for _ in range(59):
+        for limits in processes:
+            answers = [await take(limits, clock, "client:a") for _ in range(30)]
+            admitted += sum(answer.admitted for answer in answers)
+        clock.seconds += 1
+    assert admitted <= 1.1 * (RATE.per_minute + RATE.burst)
+    for each in processes:
+        await each.close()

@@ -164,7 +164,10 @@ class SharedLimits:
     def _end(self, key: str) -> None:
         """Book what was used on credit, or give back what was not used; then forget."""
         counter = self._counters.pop(key)
-        self._settle(key, counter.borrowed - counter.left)
+        owed = counter.borrowed - counter.left
+        if owed < 0 and self._clock.monotonic() > counter.until + LEASE_SECONDS:
+            return  # time has given these places back long ago; giving them twice would exceed the figure
+        self._settle(key, owed)
 
     def _settle(self, key: str, owed: int) -> None:
         """Book places without asking for more, or give them back where ``owed`` is negative."""

@@ -115,6 +115,7 @@ class Desk:
                 "status": response.status,
                 "headers": [
                     *response.headers,
+                    *response.changing,
                     (b"content-length", b"%d" % len(response.body)),
                     (b"x-request-id", request_id),
                 ],
@@ -189,8 +190,8 @@ class Desk:
         taken = TAKEN.get()
         if taken is None:
             return response
-        headers = [*response.headers, *self._rate_headers.of(taken)]
-        return WireResponse(response.status, response.body, headers)
+        changing = self._rate_headers.of(taken)
+        return WireResponse(response.status, response.body, response.headers, changing)
 
     async def _walk(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:
         if request.oversized:

@@ -26,4 +26,4 @@ class RateHeaders:
     def of(self, taken: Taken) -> Headers:
         """Give the headers for what the limits said of a request."""
         policy, limit = self._parts[taken.kind]
-        return [policy, (b"ratelimit", limit % (taken.remaining, taken.retry_after))]
+        return policy, (b"ratelimit", limit % (taken.remaining, taken.retry_after))

@@ -26,6 +26,7 @@ from keyturn.core.actors import system
 from keyturn.core.changes import Add, Change, Recorded, Replace, Unit
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
+from keyturn.core.limits import Rate
 from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import compile_shape
@@ -40,8 +41,9 @@ from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import MemoryStore
-from keyturn.storage.limits import MemoryLimits, Rate
+from keyturn.storage.limits import MemoryLimits
 from keyturn.web.protocol import OVERSIZED
+from keyturn.web.refusals import Refusals
 from keyturn.wire.tables import Dialect
 
 PUBLIC_URL = "https://keys.example"
@@ -143,13 +145,19 @@ class Deployment:
     """An open deployment with its desk, and all that a test may want to look at or change."""
 
     def __init__(
-        self, local: LocalServices, store: MoodyStore, limits: MemoryLimits, clock: HandClock
+        self,
+        local: LocalServices,
+        store: MoodyStore,
+        limits: MemoryLimits,
+        clock: HandClock,
+        kept_refusals: int,
     ) -> None:
         """Assemble the desk exactly as the server does."""
         self.local = local
         self.store = store
         self.clock = clock
-        self.desk, self.metrics = assemble(local, limits, PUBLIC_URL)
+        self.refusals = Refusals(local.store.recorder, clock, kept_a_minute=kept_refusals)
+        self.desk, self.metrics = assemble(local, limits, PUBLIC_URL, refusals=self.refusals)
         self.organisations: dict[str, Organisation] = {}
         self.members: dict[str, dict[str, dict[str, Any]]] = {slug: {} for slug in ORGANISATIONS}
 
@@ -317,6 +325,7 @@ async def deployment(
     *extra: Dialect,
     environ: Mapping[str, str] | None = None,
     rates: Mapping[str, Rate] | None = None,
+    kept_refusals: int = 1_000_000,
 ) -> AsyncIterator[Deployment]:
     """Open a deployment with every dialect of the house on.
 
@@ -324,6 +333,7 @@ async def deployment(
         extra: Dialects that exist only in the test.
         environ: Settings, as the environment gives them.
         rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
+        kept_refusals: Of one address and reason in a minute; the rest are folded.
     """
     known = load_dialects() | {dialect.name: dialect for dialect in extra}
     settings = load_settings(
@@ -356,7 +366,7 @@ async def deployment(
         cache_seconds=settings.jwks_cache_seconds,
     )
     limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
-    here = Deployment(local, store, limits, clock)
+    here = Deployment(local, store, limits, clock, kept_refusals)
     for slug, name in ORGANISATIONS.items():
         here.organisations[slug] = await create_organisation(
             ACTOR, local.deployment, slug, name, now=clock.now(), dice=dice

@@ -22,6 +22,7 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
+from keyturn.core.limits import Rate
 from keyturn.core.ports import DeploymentStore, Digester, Limits
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
@@ -39,7 +40,6 @@ from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.feed import EVERYTHING
-from keyturn.storage.limits import MemoryLimits, Rate
 from keyturn.upkeep.jobs import make_scheduler
 from keyturn.upkeep.scheduler import Scheduler
 from keyturn.web.desk import Desk, check_roads
@@ -47,6 +47,7 @@ from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.metrics import Metrics
+from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.web.tls import Certificates
 from keyturn.wire.compile import Router, compile_dialect
@@ -210,9 +211,17 @@ def _open_rings(
 
 
 def assemble(
-    local: LocalServices, limits: Limits, public_url: str, trusted_proxies: Sequence[str] = ()
+    local: LocalServices,
+    limits: Limits,
+    public_url: str,
+    trusted_proxies: Sequence[str] = (),
+    *,
+    refusals: Refusals | None = None,
 ) -> tuple[Desk, Metrics]:
     """Put the front desk together over an open deployment.
+
+    Args:
+        refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -244,7 +253,8 @@ def assemble(
     ]
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
-    return Desk(Router(routes), urls, services, metrics, trusted), metrics
+    refusals = refusals or Refusals(local.store.recorder, local.clock)
+    return Desk(Router(routes), urls, services, metrics, refusals, trusted), metrics
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -293,8 +303,10 @@ async def _serve(
         if prepare is not None:
             await prepare(local)
         rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
+        limits = local.store.limits(rates, local.digester.tag)
+        refusals = Refusals(local.store.recorder, local.clock)
         desk, metrics = assemble(
-            local, MemoryLimits(rates), settings.public_url_text(), settings.trusted_proxies
+            local, limits, settings.public_url_text(), settings.trusted_proxies, refusals=refusals
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
@@ -305,7 +317,7 @@ async def _serve(
             connections=settings.limits.connections,
             connections_per_address=settings.limits.connections_per_address,
         )
-        async with upkeep.running():
+        async with summarising(refusals), upkeep.running():
             await run_servers(
                 desk,
                 management,

@@ -10,9 +10,9 @@ from joserfc.jwk import KeySet
 from dialects.contract import DialectContract
 from harness import basic, deployment
 from keyturn.core.errors import Unavailable
+from keyturn.core.limits import Rate
 from keyturn.core.vocabulary import Reason
 from keyturn.dialects.endorsed import DIALECT
-from keyturn.storage.limits import Rate
 
 PATH = "/api/v1/auth/tokens"
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

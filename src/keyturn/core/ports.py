@@ -5,13 +5,15 @@ contract, one name in ``app.py``. Reads return facts or None and never refuse; a
 is a returned value. Whatever cannot be reached raises ``Unavailable``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from keyturn.core.changes import Outcome, Unit
+from keyturn.core.limits import Rate, Taken
+from keyturn.core.lockout import LockoutTicket
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -273,11 +275,56 @@ class Sealer(Protocol):
 class Limits(Protocol):
     """Counters of requests; issue and question roads take a place before anything is checked."""
 
-    def take(self, keys: Sequence[str], now: float) -> float | None:
-        """Take one place in every counter, or none: seconds until a retry may succeed, None when admitted.
+    @property
+    def rates(self) -> Mapping[str, Rate]:
+        """The rate of each kind of counter, the part of its name before the colon."""
+        ...
+
+    def take(self, keys: Sequence[str], now: float) -> Taken | Awaitable[Taken]:
+        """Take one place in every counter, or none; answers at once where this process can.
 
         Args:
-            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<ip>``.
+            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<subscriber>``.
             now: Monotonic seconds.
+
+        Raises:
+            Unavailable: Only the store could say, and it cannot be reached (from the awaitable).
+        """
+        ...
+
+
+class Lockout(Protocol):
+    """Counts failures of passwords and passcodes in a row, over all routes and processes (PW-05).
+
+    The one order in which it is used, for known and unknown names alike: ``admit``, then the check, then
+    ``succeeded`` if it was right. A ticket that is dropped stays counted as a failure.
+    """
+
+    async def admit(self, name: str, device: str, now: datetime) -> LockoutTicket:
+        """Count an attempt as failed, before it is checked.
+
+        Args:
+            name: The canonical name within its home, for example ``<organisation id>/<name>`` (PW-03).
+            device: Whence: an address by ``addresses.subscriber``, or what marks a device.
+
+        Raises:
+            SlowDown: Nothing may be checked now (Reason.LOCKED_OUT).
+            Unavailable: It could not be counted, so nothing may be checked.
+        """
+        ...
+
+    async def succeeded(self, ticket: LockoutTicket, now: datetime) -> None:
+        """Clear the count, and know the device from now on.
+
+        Raises:
+            Unavailable: It could not be recorded; the attempt stays counted.
+        """
+        ...
+
+    async def clear(self, name: str) -> None:
+        """Forget every failure of a name and its devices, for an operator.
+
+        Raises:
+            Unavailable: It could not be recorded.
         """
         ...

@@ -113,6 +113,7 @@ class Reason(StrEnum):
     SCOPE_NOT_ALLOWED = "scope_not_allowed"
     AUDIENCE_NOT_ALLOWED = "audience_not_allowed"
     RATE_LIMIT = "rate_limit"
+    LOCKED_OUT = "locked_out"
     LOST_RACE = "lost_race"
     STORE_UNAVAILABLE = "store_unavailable"
     CACHE_STALE = "cache_stale"

@@ -38,7 +38,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     services.clock_watch.require_sound(now)
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
-    admit(request.origin, located, services.limits, services.clock.monotonic())
+    await admit(request.origin, located, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
     audiences = assertion_audiences(located, request.profile, services)

@@ -49,7 +49,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
     held = await locate_family(request.credential.secret, services.registry, services.digester)
-    admit(request.origin, located, services.limits, services.clock.monotonic())
+    await admit(request.origin, located, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
     audiences = assertion_audiences(located, request.profile, services)
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)

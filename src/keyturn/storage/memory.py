@@ -4,7 +4,7 @@ The rules of changes, the chain and the sealing are the same code; only the shel
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -12,7 +12,8 @@ from keyturn.core.changes import Add, Lost, Outcome, Record, Recorded, Shred, Un
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import Leftover, Sealer
+from keyturn.core.limits import Rate
+from keyturn.core.ports import Leftover, Limits, Lockout, Sealer
 from keyturn.core.records import (
     AuditEvent,
     AuditRow,
@@ -38,6 +39,8 @@ from keyturn.core.vocabulary import (
 from keyturn.storage.audit import Tail, link
 from keyturn.storage.carry import R, carry_out, organisation_of, require_inside, require_sound, topics_of
 from keyturn.storage.feed import Confirmation, News
+from keyturn.storage.limits import MemoryLimits
+from keyturn.storage.lockout import MemoryLockout, Tag
 from keyturn.storage.memory_upkeep import MemoryUpkeep
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.revocations import RevocationSet
@@ -264,6 +267,14 @@ class MemoryStore:
     async def wipe_log(self) -> bool:
         """Leave nothing erased behind: there is no file."""
         return True
+
+    def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:  # noqa: ARG002  # nothing is at rest
+        """Make limits of this process, the only one there is."""
+        return MemoryLimits(rates)
+
+    def lockout(self, tag: Tag) -> Lockout:
+        """Make a lockout of this process, the only one there is."""
+        return MemoryLockout(tag)
 
     def stats(self) -> dict[str, float]:
         """Tell how the feed does; there is no queue and no disk."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from asyncio import AbstractEventLoop
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
-from keyturn.core.ports import Sealer
+from keyturn.core.limits import Rate
+from keyturn.core.ports import Limits, Lockout, Sealer
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
+from keyturn.storage.counters import SqlCounters
 from keyturn.storage.engines import path_of, prepare_file, reading_engine, use_write_ahead_log, writing_engine
 from keyturn.storage.feed import Feed
+from keyturn.storage.lockout import Tag
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.reads import READERS, SqlReads
 from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
@@ -114,6 +118,7 @@ def _open(
         feed=feed,
         reads=reads,
         deployment=wide,
+        counters=SqlCounters(path, clock, loop, patience_seconds),
     )
 
 
@@ -130,6 +135,7 @@ class SqlStore:
         feed: Feed,
         reads: SqlReads,
         deployment: WideStore,
+        counters: SqlCounters,
     ) -> None:
         self.recorder = recorder
         self.registry = registry
@@ -138,6 +144,15 @@ class SqlStore:
         self.feed = feed
         self.deployment = deployment
         self._reads = reads
+        self._counters = counters
+
+    def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
+        """Make the limits that all processes on the store share; ``tag`` hides their names."""
+        return self._counters.limits(rates, tag)
+
+    def lockout(self, tag: Tag) -> Lockout:
+        """Make the lockout that all processes on the store share; ``tag`` hides its names."""
+        return self._counters.lockout(tag)
 
     def stats(self) -> dict[str, float]:
         """Tell how queue, batches, disk and feed do, for metrics."""
@@ -158,6 +173,7 @@ class SqlStore:
 
     async def close(self) -> None:
         """Commit what waits and let go of everything; waits no longer than twice the callers' patience."""
+        await self._counters.close()
         await self.recorder.close()
         await asyncio.get_running_loop().run_in_executor(None, self._let_go)
 

@@ -252,6 +252,24 @@ SPENT = Table(
     Column("expires_at", Instant, nullable=False),
 )
 
+LIMIT_CELL = Table(
+    "limit_cell",
+    METADATA,
+    Column("name", LargeBinary, primary_key=True),
+    # Nanoseconds, unlike every other time here: at a thousand a second a microsecond is too coarse.
+    Column("arrival", BigInteger, nullable=False, index=True),
+)
+
+LOCKOUT = Table(
+    "lockout",
+    METADATA,
+    Column("key", LargeBinary, primary_key=True),
+    Column("name_key", LargeBinary, nullable=False, index=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("failed_at", Instant),
+    Column("known_at", Instant),
+)
+
 AUDIT_CHAIN = Table(
     "audit_chain",
     METADATA,

@@ -1,15 +1,18 @@
 """The two views of a store that ``core.ports`` names, written once over any store's reads and writer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
+from keyturn.core.limits import Rate
 from keyturn.core.ports import (
     AuditPage,
     DeploymentStore,
     Leftover,
+    Limits,
+    Lockout,
     OrganisationStore,
     Recorder,
     Registry,
@@ -20,6 +23,7 @@ from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organ
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
 from keyturn.storage.feed import Confirmation
+from keyturn.storage.lockout import Tag
 from keyturn.storage.personal import key_place, open_personal
 from keyturn.storage.reads import Reads
 
@@ -72,6 +76,14 @@ class Store(Protocol):
     @property
     def feed(self) -> Confirmation:
         """What changed, for other caches: ``feed.on_change(listener)``."""
+        ...
+
+    def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
+        """Make the limits that all processes on the store share; ``tag`` hides their names at rest."""
+        ...
+
+    def lockout(self, tag: Tag) -> Lockout:
+        """Make the lockout that all processes on the store share; ``tag`` hides its names at rest."""
         ...
 
     def stats(self) -> dict[str, float]:

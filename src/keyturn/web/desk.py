@@ -10,12 +10,20 @@ from typing import Any
 
 import structlog
 
-from keyturn.core.changes import Unit
-from keyturn.core.errors import Fault, MethodNotAllowed, NotFound, Refusal, TooLarge, Unavailable
+from keyturn.core.errors import (
+    Fault,
+    InvalidClient,
+    MethodNotAllowed,
+    NotFound,
+    Refusal,
+    TooLarge,
+    Unavailable,
+)
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Issued, Question, TokenRequest
 from keyturn.core.vocabulary import REFRESH_TOKEN, Code, GrantType, Reason, RequestId
+from keyturn.exchange.admit import TAKEN
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
@@ -26,6 +34,8 @@ from keyturn.web.address import Network, client_address
 from keyturn.web.documents import document_facts
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
+from keyturn.web.rate_headers import RateHeaders
+from keyturn.web.refusals import Refusals
 from keyturn.wire.compile import CompiledRoute, Match, Router
 from keyturn.wire.http import WireRequest, WireResponse
 
@@ -67,6 +77,7 @@ class Desk:
 
     Args:
         router: Every route of every dialect that is on.
+        refusals: Brings refusals into the audit trail.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
     """
 
@@ -76,6 +87,7 @@ class Desk:
         urls: dict[str, dict[str, str]],
         services: Services,
         metrics: Metrics,
+        refusals: Refusals,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Take everything that was assembled."""
@@ -84,6 +96,8 @@ class Desk:
         self._services = services
         self._metrics = metrics
         self._trusted = trusted_proxies
+        self._refusals = refusals
+        self._rate_headers = RateHeaders(services.limits.rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; lifespan and websocket scopes are not for the desk."""
@@ -101,6 +115,7 @@ class Desk:
                 "status": response.status,
                 "headers": [
                     *response.headers,
+                    *response.changing,
                     (b"content-length", b"%d" % len(response.body)),
                     (b"x-request-id", request_id),
                 ],
@@ -154,8 +169,9 @@ class Desk:
         self, match: Match, route: CompiledRoute, request: WireRequest
     ) -> tuple[str, WireResponse]:
         """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
+        TAKEN.set(None)
         try:
-            return "ok", await self._walk(match, route, request)
+            return "ok", self._limited(await self._walk(match, route, request))
         except Refusal as refusal:
             told = await self._audited(refusal, route, request)
         except Exception as fault:  # noqa: BLE001 - whatever happens is answered
@@ -164,7 +180,18 @@ class Desk:
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(match)).encode())
             response = WireResponse(response.status, response.body, (*response.headers, allow))
+        proven = told.about is not None and not isinstance(told, InvalidClient)
+        if proven or told.reason is Reason.RATE_LIMIT:
+            response = self._limited(response)
         return told.reason.value, response
+
+    def _limited(self, response: WireResponse) -> WireResponse:
+        """Tell a caller of its limits: one that was proven or refused for them, lest they name who exists."""
+        taken = TAKEN.get()
+        if taken is None:
+            return response
+        changing = self._rate_headers.of(taken)
+        return WireResponse(response.status, response.body, response.headers, changing)
 
     async def _walk(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:
         if request.oversized:
@@ -201,9 +228,7 @@ class Desk:
             personal={"address": request.address},
         )
         try:
-            # If the consequence lost, another refusal or the owner brought it about already.
-            unit = Unit(audit=event, changes=refusal.consequence, audit_if_lost=event)
-            await self._services.recorder.record(unit)
+            await self._refusals.record(event, refusal.consequence)
         except Unavailable as unavailable:
             return unavailable
         except Exception as fault:  # noqa: BLE001 - the same

@@ -5,7 +5,6 @@ Everything here is pure; ``web/protocol.py`` holds connections to it.
 Spec: RFC 9112 sections 3.2, 6 and 11.2.
 """
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,12 +113,3 @@ class Shared:
         self.held[holder] -= 1
         if not self.held[holder]:
             del self.held[holder]
-
-
-def holder_of(address: str) -> str:
-    """Name who holds a connection: an IPv4 address, or the /64 that one IPv6 subscriber usually owns."""
-    if ":" not in address:
-        return address
-    ip = ipaddress.IPv6Address(address)
-    # On a dual-stack socket all of IPv4 is one /64.
-    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip), 64), strict=False))

@@ -25,13 +25,13 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from keyturn.core.addresses import subscriber
 from keyturn.web.framing import (
     CHUNKED,
     FramingRefused,
     ProtocolLimits,
     Refused,
     Shared,
-    holder_of,
     read_framing,
     refusal,
 )
@@ -75,7 +75,11 @@ Answer = Callable[[Any, bytes], Awaitable[tuple[bytes, WireResponse]]]
 @lru_cache(maxsize=1024)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Spell status line and headers; few differ, so each is joined once."""
-    return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % header for header in headers)
+    return STATUS_LINE[status] + _spell(headers)
+
+
+def _spell(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class _AnswerAndDiscard:
@@ -112,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_begun = True  # for the first request the clock runs from accept
         self._deadline = self._alarm_at = math.inf
         self._alarm: asyncio.TimerHandle | None = None
-        self._holder: str | None = holder_of(self.client[0] if self.client else "")
+        self._holder: str | None = subscriber(self.client[0] if self.client else "")
         if full := self.shared.take(self._holder):
             self._holder = None
             self._step = self._discard
@@ -293,9 +297,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not cycle.disconnected:
             body = b"" if cycle.scope["method"] == "HEAD" else response.body
             close = b"" if cycle.keep_alive else b"connection: close\r\n"
+            head = _head(response.status, response.headers) + _spell(response.changing)
             cycle.transport.write(
                 b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s"
-                % (_head(response.status, response.headers), len(response.body), request_id, close, body)
+                % (head, len(response.body), request_id, close, body)
             )
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:

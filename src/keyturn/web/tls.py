@@ -16,8 +16,9 @@ from pathlib import Path
 
 import structlog
 
+from keyturn.core.addresses import subscriber
 from keyturn.core.errors import ConfigError
-from keyturn.web.framing import Shared, holder_of
+from keyturn.web.framing import Shared
 from keyturn.web.protocol import BoundedProtocol
 
 log = structlog.get_logger("keyturn.tls")
@@ -178,7 +179,7 @@ class TlsListener:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
-            self._begin(connection, holder_of(address[0]))
+            self._begin(connection, subscriber(address[0]))
 
     def _begin(self, connection: socket.socket, holder: str) -> None:
         """Take a place and begin the handshake, or close the connection before it costs anything."""

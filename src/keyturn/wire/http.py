@@ -35,8 +35,14 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WireResponse(msgspec.Struct, frozen=True):
-    """One answer, ready to send."""
+    """One answer, ready to send.
+
+    Args:
+        headers: Such as many answers share; spelled once for all of them.
+        changing: Such as differ from one answer to the next.
+    """
 
     status: int
     body: bytes
     headers: Headers
+    changing: Headers = ()

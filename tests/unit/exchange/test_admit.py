@@ -1,56 +1,93 @@
 """Admit takes a request's place in every limit it falls under, or none."""
 
+import msgspec
 import pytest
 
-from keyturn.core.errors import SlowDown
+from keyturn.core.errors import SlowDown, Unavailable
+from keyturn.core.limits import Taken
 from keyturn.core.requests import Located
 from keyturn.core.vocabulary import Reason
-from keyturn.exchange.admit import admit
+from keyturn.exchange.admit import TAKEN, admit
 from unit.exchange.records import ORIGIN, view
+
+ADMITTED = Taken("client", admitted=True, remaining=3, seconds=0.5)
 
 
 class Limits:
-    """Limits that admit, or make wait, and remember what they were asked."""
+    """Limits that say what they are told to, and remember what they were asked."""
 
-    def __init__(self, wait=None):
-        """Make everybody wait so long, or nobody."""
-        self.wait = wait
+    def __init__(self, taken=ADMITTED, *, later=False):
+        """Say the same to everybody, at once or later."""
+        self.taken = taken
+        self.later = later
         self.asked = []
 
     def take(self, keys, now):
         """Take a place."""
         self.asked.append((tuple(keys), now))
-        return self.wait
+        return self._wait() if self.later else self.taken
+
+    async def _wait(self):
+        if isinstance(self.taken, Exception):
+            raise self.taken
+        return self.taken
 
 
-def test_known():
+async def test_known():
     """RL-01: a known client takes a place for its address, itself and its organisation, at once."""
     limits = Limits()
-    admission = admit(ORIGIN, Located(view()), limits, 7.0)
+    admission = await admit(ORIGIN, Located(view()), limits, 7.0)
     keys = ("address:192.0.2.1", "client:client-a", "organisation:org-a")
     assert limits.asked == [(keys, 7.0)]
     assert admission.keys == keys
 
 
-def test_unknown():
+async def test_unknown():
     """TN-04: an unknown client counts for its address only, so it can use up nobody's limit."""
     limits = Limits()
-    admit(ORIGIN, Located(None), limits, 7.0)
+    await admit(ORIGIN, Located(None), limits, 7.0)
     assert limits.asked == [(("address:192.0.2.1",), 7.0)]
 
 
+async def test_a_subscriber_is_counted():
+    """RL-01: all addresses of an IPv6 /64 are one counter."""
+    limits = Limits()
+    for address in ("2001:db8::1", "2001:db8::2:1"):
+        await admit(msgspec.structs.replace(ORIGIN, address=address), Located(None), limits, 7.0)
+    assert limits.asked == [(("address:2001:db8::/64",), 7.0)] * 2
+
+
+async def test_limits_may_answer_later():
+    """What the limits say after a trip to the store counts like what they say at once."""
+    await admit(ORIGIN, Located(view()), Limits(later=True), 0)
+    assert TAKEN.get() == ADMITTED
+    refused = Taken("address", admitted=False, remaining=0, seconds=1.5)
+    with pytest.raises(SlowDown):
+        await admit(ORIGIN, Located(view()), Limits(refused, later=True), 0)
+    assert TAKEN.get() == refused
+
+
+async def test_limits_away():
+    """HT-09: where only the store can say and it is away, nothing is admitted."""
+    limits = Limits(Unavailable(Reason.STORE_UNAVAILABLE), later=True)
+    with pytest.raises(Unavailable):
+        await admit(ORIGIN, Located(view()), limits, 0)
+
+
 @pytest.mark.parametrize(("wait", "told"), [(0.001, 1), (1.0, 1), (1.2, 2), (59.5, 60)])
-def test_refused(wait, told):
+async def test_refused(wait, told):
     """RL-01: over a limit the wait is told in whole seconds, rounded up and at least one."""
+    limits = Limits(Taken("client", admitted=False, remaining=0, seconds=wait))
     with pytest.raises(SlowDown) as caught:
-        admit(ORIGIN, Located(view()), Limits(wait), 0)
+        await admit(ORIGIN, Located(view()), limits, 0)
     assert caught.value.retry_after == told
     assert caught.value.reason is Reason.RATE_LIMIT
     assert (caught.value.about.organisation_id, caught.value.about.subject) == ("org-a", "client-a")
 
 
-def test_refused_unknown():
+async def test_refused_unknown():
     """A refusal of an unknown client concerns nobody."""
+    limits = Limits(Taken("address", admitted=False, remaining=0, seconds=1))
     with pytest.raises(SlowDown) as caught:
-        admit(ORIGIN, Located(None), Limits(1), 0)
+        await admit(ORIGIN, Located(None), limits, 0)
     assert caught.value.about is None

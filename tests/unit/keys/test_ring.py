@@ -228,11 +228,12 @@ async def test_a_store_that_is_away_signs_nothing(rings, store):
 
 
 async def test_a_wrong_master_key_signs_nothing(store, sealer):
-    """TK-12: a ring sealed under another master key gives a fault and no new ring."""
+    """TK-12, HT-09: a ring sealed under another master key is not usable, and makes no new ring."""
     await node(store, sealer).signer("acme", ES256, NOW)
     other = MasterSealer(MasterKey.generate(secrets.token_bytes), secrets.token_bytes)
-    with pytest.raises(Fault, match="master key"):
+    with pytest.raises(Unavailable) as refused:
         await node(store, other).signer("acme", ES256, NOW)
+    assert refused.value.reason is Reason.KEY_UNAVAILABLE
     assert len(store.keys) == 2
 
 

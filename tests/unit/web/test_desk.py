@@ -11,10 +11,11 @@ from harness import PUBLIC_URL, basic, clear_texts, deployment
 from keyturn.app import assemble
 from keyturn.core.changes import Lost, RequireVersion
 from keyturn.core.errors import Fault
+from keyturn.core.limits import Rate
 from keyturn.core.shapes import Member, Shape
 from keyturn.core.vocabulary import GrantType, Reason
 from keyturn.dialects.oauth2 import DIALECT, JWKS, TOKEN
-from keyturn.storage.limits import MemoryLimits, Rate
+from keyturn.storage.limits import MemoryLimits
 from keyturn.wire.tables import Answer, Document
 
 PATH = "/o/acme/oauth2/token"

@@ -14,7 +14,7 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyturn.web.framing import FramingRefused, ProtocolLimits, holder_of, read_framing
+from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
 
 HOST = b"Host: a\r\n"
@@ -594,22 +594,6 @@ def test_places_come_back_after_every_kind_of_end(server):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     eventually(lambda: server.protocol.shared.total == 0)
     assert server.protocol.shared.held == {}
-
-
-@pytest.mark.parametrize(
-    ("address", "holder"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("", ""),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("fe80::1%eth0", "fe80::/64"),
-    ],
-)
-def test_holder_is_an_address_or_a_subscriber(address, holder):
-    """HT-05: IPv6 is counted by /64, and IPv4 on a dual-stack socket by its own address."""
-    assert holder_of(address) == holder
 
 
 def test_150_slow_clients_slow_nobody(server):

@@ -75,11 +75,19 @@ class CachedRegistry:
             Unavailable: Memory does not know it and the store cannot be read.
         """
         view = self._views.get(client_id)
-        if view is not None or self._absent.get(("client", client_id)):
+        if view is not None:
             return view
         return await self._share(
             ("client", client_id), self._reads.client_view(client_id), partial(self._keep_view, client_id)
         )
+
+    async def look_up(self, client_id: ClientId) -> ClientView | None:
+        """Find a client in the store itself, past memory.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return await self._reads.client_view(client_id)
 
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included.
@@ -124,8 +132,7 @@ class CachedRegistry:
 
     def _keep_view(self, client_id: ClientId, view: ClientView | None) -> None:
         if view is None:
-            self._absent.put(("client", client_id), True)
-            return
+            return  # never remembered: an unknown client costs a read each time, like a wrong secret (TE-09)
         self.versions[("organisation", view.organisation.id)] = view.organisation.version
         self.versions[("client", client_id)] = view.client.version
         for credential in view.credentials:
@@ -196,7 +203,6 @@ class CachedRegistry:
         view = self._views.pop(client_id)
         if view is not None:
             self._forgotten(view)
-        self._absent.pop(("client", client_id))
         flight = self._flights.pop(("client", client_id), None)
         if flight is not None:
             flight.stale = True

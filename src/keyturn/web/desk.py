@@ -22,7 +22,7 @@ from keyturn.core.errors import (
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Issued, Question, TokenRequest
-from keyturn.core.vocabulary import REFRESH_TOKEN, Code, GrantType, Reason, RequestId
+from keyturn.core.vocabulary import REFRESH_TOKEN, ClientId, Code, GrantType, Reason, RequestId
 from keyturn.exchange.admit import TAKEN
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
@@ -228,6 +228,9 @@ class Desk:
             personal={"address": request.address},
         )
         try:
+            if isinstance(refusal, InvalidClient) and about is not None:
+                # An unknown client costs a read of the store, so a known one's wrong secret does too (TE-09).
+                await self._services.registry.look_up(ClientId(about.subject))
             await self._refusals.record(event, refusal.consequence)
         except Unavailable as unavailable:
             return unavailable

@@ -108,16 +108,25 @@ async def test_a_value_read_before_a_change_is_not_kept_after_it(registry, reads
 
 
 async def test_absence_is_kept_until_something_appears(registry, reads, feed):
-    """A name that does not exist is asked for once, until the feed names it."""
+    """A slug that does not exist is asked for once, until the feed names it."""
+    reads.gate.set()
+    for _ in range(3):
+        assert await registry.find_organisation("slug-new") is None
+    assert reads.asked == ["slug-new"]
+    reads.answers |= {"slug-new": organisation("org-new", slug="slug-new")}
+    touch(feed, ("organisation", "org-new"))
+    assert (await registry.find_organisation("slug-new")).id == "org-new"
+
+
+async def test_an_unknown_client_costs_a_read_each_time(registry, reads):
+    """TE-09: neither the absence of a client nor a look-up past memory is answered from memory."""
     reads.gate.set()
     for _ in range(3):
         assert await registry.find_client("new") is None
-        assert await registry.find_organisation("slug-new") is None
-    assert reads.asked == ["new", "slug-new"]
-    reads.answers |= {"new": view("new"), "slug-new": organisation("org-new", slug="slug-new")}
-    touch(feed, ("client", "new"), ("organisation", "org-new"))
-    assert await registry.find_client("new") == view("new")
-    assert (await registry.find_organisation("slug-new")).id == "org-new"
+    assert await registry.look_up("client-1") == view()
+    assert await registry.find_client("client-1") == view()
+    assert await registry.look_up("client-1") == view()
+    assert reads.asked == ["new"] * 3 + ["client-1"] * 3
 
 
 async def test_failures_are_not_kept(registry, reads):

@@ -356,7 +356,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._last = True
         if self._step == self._wait:
             self.cycle.keep_alive = False
-        elif self._step == self._read_head and not self._inbox:
+        elif self._step == self._read_head:
             self._allow(self.limits.goodbye_seconds)
 
     def pause_writing(self) -> None:

@@ -41,10 +41,6 @@ class Registry(Protocol):
         """Find a client by its id anywhere in the deployment, ended ones included."""
         ...
 
-    async def look_up(self, client_id: ClientId) -> ClientView | None:
-        """Find a client in the store itself, past memory: what an unknown client costs."""
-        ...
-
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
         ...

@@ -237,10 +237,6 @@ class MemoryStore:
         """Find a refresh family by its id, ended ones included."""
         return await self._shelf.family(family_id)
 
-    async def look_up(self, client_id: ClientId) -> ClientView | None:
-        """Find a client in the store itself."""
-        return await self._shelf.client_view(client_id)
-
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
         return await self._shelf.organisation_by_slug(slug)

@@ -81,14 +81,6 @@ class CachedRegistry:
             ("client", client_id), self._reads.client_view(client_id), partial(self._keep_view, client_id)
         )
 
-    async def look_up(self, client_id: ClientId) -> ClientView | None:
-        """Find a client in the store itself, past memory.
-
-        Raises:
-            Unavailable: The store cannot be read.
-        """
-        return await self._reads.client_view(client_id)
-
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included.
 

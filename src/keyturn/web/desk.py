@@ -228,11 +228,11 @@ class Desk:
             personal={"address": request.address},
         )
         try:
-            kept = await self._refusals.record(event, refusal.consequence)
-            if kept and isinstance(refusal, InvalidClient) and about is not None:
-                # An unknown client costs a read of the store, so a known one's wrong secret does too (TE-09);
-                # in a flood, which is counted in memory, neither store nor caller should pay for that.
-                await self._services.registry.look_up(ClientId(about.subject))
+            if isinstance(refusal, InvalidClient) and about is not None:
+                # An unknown client costs a read that finds nothing, so a known one's wrong secret costs one
+                # too, also in a flood that is only counted (TE-09).
+                await self._services.registry.find_client(ClientId(request.request_id))
+            await self._refusals.record(event, refusal.consequence)
         except Unavailable as unavailable:
             return unavailable
         except Exception as fault:  # noqa: BLE001 - the same

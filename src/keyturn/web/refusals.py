@@ -69,24 +69,20 @@ class Refusals:
         self._due: deque[AuditEvent] = deque()
         self._dropped = 0
 
-    async def record(self, event: AuditEvent, consequence: tuple[Change, ...]) -> bool:
+    async def record(self, event: AuditEvent, consequence: tuple[Change, ...]) -> None:
         """Write a refusal before it is told, or count it with those like it.
 
         Args:
             event: With the caller's address among its personal fields.
             consequence: Committed with it; a refusal that has one is never folded.
 
-        Returns:
-            Whether it has a row of its own.
-
         Raises:
             Unavailable: It had to be written and could not be.
         """
         if not consequence and self._folded(event):
-            return False
+            return
         # If the consequence lost, another refusal or the owner brought it about already.
         await self._recorder.record(Unit(audit=event, changes=consequence, audit_if_lost=event))
-        return True
 
     async def write_due(self, *, everything: bool = False) -> None:
         """Write the summaries of the minutes that are over; what cannot be written waits for the next time.

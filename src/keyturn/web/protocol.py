@@ -16,16 +16,17 @@ Spec: RFC 9112 sections 2.2, 3, 5.1, 6 and 11.2; RFC 9110 sections 7.2, 7.8 and 
 import asyncio
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from keyturn.core.addresses import subscriber
+from keyturn.web.cycle import Answer, WholeRequest
 from keyturn.web.framing import (
     CHUNKED,
     FramingRefused,
@@ -68,9 +69,6 @@ _BROKEN: Final = WireResponse(
     ((b"content-type", b"application/json"), (b"cache-control", b"no-store")),
 )
 
-Answer = Callable[[Any, bytes], Awaitable[tuple[bytes, WireResponse]]]
-"""What an application may offer beside ASGI: a scope and a body in, a request id and an answer out."""
-
 
 @lru_cache(maxsize=1024)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
@@ -109,6 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
         # uvicorn lets data follow a request that closes the connection; we pass none on, so be strict.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=False)
         self.limits = self.shared.limits
+        self._answer: Answer | None = getattr(self.app, "answer", None)
+        self._version = "1.1"
         self._inbox = bytearray()
         self._step: Callable[[], bool] = self._read_head
         self._scanned = self._missing = self._body_bytes = self._chunks = 0
@@ -164,14 +164,16 @@ class BoundedProtocol(HttpToolsProtocol):
         if not _REQUEST_LINE.match(head):
             raise FramingRefused("request_line")
         # We speak nothing to upgrade to, so we may ignore the wish (RFC 9110 section 7.8); llhttp would stop
-        # reading here and leave the body to whoever comes next.
+        # reading here and leave the body to whoever comes next. Few wish it, so look before searching.
+        if b"\r\nupgrade:" in head.lower():
+            head = bytearray(_UPGRADE.sub(b"", head))
         try:
-            self.parser.feed_data(_UPGRADE.sub(b"", head))
+            self.parser.feed_data(head)
         except httptools.HttpParserError as error:
             raise FramingRefused("malformed") from error
         if len(self.url) > self.limits.url_bytes:
             raise FramingRefused("url_too_long")
-        return read_framing(self.scope["http_version"], self.headers, self.limits)
+        return read_framing(self._version, self.headers, self.limits)
 
     def _await_head(self) -> bool:
         """Wait for the rest of a head, unless it is already clear that it will be refused."""
@@ -193,9 +195,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._missing = max(length, 0)
         self._step = self._read_chunk if length == CHUNKED else self._read_body
         self._allow(self.limits.body_seconds)
-        if self.cycle.waiting_for_100_continue and self.scope["http_version"] == "1.1" and not self._inbox:
+        if self._version == "1.1" and not self._inbox and self._wants_100():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
+
+    def _wants_100(self) -> bool:
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
 
     def _read_body(self) -> bool:
         return self._feed_missing() and (self._missing > 0 or self._start())
@@ -259,6 +264,44 @@ class BoundedProtocol(HttpToolsProtocol):
             return self._refuse("malformed")
         return True
 
+    # What llhttp reports. uvicorn asks about upgrades at every turn, and there is none here.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if self._answer is None:
+            super().on_message_begin()
+        else:
+            self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header field."""
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Make the cycle that takes the body."""
+        parser = self.parser
+        self._version = parser.get_http_version()
+        if self._answer is None:
+            super().on_headers_complete()
+            return
+        self.cycle = WholeRequest(  # type: ignore[assignment]  # all of it that the base class uses
+            parser.get_method().decode("ascii"),
+            self.url,
+            self.headers,
+            self.client,
+            self.transport,
+            keep_alive=self._version != "1.0" and parser.should_keep_alive(),
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        self.cycle.body += body
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:  # noqa: ARG002
         """Keep what uvicorn would start at the end of the head, for ``_start`` at the end of the body."""
         self._app = app
@@ -266,34 +309,36 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start(self) -> bool:
         if self.cycle.more_body:  # llhttp sees another end of this request than we do: somebody is wrong
             return self._refuse("malformed")
-        self.cycle.waiting_for_100_continue = False
         if self._last:
             self.cycle.keep_alive = False
         self._deadline = math.inf
         self._step = self._wait
-        answer: Answer | None = getattr(self.app, "answer", None)
-        if answer is None:
-            super()._start_asgi_task(self.cycle, self._app)
+        cycle: RequestResponseCycle | WholeRequest = self.cycle
+        if isinstance(cycle, WholeRequest) and self._answer is not None:
+            self._responding = self.loop.create_task(self._respond(cycle, self._answer))
+            self.tasks.add(self._responding)
         else:
-            task = self.loop.create_task(self._respond(self.cycle, answer))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            super()._start_asgi_task(self.cycle, self._app)
         return True
 
-    async def _respond(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+    async def _respond(self, cycle: WholeRequest, answer: Answer) -> None:
         """Answer without ASGI's messages, where the application offers that.
 
         The request is here whole and the answer comes whole, so receive, send and a second look at every
         header of ours would only cost: a fifth of the time of a token (docs/performance.md).
         """
+        task = self._responding
         try:
-            request_id, response = await answer(cycle.scope, bytes(cycle.body))
-        except Exception:
-            self.logger.exception("the application failed")
-            request_id, response = b"", _BROKEN
-            cycle.keep_alive = False
-        if self.flow.write_paused and not cycle.disconnected:
-            await self.flow.drain()
+            try:
+                request_id, response = await answer(cycle.scope, bytes(cycle.body))
+            except Exception:
+                self.logger.exception("the application failed")
+                request_id, response = b"", _BROKEN
+                cycle.keep_alive = False
+            if self.flow.write_paused and not cycle.disconnected:
+                await self.flow.drain()
+        finally:
+            self.tasks.discard(task)  # uvicorn has a callback for this, which costs another turn of the loop
         if not cycle.disconnected:
             body = b"" if cycle.scope["method"] == "HEAD" else response.body
             close = b"" if cycle.keep_alive else b"connection: close\r\n"
@@ -302,14 +347,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s"
                 % (head, len(response.body), request_id, close, body)
             )
-        cycle.response_started = cycle.response_complete = True
+        cycle.response_complete = True
         if not cycle.keep_alive:
             cycle.transport.close()
         self.on_response_complete()
 
     def _answer_oversized(self) -> bool:
         """Let the application say 413 in the words of its dialect; the rest of the body is not read."""
-        self.scope["state"][OVERSIZED] = True
+        self.cycle.scope["state"][OVERSIZED] = True
         self.cycle.body.clear()
         self.on_message_complete()
         self.cycle.keep_alive = False

@@ -1,51 +1,49 @@
-"""What an operator can count. Labels are bounded: dialects, routes, reasons; never names or addresses."""
+"""What an operator can count. Labels are bounded: dialects, routes, reasons; never names or addresses.
 
+What is counted at every request is counted in plain numbers, on the event loop alone, where it is also read;
+the library's counters take a lock for each of them.
+"""
+
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histogram's buckets in seconds; one more takes the rest."""
 
 
 class Metrics:
-    """The counters of one process; a child per label set is looked up once."""
+    """The counters of one process."""
 
     def __init__(self) -> None:
         """Register every metric in a registry of this process's own."""
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "keyturn_requests",
-            "Answered requests by dialect, route and outcome (ok or the private reason).",
-            ["dialect", "route", "outcome"],
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "keyturn_request_seconds",
-            "From the last byte of a request to its answer, in seconds.",
-            ["dialect"],
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-            registry=self.registry,
-        )
+        self._answers = _Answers()
+        self.registry.register(self._answers)
         self._framing = Counter(
             "keyturn_framing_refused",
             "Connections and requests refused before they reached a dialect.",
             ["reason"],
             registry=self.registry,
         )
-        self._outcomes: dict[tuple[str, str, str], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
 
     def answered(self, dialect: str, route: str, outcome: str, seconds: float) -> None:
         """Count one answer and its time."""
-        key = (dialect, route, outcome)
-        counter = self._outcomes.get(key)
-        if counter is None:
-            counter = self._outcomes[key] = self._requests.labels(*key)
-        counter.inc()
-        timer = self._timers.get(dialect)
-        if timer is None:
-            timer = self._timers[dialect] = self._seconds.labels(dialect)
-        timer.observe(seconds)
+        answers = self._answers
+        answers.requests[dialect, route, outcome] += 1
+        answers.buckets[dialect, bisect_left(_BOUNDS, seconds)] += 1
+        answers.seconds[dialect] += seconds
 
     def framing_refused(self, reason: str) -> None:
         """Count one refusal by ``web/protocol.py``."""
@@ -81,6 +79,34 @@ class _UpkeepFigures(Collector):
         yield GaugeMetricFamily(
             "keyturn_signing_key_oldest_seconds", "See docs/operations.md.", value=self._oldest_key_seconds()
         )
+
+
+class _Answers(Collector):
+    """Numbers of answers and how long they took, put into the library's form when somebody looks."""
+
+    def __init__(self) -> None:
+        self.requests: Tally[tuple[str, str, str]] = Tally()
+        self.buckets: Tally[tuple[str, int]] = Tally()
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def collect(self) -> Iterable[Metric]:
+        requests = CounterMetricFamily(
+            "keyturn_requests",
+            "Answered requests by dialect, route and outcome (ok or the private reason).",
+            labels=["dialect", "route", "outcome"],
+        )
+        for labels, count in self.requests.items():
+            requests.add_metric(labels, count)
+        seconds = HistogramMetricFamily(
+            "keyturn_request_seconds",
+            "From the last byte of a request to its answer, in seconds.",
+            labels=["dialect"],
+        )
+        bounds = [*map(str, _BOUNDS), "+Inf"]
+        for dialect, total in self.seconds.items():
+            counts = accumulate(self.buckets[dialect, place] for place in range(len(bounds)))
+            seconds.add_metric([dialect], list(zip(bounds, counts, strict=True)), total)
+        return requests, seconds
 
 
 class _Figures(Collector):

@@ -7,6 +7,7 @@ table into the function that runs; names that do not exist are found then, not a
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -179,69 +180,61 @@ def compile_shape(shape: Shape, known: frozenset[str], where: str) -> Renderer:
     return _compile_level([(member.path.split("."), member) for member in shape.members], where)
 
 
-Step = Callable[[Facts, dict[str, Any]], None]
+Step = Callable[[Facts], Any]
+_LEFT_OUT = object()
+"""What a step gives for a member that is not to be there."""
 
 
 def _compile_level(members: list[tuple[list[str], Constant | Member | Each]], where: str) -> Renderer:
     groups: dict[str, list[tuple[list[str], Constant | Member | Each]]] = {}
     for (head, *rest), member in members:
         groups.setdefault(head, []).append((rest, member))
-    steps: list[Step] = []
+    steps: list[tuple[str, Step]] = []
     for name, group in groups.items():
         if len(group) > 1 and not all(rest for rest, _ in group):
             raise ValueError(f"{where}: {name!r} is there twice")
         if group[0][0]:
-            steps.append(_nested(name, _compile_level(group, f"{where}.{name}")))
+            steps.append((name, _compile_level(group, f"{where}.{name}")))
         else:
-            steps.append(_leaf(name, group[0][1], where))
+            steps.append((name, _leaf(name, group[0][1], where)))
 
     def render(facts: Facts) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        for step in steps:
-            step(facts, out)
+        for name, make in steps:
+            value = make(facts)
+            if value is not _LEFT_OUT:
+                out[name] = value
         return out
 
     return render
 
 
-def _nested(name: str, inner: Renderer) -> Step:
-    def step(facts: Facts, out: dict[str, Any]) -> None:
-        out[name] = inner(facts)
-
-    return step
-
-
 def _leaf(name: str, member: Constant | Member | Each, where: str) -> Step:
     if isinstance(member, Constant):
-        return _constant(name, member.value)
+        return _constant(member.value)
     if isinstance(member, Each):
         return _each(name, member, where)
-    return _member(name, member.source, TRANSFORMS[member.transform], optional=member.optional)
+    if member.transform == "plain" and not member.optional:
+        return itemgetter(member.source)
+    return _member(member.source, TRANSFORMS[member.transform], optional=member.optional)
 
 
-def _constant(name: str, value: Any) -> Step:
-    def step(_: Facts, out: dict[str, Any]) -> None:
-        out[name] = value
-
-    return step
+def _constant(value: Any) -> Step:
+    return lambda _: value
 
 
 def _each(name: str, member: Each, where: str) -> Step:
     inner = compile_shape(member.shape, frozenset({"item"}), f"{where}.{name}[]")
-
-    def step(facts: Facts, out: dict[str, Any]) -> None:
-        out[name] = [inner({"item": element}) for element in facts[member.source]]
-
-    return step
+    return lambda facts: [inner({"item": element}) for element in facts[member.source]]
 
 
-def _member(name: str, source: str, transform: Callable[[Any], Any], *, optional: bool) -> Step:
-    def step(facts: Facts, out: dict[str, Any]) -> None:
+def _member(source: str, transform: Callable[[Any], Any], *, optional: bool) -> Step:
+    left_out = _LEFT_OUT if optional else None
+
+    def step(facts: Facts) -> Any:
         value = facts[source]
         if value is None or (optional and isinstance(value, tuple) and not value):
-            if not optional:
-                out[name] = None
-        else:
-            out[name] = transform(value)
+            return left_out
+        return transform(value)
 
     return step

@@ -41,7 +41,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     await admit(request.origin, located, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    audiences = assertion_audiences(located, request.profile, services)
+    audiences = assertion_audiences(request.client, located, request.profile, services)
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
     decision = decide(grant.authorize(request, proof))
     refresh_token, changes = None, proof.spends

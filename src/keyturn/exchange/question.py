@@ -46,7 +46,7 @@ async def prove_asker(question: Question, services: Services, now: datetime) -> 
     services.registry.require_fresh()
     located = await locate(question.client, question.organisation, services.registry)
     await admit(question.origin, located, services.limits, services.clock.monotonic())
-    audiences = assertion_audiences(located, question.accepts[0], services)
+    audiences = assertion_audiences(question.client, located, question.accepts[0], services)
     dialect = question.origin.dialect
     proof = check_client(question.client, located, dialect, services.digester, now, audiences)
     services.uses.note(question, proof, services.recorder, now)

@@ -51,7 +51,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     held = await locate_family(request.credential.secret, services.registry, services.digester)
     await admit(request.origin, located, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
-    audiences = assertion_audiences(located, request.profile, services)
+    audiences = assertion_audiences(request.client, located, request.profile, services)
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
     presented = request.credential.secret
     token, family = check_family(presented, held, proof, request.profile.kind, services.digester, now)

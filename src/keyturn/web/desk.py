@@ -131,11 +131,12 @@ class Desk:
         services = self._services
         started = services.clock.monotonic()
         headers = scope["headers"]
-        match = self._router.match(scope["raw_path"].decode("ascii"))
+        path = scope["raw_path"].decode("ascii")
+        match = self._router.match(path)
         request = WireRequest(
             request_id=RequestId(uuid7(services.clock.now(), services.dice)),
             method=scope["method"],
-            path=scope["raw_path"].decode("ascii"),
+            path=path,
             query=scope["query_string"],
             headers=headers,
             body=body,

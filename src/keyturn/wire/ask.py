@@ -19,6 +19,8 @@ Slots = dict[str, Any]
 Asked = TokenRequest | Question
 Ask = Callable[[Origin, Slots], Asked]
 
+_read_owner, _read_secret = READERS["uuid_or_text"], READERS["secret"]
+
 REFUSAL_OF: dict[Code, type[errors.Refusal]] = {
     kind.code: kind
     for kind in (
@@ -44,7 +46,7 @@ def merge_basic(request: WireRequest, table: ClientAuthentication, slots: Slots)
     if claimed is None:
         return
     try:
-        owner, secret = READERS["uuid_or_text"](claimed[0]), READERS["secret"](claimed[1])
+        owner, secret = _read_owner(claimed[0]), _read_secret(claimed[1])
     except ValueError:
         raise errors.InvalidClient(Reason.MALFORMED) from None
     in_body = slots.get(table.secret)

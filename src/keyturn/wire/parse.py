@@ -4,7 +4,6 @@ Strict where two readers could differ, lenient only where the URL standard is. E
 ``Refusal`` and nothing else, whatever the bytes.
 """
 
-import base64
 import binascii
 from collections.abc import Callable
 from functools import lru_cache
@@ -124,7 +123,7 @@ def basic(request: WireRequest, *, other_schemes_refused: bool) -> tuple[str, st
             raise InvalidClient(Reason.MALFORMED)
         return None
     try:
-        owner, colon, secret = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        owner, colon, secret = binascii.a2b_base64(encoded.strip(), strict_mode=True).partition(b":")
         pair = _form_text(owner), _form_text(secret)
     except (binascii.Error, InvalidRequest):
         raise InvalidClient(Reason.MALFORMED) from None

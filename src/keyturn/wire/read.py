@@ -19,6 +19,10 @@ from keyturn.wire.parse import PARSERS, Pairs, form, media_type
 from keyturn.wire.readers import LIST_READERS, READERS
 from keyturn.wire.tables import FORM, JSON, Field, Route, Source
 
+BODIES_KEPT = 1024
+"""Short bodies without a secret whose reading each route remembers."""
+BODY_KEPT_BYTES = 256
+
 Reader = Callable[[WireRequest], Asked]
 
 
@@ -69,6 +73,38 @@ class _BoundField(msgspec.Struct, frozen=True):
             reading.slots[table.slot] = values[0]
 
 
+class _Bodies:
+    """Reads the bodies of a route, and remembers those that callers send again and again.
+
+    Most callers ask with the same few words every time and say who they are in a header. What a short body
+    says follows from its bytes alone, so it is kept if all of it was sound. One with a secret, or with a
+    field that we do not know and that may be one, is never kept.
+    """
+
+    def __init__(self, fields: Iterable[_BoundField]) -> None:
+        self._fields = {name: field for field in fields for name in field.names}
+        self._plain = {name for name, field in self._fields.items() if field.table.reader != "secret"}
+        self._known: dict[tuple[str, bytes], tuple[Slots, list[str]]] = {}
+
+    def read(self, body: bytes, media: str, reading: _Reading) -> None:
+        """Put what a body says into the slots, or note what is wrong with it."""
+        known = self._known.get((media, body))
+        if known is None:
+            found = _Reading({}, [], [])
+            pairs = PARSERS[media](body)
+            _read_fields(pairs, self._fields, media, found)
+            known = (found.slots, found.deprecated)
+            reading.problems += found.problems
+            harmless = not found.problems and self._plain.issuperset(name for name, _ in pairs)
+            if harmless and len(body) <= BODY_KEPT_BYTES:
+                if len(self._known) >= BODIES_KEPT:
+                    self._known.clear()
+                self._known[media, body] = known
+        slots, deprecated = known
+        reading.slots.update(slots)
+        reading.deprecated += deprecated
+
+
 def compile_reader(route: Route, dialect: str) -> Reader:
     """Turn a route that exchanges or asks something into its reader.
 
@@ -80,13 +116,13 @@ def compile_reader(route: Route, dialect: str) -> Reader:
     query = [field for source, field in bound if source is Source.QUERY]
     headers = [field for source, field in bound if source is Source.HEADER]
     path = [field for source, field in bound if source is Source.PATH]
-    in_body = {name: field for field in body for name in field.names}
     body_only = frozenset(name for field in body for name in field.names) - {
         name for field in query for name in field.names
     }
     required = tuple(field for field in route.fields if field.required)
     grant_field = next((field.name for field in route.fields if field.slot == "grant_type"), "grant_type")
     ask = compile_ask(route)
+    bodies = _Bodies(body)
 
     def read(request: WireRequest) -> Asked:
         if request.oversized:
@@ -95,7 +131,7 @@ def compile_reader(route: Route, dialect: str) -> Reader:
         reading = _Reading({}, [], [])
         if request.query:
             _read_query(form(request.query), query, body_only, reading)
-        _read_fields(PARSERS[media](request.body), in_body, media, reading)
+        bodies.read(request.body, media, reading)
         for field in headers:
             field.read(FORM, _header_values(request, field.names), reading)
         for field in path:

@@ -1,6 +1,7 @@
 """A route's table turned into its reader: fields, their problems, client authentication and the exchange."""
 
 import base64
+import contextlib
 
 import pytest
 
@@ -8,8 +9,10 @@ from keyturn.core.errors import InvalidClient, InvalidRequest, Refusal, TooLarge
 from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind, Reason, RequestId
+from keyturn.wire import read as read_module
 from keyturn.wire.http import WireRequest
-from keyturn.wire.read import compile_reader
+from keyturn.wire.read import BODIES_KEPT, BODY_KEPT_BYTES, compile_reader
+from keyturn.wire.read import _Bodies as Bodies
 from keyturn.wire.tables import (
     FORM,
     JSON,
@@ -124,6 +127,63 @@ def test_little_read():
     asked = read(b"id=a&key=s&scope=&for=")
     assert asked.scopes is None
     assert asked.resources == ()
+
+
+def wire_request(body):
+    """Make a request of the toy dialect that says who asks in a header."""
+    return WireRequest(
+        request_id=RequestId("r"),
+        method="POST",
+        path="/acme/get",
+        headers=[(b"content-type", FORM.encode()), (b"authorization", b"Basic YTpz")],
+        body=body,
+        params={"org": "acme"},
+    )
+
+
+GRANTED_BY_CLIENT = Exchange(
+    grant_type=CLIENT_CREDENTIALS, profile=PROFILE, kind=CredentialKind.CLIENT_SECRET, wire_grant="cc"
+)
+
+
+def test_what_is_remembered_says_the_same_again():
+    """A short body is parsed once, and its second reading is equal, deprecated names included."""
+    reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")
+    first, second = (reader(wire_request(b"grant=cc&scope=b+a&ident=a&for=urn:a")) for _ in range(2))
+    third = reader(wire_request(b"grant=cc&scope=c&for=urn:b"))
+    for asked in first, second:
+        assert asked.scopes == ("b", "a")
+        assert asked.resources == ("urn:a",)
+        assert asked.origin.deprecated == ("ident",)
+    assert (third.scopes, third.resources, third.origin.deprecated) == (("c",), ("urn:b",), ())
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b"grant=cc&scope=a", 1),
+        (b"grant=cc&key=s", 0),
+        (b"grant=cc&client_secert=s", 0),
+        (b"grant=cc&scope=a&scope=b", 0),
+        (b"grant=cc&scope=" + b"a" * BODY_KEPT_BYTES, 0),
+    ],
+)
+def test_no_secret_is_remembered(body, kept, monkeypatch):
+    """Nothing with a secret, an unknown field, a mistake or much text is kept; nor is what it was read as."""
+    made = []
+    monkeypatch.setattr(read_module, "_Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
+    reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")
+    for _ in range(2):
+        with contextlib.suppress(Refusal):
+            reader(wire_request(body))
+    assert len(made[0]._known) == kept
+
+
+def test_memory_of_bodies_is_bounded():
+    """However many bodies come, few are kept, and each is read right."""
+    reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")
+    for number in range(BODIES_KEPT + 2):
+        assert reader(wire_request(b"grant=cc&scope=s%d" % number)).scopes == (f"s{number}",)
 
 
 def test_json_reader():

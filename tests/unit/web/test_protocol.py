@@ -9,13 +9,16 @@ import time
 from collections import Counter
 from itertools import pairwise
 
+import httptools
 import pytest
 import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keyturn.web.cycle import WholeRequest
 from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
+from keyturn.wire.http import WireResponse
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -40,7 +43,7 @@ class Server:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.uvicorn = uvicorn.Server(
             uvicorn.Config(
-                self.application, interface="asgi3", http=self.protocol, ws="none", loop=loop,
+                self.served(), interface="asgi3", http=self.protocol, ws="none", loop=loop,
                 lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False,
             )
         )  # fmt: skip
@@ -55,6 +58,10 @@ class Server:
         self.uvicorn.should_exit = True
         self.thread.join(10)
         assert not self.thread.is_alive()
+
+    def served(self):
+        """Give what uvicorn serves."""
+        return self.application
 
     async def application(self, scope, receive, send):
         """Write the request down, wait until released, and answer with the path."""
@@ -693,3 +700,70 @@ def test_framing_is_one_thing_or_refused(version, headers):
         assert int(framing[0]) == length
     elif length < 0:
         assert framing[0].lower() == b"chunked"
+
+
+class Answering(Server):
+    """A server whose application is handed whole requests, as the desk is."""
+
+    def served(self):
+        """Offer ``answer`` beside ASGI."""
+        return self
+
+    async def __call__(self, scope, receive, send):
+        """Be no ASGI application: whoever offers ``answer`` is asked by it."""
+        raise AssertionError(scope)
+
+    async def answer(self, scope, body):
+        """Write the request down and answer with path and query; fail where the path says so."""
+        self.seen.append(
+            (scope["method"], scope["raw_path"], scope["query_string"], body, scope["client"][0])
+        )
+        if scope["raw_path"] == b"/fail":
+            raise RuntimeError
+        status = 413 if OVERSIZED in scope["state"] else 200
+        text = scope["raw_path"] + b"?" + scope["query_string"]
+        return b"an-id", WireResponse(status, text, ((b"content-type", b"text/plain"),))
+
+
+def test_whole_requests_are_answered():
+    """Path, query, body and address reach ``answer``; its id, headers and body come back; then the next."""
+    with Answering(ProtocolLimits()) as server:
+        last = GET.replace(b" / ", b" /a%20b?c=%3F?d ").replace(HOST, HOST + b"Connection: close\r\n")
+        answers = server.exchange(post(b"x=1"), CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", last)
+        assert answers.count(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n") == 3
+        assert answers.count(b"x-request-id: an-id\r\n") == 3
+        assert answers.count(b"connection: close\r\n") == 1
+        assert answers.endswith(b"\r\n\r\n/a%20b?c=%3F?d")
+        assert server.seen == [
+            ("POST", b"/", b"", b"x=1", "127.0.0.1"),
+            ("POST", b"/", b"", b"abc", "127.0.0.1"),
+            ("GET", b"/a%20b", b"c=%3F?d", b"", "127.0.0.1"),
+        ]
+        assert not server.uvicorn.server_state.tasks
+
+
+def test_whole_requests_keep_the_connection_rules():
+    """HEAD has no body, HTTP/1.0 is closed after, 100 is said to who waits, too much is 413, failure 500."""
+    with Answering(ProtocolLimits(body_bytes=10, linger_seconds=0.2, idle_seconds=0.5)) as server:
+        head = server.exchange(b"HEAD /q HTTP/1.0\r\n\r\n")
+        assert b"content-length: 3\r\n" in head
+        assert head.endswith(b"\r\n\r\n")
+        assert status_of(server.exchange(post(b"x" * 11))) == 413
+        failed = server.exchange(GET.replace(b" / ", b" /fail "))
+        assert status_of(failed) == 500
+        assert b"connection: close\r\n" in failed
+        with server.connect() as client:
+            request = post(b"0123456789", b"Expect: 100-Continue\r\n")
+            client.sendall(request[:-10])
+            assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(request[-10:])
+            assert status_of(read_answer(client)) == 200
+
+
+@given(st.text(alphabet=[chr(code) for code in range(0x21, 0x7F) if code != ord("#")], max_size=40))
+def test_target_is_split_as_llhttp_splits_it(text):
+    """Whatever target the request line may have, path and query are those of llhttp's own reader."""
+    target = b"/" + text.encode()
+    told = httptools.parse_url(target)
+    scope = WholeRequest("GET", target, [], None, None, keep_alive=True).scope
+    assert (scope["raw_path"], scope["query_string"]) == (told.path, told.query or b"")

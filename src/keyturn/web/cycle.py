@@ -6,7 +6,10 @@ there; but nobody waits for messages, so there is no event, no queue and no copy
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from keyturn.wire.http import WireResponse
 
@@ -16,6 +19,24 @@ Answer = Callable[[dict[str, Any], bytes], Awaitable[tuple[bytes, WireResponse]]
 The scope has ASGI's names, but only ``method``, ``raw_path``, ``query_string``, ``headers``, ``client`` and
 ``state``.
 """
+
+
+BROKEN: Final = WireResponse(
+    500,
+    b'{"error":"server_error"}',
+    ((b"content-type", b"application/json"), (b"cache-control", b"no-store")),
+)
+"""What is sent where an application fails to answer."""
+
+
+@lru_cache(maxsize=1024)
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Spell status line and headers; few differ, so each is joined once."""
+    return STATUS_LINE[status] + _spell(headers)
+
+
+def _spell(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class _Unheard:
@@ -69,3 +90,16 @@ class WholeRequest:
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_complete = False
+
+    def spell(self, request_id: bytes, response: WireResponse) -> bytes:
+        """Give the answer as bytes on the wire."""
+        head = _head(response.status, response.headers) + _spell(response.changing)
+        body = b"" if self.scope["method"] == "HEAD" else response.body
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        return b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s" % (
+            head,
+            len(response.body),
+            request_id,
+            close,
+            body,
+        )

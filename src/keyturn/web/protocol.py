@@ -18,15 +18,14 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from typing import ClassVar, Final
 
 import httptools
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from keyturn.core.addresses import subscriber
-from keyturn.web.cycle import Answer, WholeRequest
+from keyturn.web.cycle import BROKEN, Answer, WholeRequest
 from keyturn.web.framing import (
     CHUNKED,
     FramingRefused,
@@ -36,7 +35,6 @@ from keyturn.web.framing import (
     read_framing,
     refusal,
 )
-from keyturn.wire.http import WireResponse
 
 OVERSIZED: Final = "keyturn.oversized"
 """Present in ``scope["state"]`` when the body was over the limit: it was not read; answer with 413."""
@@ -61,23 +59,6 @@ _ANSWERS: Final = {
     "head_too_large": refusal("431 Request Header Fields Too Large", "invalid_request"),
     **dict.fromkeys(("head_timeout", "body_timeout"), refusal("408 Request Timeout", "invalid_request")),
 }
-
-
-_BROKEN: Final = WireResponse(
-    500,
-    b'{"error":"server_error"}',
-    ((b"content-type", b"application/json"), (b"cache-control", b"no-store")),
-)
-
-
-@lru_cache(maxsize=1024)
-def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Spell status line and headers; few differ, so each is joined once."""
-    return STATUS_LINE[status] + _spell(headers)
-
-
-def _spell(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 class _AnswerAndDiscard:
@@ -333,20 +314,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 request_id, response = await answer(cycle.scope, bytes(cycle.body))
             except Exception:
                 self.logger.exception("the application failed")
-                request_id, response = b"", _BROKEN
+                request_id, response = b"", BROKEN
                 cycle.keep_alive = False
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
         finally:
             self.tasks.discard(task)  # uvicorn has a callback for this, which costs another turn of the loop
         if not cycle.disconnected:
-            body = b"" if cycle.scope["method"] == "HEAD" else response.body
-            close = b"" if cycle.keep_alive else b"connection: close\r\n"
-            head = _head(response.status, response.headers) + _spell(response.changing)
-            cycle.transport.write(
-                b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s"
-                % (head, len(response.body), request_id, close, body)
-            )
+            cycle.transport.write(cycle.spell(request_id, response))
         cycle.response_complete = True
         if not cycle.keep_alive:
             cycle.transport.close()

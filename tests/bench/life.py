@@ -171,7 +171,7 @@ def theirs(place: Place, modules: Path) -> Server:
 
 
 def renewals(server: Server, peer: Server | None) -> Iterator[Subject]:
-    """Measure refresh: ours rotates durably; theirs, in memory, by its defaults does not, and told to does."""
+    """Measure refresh: ours rotates durably; theirs, in memory, does if it is told to."""
     seed = server.post(server.token, OFFLINE)
     yield Renewal("keyturn refresh", seed, server.pid, "ES256", server.store, RENEWED, server)
     if peer is not None:

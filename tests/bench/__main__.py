@@ -12,7 +12,8 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import load, machine, servers
+from bench import life, load, machine, servers
+from bench.figures import Round
 from bench.processes import on_core
 from bench.report import Report
 from bench.servers import Place, Subject, UnfitError
@@ -21,6 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / "build" / "bench"
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 BUSY_CLIENT = 0.9
+LIVES = {
+    "refresh": life.renewals,
+    "introspection": life.introspections,
+    "revocation": life.revocations,
+}
+"""What else may be measured of a token's life, by the name of its option."""
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +35,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rs256", action="store_true", help="also measure RS256, ours and oidc-provider's")
     parser.add_argument("--endorsed", action="store_true", help="also measure the endorsed dialect")
+    parser.add_argument("--refresh", action="store_true", help="also measure refresh tokens")
+    parser.add_argument("--introspection", action="store_true", help="also measure introspection")
+    parser.add_argument("--revocation", action="store_true", help="also measure revocation of access tokens")
     parser.add_argument("--all", action="store_true", help="all of the above")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each round is")
@@ -41,8 +51,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where data and peers are kept")
     parser.add_argument("--json", type=Path, help="also write the report as JSON")
     options = parser.parse_args(given)
-    options.rs256 |= options.all
-    options.endorsed |= options.all
+    for name in ("rs256", "endorsed", *LIVES):
+        setattr(options, name, getattr(options, name) or options.all)
     return options
 
 
@@ -62,6 +72,12 @@ def start(options: argparse.Namespace, place: Place, report: Report) -> list[Sub
             subjects.append(servers.oidc_provider(place, modules, algorithm))
     if options.endorsed:
         subjects.append(servers.keyturn(place, "ES256", "endorsed").subject("endorsed"))
+    lives = [measured for name, measured in LIVES.items() if getattr(options, name)]
+    if lives:
+        ours = life.ours(servers.keyturn(place, "ES256", label="-life"))
+        theirs = life.theirs(place, modules) if isinstance(modules, Path) else None
+        for measured in lives:
+            subjects += measured(ours, theirs)
     return subjects
 
 
@@ -70,15 +86,15 @@ def measure(options: argparse.Namespace, subjects: list[Subject], report: Report
     answers: Counter[str] = Counter()
     busiest = 0.0
     for subject in subjects:
-        subject.check(load.ask(subject.request))
+        subject.confirm()
         tell(f"warming {subject.key}")
-        warm, _ = load.run(subject.request, options.connections, options.warm, subject.pid)
+        warm, _ = loaded(subject, options.connections, options.warm)
         answers[subject.key] += warm.answered
         report.rounds[subject.key] = []
     for number in range(options.rounds):
         tell(f"round {number + 1} of {options.rounds}")
         for subject in subjects:
-            found, client = load.run(subject.request, options.connections, options.seconds, subject.pid)
+            found, client = loaded(subject, options.connections, options.seconds)
             answers[subject.key] += found.answered
             busiest = max(busiest, client)
             report.rounds[subject.key].append(found)
@@ -88,19 +104,24 @@ def measure(options: argparse.Namespace, subjects: list[Subject], report: Report
             "The load generator was the bottleneck of at least one round: trust CPU time only."
         )
     for subject in subjects:
-        subject.check(load.ask(subject.request))
+        subject.confirm()
     return answers
 
 
+def loaded(subject: Subject, connections: int, seconds: float) -> tuple[Round, float]:
+    """Load one subject; what it needs for that is made before its window opens."""
+    return load.run(subject.request, subject.talks(connections, seconds), seconds, subject.pid)
+
+
 def count_rows(subjects: list[Subject], answers: Counter[str], report: Report) -> None:
-    """Confirm that every answered issuance is in the audit trail.
+    """Confirm that everything that was answered with a change is in the audit trail.
 
     Raises:
         UnfitError: One is not: then the figures are worth nothing.
     """
     for subject in subjects:
         if subject.store is not None:
-            rows, wanted = servers.rows_kept(subject.store), answers[subject.key]
+            rows, wanted = servers.rows_kept(subject.store, subject.rows), answers[subject.key]
             if rows < wanted:
                 raise UnfitError(f"{subject.key}: {wanted} answers, but {rows} rows")
             report.notes.append(

@@ -108,7 +108,7 @@ class Verdict:
         )
         figure = self.figure
         extremes = f" ({figure.low:.2f} to {figure.high:.2f})" if figure.low != figure.high else ""
-        return f"{self.target.says}: {figure.middle:.2f}{extremes}; {judged}"
+        return f"{self.target.says}: {figure.middle:.2f}{extremes}; {judged or 'no bar'}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

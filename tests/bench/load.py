@@ -1,4 +1,4 @@
-"""The load: keep-alive connections that send the same bytes again as soon as they have an answer.
+"""The load: keep-alive connections that send their next request as soon as they have an answer.
 
 It reads just enough of an answer to know its status and where it ends, so one core of it outruns any server
 measured here; the report says how busy it was.
@@ -7,7 +7,8 @@ measured here; the report says how busy it was.
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import uvloop
 
 from bench.figures import Round
 from bench.processes import cpu_seconds
+from bench.talks import Collect, Talk
 
 RAMP_SECONDS = 0.2
 """How long connections run before the window opens, so that no handshake is in it."""
@@ -85,13 +87,14 @@ class _Counts:
         self.refused = 0
         self.latencies: list[float] = []
         self.broken: Exception | None = None
+        self.spent = asyncio.Event()
 
 
 class _Caller(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    def __init__(self, raw: bytes, counts: _Counts) -> None:
-        self._raw = raw
+    def __init__(self, talk: Talk, counts: _Counts) -> None:
+        self._talk = talk
         self._counts = counts
         self._inbox = bytearray()
         self._sent = 0.0
@@ -99,11 +102,15 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self._send()
+        self._send(None)
 
-    def _send(self) -> None:
+    def _send(self, last: bytes | None) -> None:
+        raw = self._talk.next(last)
+        if raw is None:
+            self._counts.spent.set()
+            return
         self._sent = time.perf_counter()
-        self.transport.write(self._raw)
+        self.transport.write(raw)
 
     def data_received(self, data: bytes) -> None:
         self._inbox += data
@@ -112,6 +119,7 @@ class _Caller(asyncio.Protocol):
             answer = read_answer(self._inbox)
         except BrokenAnswerError as broken:
             counts.broken = broken
+            counts.spent.set()
             return
         if answer is None:
             return
@@ -123,11 +131,12 @@ class _Caller(asyncio.Protocol):
             else:
                 counts.refused += 1
         if not self.leaving:
-            self._send()
+            self._send(answer.body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.leaving:
             self._counts.broken = exc or BrokenAnswerError("the server closed a connection")
+            self._counts.spent.set()
 
 
 def ask(request: Request) -> Answer:
@@ -166,10 +175,11 @@ def ask_until_ready(request: Request, alive: Callable[[], bool]) -> Answer:
             time.sleep(0.005)
 
 
-def run(request: Request, connections: int, seconds: float, pid: int) -> tuple[Round, float]:
-    """Load a server for a while.
+def run(at: Request, talks: Sequence[Talk], seconds: float, pid: int) -> tuple[Round, float]:
+    """Load a server for a while, or until one of the connections has nothing left to say.
 
     Args:
+        at: Whose host and port are connected to, once for each talk.
         pid: Whose process tree's processor time is read at both ends of the window.
 
     Returns:
@@ -178,32 +188,61 @@ def run(request: Request, connections: int, seconds: float, pid: int) -> tuple[R
     Raises:
         BrokenAnswerError: The server failed in a way that is no answer.
     """
-    return uvloop.run(_run(request, connections, seconds, pid))
+    return uvloop.run(_run(at, talks, seconds, pid))
 
 
-async def _run(request: Request, connections: int, seconds: float, pid: int) -> tuple[Round, float]:
+def collect(request: Request, wanted: int, connections: int) -> list[bytes]:
+    """Have a request answered at least ``wanted`` times and keep the bodies.
+
+    Raises:
+        BrokenAnswerError: An answer has no readable end, or is no 200.
+    """
+    bodies: list[bytes] = []
+    talks = [Collect(request.raw, wanted, bodies) for _ in range(min(connections, wanted))]
+    uvloop.run(_collect(request, talks))
+    return bodies
+
+
+async def _collect(at: Request, talks: Sequence[Talk]) -> None:
     counts = _Counts()
+    counts.open = True
+    async with _connected(at, talks, counts):
+        await counts.spent.wait()
+    if counts.broken is not None:
+        raise counts.broken
+    if counts.refused:
+        raise BrokenAnswerError(f"{counts.refused} requests were refused")
+
+
+@asynccontextmanager
+async def _connected(at: Request, talks: Sequence[Talk], counts: _Counts) -> AsyncIterator[None]:
+    """Keep a connection for each talk for the length of a block."""
     loop = asyncio.get_running_loop()
     callers = []
-    for _ in range(connections):
-        _, caller = await loop.create_connection(
-            lambda: _Caller(request.raw, counts), request.host, request.port
-        )
+    for talk in talks:
+        _, caller = await loop.create_connection(lambda talk=talk: _Caller(talk, counts), at.host, at.port)
         callers.append(caller)
     try:
-        await asyncio.sleep(RAMP_SECONDS)
-        counts.open = True
-        began, used, mine = time.perf_counter(), cpu_seconds(pid), time.process_time()
-        await asyncio.sleep(seconds)
-        took, mine = time.perf_counter() - began, time.process_time() - mine
-        used = cpu_seconds(pid) - used
-        counts.open = False
+        yield
     finally:
         for caller in callers:
             caller.leaving = True
         await asyncio.sleep(RAMP_SECONDS / 2)
         for caller in callers:
             caller.transport.abort()
+
+
+async def _run(at: Request, talks: Sequence[Talk], seconds: float, pid: int) -> tuple[Round, float]:
+    counts = _Counts()
+    async with _connected(at, talks, counts):
+        await asyncio.sleep(RAMP_SECONDS)
+        counts.open = True
+        began, used, mine = time.perf_counter(), cpu_seconds(pid), time.process_time()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(counts.spent.wait(), seconds)
+        took, mine = time.perf_counter() - began, time.process_time() - mine
+        used = cpu_seconds(pid) - used
+        counts.open = False
     if counts.broken is not None:
         raise counts.broken
     return Round(counts.answered, counts.refused, took, used, counts.latencies), mine / took

@@ -20,6 +20,24 @@ TARGETS: dict[tuple[str, str], Target] = {
     ("keyturn endorsed ES256", "keyturn ES256"): Target(
         "endorsed : oauth2, the same signature and row", (("must", 0.85), ("moonshot", 0.95))
     ),
+    ("keyturn refresh", "oidc-provider refresh"): Target(
+        "refresh, durable rotation : oidc-provider in memory without rotation",
+        (("must", 3.0), ("moonshot", 4.0)),
+    ),
+    ("keyturn refresh", "oidc-provider refresh, rotating"): Target(
+        "refresh, durable rotation : oidc-provider rotating in memory", (("must", 3.0), ("moonshot", 4.0))
+    ),
+    ("keyturn introspection", "oidc-provider introspection"): Target(
+        "introspection of JWTs that are asked about again : oidc-provider's of opaque tokens in memory",
+        (("must", 3.0), ("moonshot", 5.0)),
+    ),
+    ("keyturn introspection, each once", "oidc-provider introspection"): Target(
+        "introspection of JWTs at first sight : oidc-provider's of opaque tokens in memory",
+        (("must", 3.0), ("moonshot", 5.0)),
+    ),
+    ("keyturn revocation", "oidc-provider revocation"): Target(
+        "revocation, durable : oidc-provider's of opaque tokens in memory", ()
+    ),
 }
 """Ours and theirs -> how many of ours fit into the processor time of one of theirs."""
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.load import Answer, Request, ask_until_ready
+from bench.load import Answer, Request, ask, ask_until_ready
 from bench.processes import resident_megabytes, running
+from bench.talks import Repeat, Talk
+from e2e.npm import install
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -36,6 +38,7 @@ class Subject:
         key: Its name in the report and among the targets.
         algorithm: What its tokens must be signed with; None for a server that makes none.
         store: Where an answered request must have left a row; None for a server that keeps nothing.
+        rows: Which rows of the audit trail those are, in SQL.
     """
 
     key: str
@@ -43,6 +46,19 @@ class Subject:
     pid: int
     algorithm: str | None
     store: Path | None = None
+    rows: str = "kind = 'token.issued'"
+
+    def talks(self, connections: int, seconds: float) -> list[Talk]:
+        """Say what each connection sends; ``seconds`` of it are wanted."""
+        return [Repeat(self.request.raw) for _ in range(connections)]
+
+    def confirm(self) -> None:
+        """Confirm that the server does what the report says it does.
+
+        Raises:
+            UnfitError: It does not.
+        """
+        self.check(ask(self.request))
 
     def check(self, answer: Answer) -> None:
         """Confirm that an answer is what the report says it is.
@@ -103,7 +119,7 @@ def bare(place: Place) -> Subject:
 def oidc_provider(place: Place, modules: Path, algorithm: str) -> Subject:
     """Start the peer from npm."""
     port = free_port()
-    script = shutil.copy(PEERS / "oidc_provider.mjs", modules)
+    script = modules / "oidc_provider.mjs"
     request = Request.form(f"http://127.0.0.1:{port}/token", FORM, (basic(*CLIENT),))
     server = place.start(
         f"oidc-provider-{algorithm}",
@@ -146,9 +162,9 @@ def request_of(dialect: str, members: Mapping[str, Any]) -> Request:
     return Request.form(members["token_url"], body)
 
 
-def keyturn(place: Place, algorithm: str, dialect: str = "oauth2") -> Keyturn:
+def keyturn(place: Place, algorithm: str, dialect: str = "oauth2", label: str = "") -> Keyturn:
     """Start Keyturn twice: the first start seeds the demo, the second is the one that is measured."""
-    data = place.folder / f"keyturn-{dialect}-{algorithm}"
+    data = place.folder / f"keyturn-{dialect}-{algorithm}{label}"
     command = [
         str(Path(sys.executable).with_name("keyturn")),
         *("serve", "--demo", "--data", str(data)),
@@ -184,10 +200,10 @@ def _members(data: Path, dialect: str, server: subprocess.Popen[bytes]) -> dict[
     return json.loads(file.read_text())["dialects"][dialect]
 
 
-def rows_kept(store: Path) -> int:
-    """Count the issuances in an audit trail, from outside the server."""
+def rows_kept(store: Path, rows: str) -> int:
+    """Count what an audit trail has, from outside the server."""
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT count(*) FROM audit WHERE kind = 'token.issued'").fetchone()[0]
+        return connection.execute(f"SELECT count(*) FROM audit WHERE {rows}").fetchone()[0]  # noqa: S608
 
 
 def install_peers(folder: Path) -> Path | str:
@@ -196,19 +212,4 @@ def install_peers(folder: Path) -> Path | str:
     Returns:
         The folder, or why there are none.
     """
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return "node or npm is not installed"
-    modules = folder / "peers"
-    modules.mkdir(parents=True, exist_ok=True)
-    wanted = (PEERS / "package.json").read_text()
-    mark = modules / "installed.json"
-    if mark.exists() and mark.read_text() == wanted:
-        return modules
-    (modules / "package.json").write_text(wanted)
-    flags = ["--no-package-lock", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run([npm, "install", *flags], cwd=modules, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        return f"npm install failed: {done.stderr.strip().splitlines()[-1:] or done.returncode}"
-    mark.write_text(wanted)
-    return modules
+    return install(PEERS, folder / "peers")

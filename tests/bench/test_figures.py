@@ -6,6 +6,7 @@ from bench.figures import Round, Spread, Target, Verdict, advantage, quantile, t
 from bench.load import BrokenAnswerError, Request, read_answer
 from bench.processes import TICKS, cpu_of
 from bench.report import Report
+from bench.talks import Collect, Follow, each_once, in_turns
 
 
 def measured(cpu_micros, answered=1000):
@@ -98,3 +99,26 @@ def test_request_says_its_length_and_host():
     assert (request.host, request.port, body) == ("127.0.0.1", 9, b"a=b")
     assert head.startswith(b"POST /token HTTP/1.1\r\nHost: 127.0.0.1:9\r\n")
     assert b"\r\nContent-Length: 3\r\n" in head
+
+
+def test_a_refresh_token_is_followed_by_its_successor():
+    """Each refresh presents what the last answer gave, and after a refusal the same again."""
+    talk = Follow("first", str.encode)
+    said = [talk.next(None), talk.next(b'{"refresh_token": "second"}'), talk.next(b'{"error": "x"}')]
+    assert said == [b"first", b"second", b"second"]
+
+
+def test_connections_share_a_heap():
+    """What is used up is sent once by whichever connection comes next; what is not begins again."""
+    once, again = each_once([b"1", b"2", b"3"], 2), in_turns([b"1", b"2", b"3"], 2)
+    order = [0, 1, 1, 0]
+    assert [once[place].next(None) for place in order] == [b"1", b"2", b"3", None]
+    assert [again[place].next(None) for place in order] == [b"1", b"2", b"3", b"1"]
+
+
+def test_collecting_ends_with_enough():
+    """Connections stop asking once they have enough bodies together."""
+    bodies = []
+    one, other = (Collect(b"ask", 2, bodies) for _ in range(2))
+    assert [one.next(None), other.next(None), one.next(b"1"), other.next(b"2")] == [b"ask"] * 3 + [None]
+    assert bodies == [b"1", b"2"]

@@ -1,0 +1,79 @@
+"""What a connection of the load says: the same again, what its last answer leads to, or the next of many."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Protocol
+
+Write = Callable[[str], bytes]
+"""Makes the bytes of a request from a token."""
+
+
+class Talk(Protocol):
+    """One side of a connection."""
+
+    def next(self, answer: bytes | None) -> bytes | None:
+        """Give the next request, after the last one's body; None when there is nothing left to say."""
+
+
+class Repeat:
+    """The same bytes each time."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+
+    def next(self, answer: bytes | None) -> bytes:
+        """Say it again."""
+        return self._raw
+
+
+class Follow:
+    """A refresh token and then its successors, each presented once."""
+
+    def __init__(self, token: str, write: Write) -> None:
+        self._token = token
+        self._write = write
+
+    def next(self, answer: bytes | None) -> bytes:
+        """Present the newest; a refusal says nothing of it, and is counted by who reads the status."""
+        if answer is not None:
+            self._token = json.loads(answer).get("refresh_token", self._token)
+        return self._write(self._token)
+
+
+class Draw:
+    """What several connections take from one heap, until it is empty."""
+
+    def __init__(self, heap: Iterator[bytes]) -> None:
+        self._heap = heap
+
+    def next(self, answer: bytes | None) -> bytes | None:
+        """Take the next."""
+        return next(self._heap, None)
+
+
+class Collect:
+    """The same bytes each time, by several connections, until they have enough bodies together."""
+
+    def __init__(self, raw: bytes, wanted: int, bodies: list[bytes]) -> None:
+        self._raw = raw
+        self._wanted = wanted
+        self._bodies = bodies
+
+    def next(self, answer: bytes | None) -> bytes | None:
+        """Keep what came and ask for more."""
+        if answer is not None:
+            self._bodies.append(answer)
+        return self._raw if len(self._bodies) < self._wanted else None
+
+
+def each_once(raws: list[bytes], connections: int) -> list[Talk]:
+    """Let connections share a heap of requests."""
+    heap = iter(raws)
+    return [Draw(heap) for _ in range(connections)]
+
+
+def in_turns(raws: list[bytes], connections: int) -> list[Talk]:
+    """Let connections share a heap of requests that begins again at its end."""
+    heap = cycle(raws)
+    return [Draw(heap) for _ in range(connections)]

@@ -1,0 +1,74 @@
+"""Packages from npm: installed once into a folder that is no part of the repository, shared by all who ask.
+
+modules = install(HERE / "clients", ROOT / "build" / "e2e" / "clients")
+"""
+
+import fcntl
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+OLDEST_NODE = 20
+INSTALL_SECONDS = 60
+QUIET = (
+    "--no-package-lock",
+    "--omit=dev",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--fetch-retries=1",
+    "--loglevel=error",
+)
+
+
+def install(source: Path, folder: Path) -> Path | str:
+    """Install what a folder's ``package.json`` names exactly, and put the folder's scripts beside it.
+
+    One process does it while others wait and share the outcome; what is already there is not asked for again.
+
+    Returns:
+        The folder, or why there is none.
+    """
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        return "node or npm is not installed"
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if not said.startswith("v") or int(said[1:].partition(".")[0]) < OLDEST_NODE:
+        return f"node {OLDEST_NODE} or newer is wanted, not {said}"
+    folder.mkdir(parents=True, exist_ok=True)
+    began, refusal = time.time(), folder / "refused.txt"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if refusal.exists() and refusal.stat().st_mtime > began:
+            return refusal.read_text()
+        wanted = (source / "package.json").read_text()
+        mark = folder / "installed.json"
+        if not mark.exists() or mark.read_text() != wanted:
+            refused = _npm_install(npm, folder, wanted)
+            if refused:
+                refusal.write_text(refused)
+                return refused
+            mark.write_text(wanted)
+        for script in source.glob("*.mjs"):
+            copy = folder / script.name
+            if not copy.exists() or copy.read_bytes() != script.read_bytes():
+                shutil.copyfile(script, copy)
+    return folder
+
+
+def _npm_install(npm: str, folder: Path, wanted: str) -> str:
+    (folder / "package.json").write_text(wanted)
+    try:
+        done = subprocess.run(
+            [npm, "install", *QUIET],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"npm install did not end in {INSTALL_SECONDS} s"
+    last = done.stderr.strip().splitlines()[-1:]
+    return f"npm install failed: {' '.join(last) or done.returncode}" if done.returncode else ""

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
-from keyturn.core.changes import Add, Lost, Outcome, Recorded, RequireVersion, Shred, Unit
+from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVersion, Shred, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
@@ -131,11 +131,12 @@ class Scribe:
         shelf = SqlShelf(connection)
         unit = entry.unit
         try:
-            if self._surely_holds(unit, entry.scope):
+            changes = self._unsettled(unit, entry.scope)
+            if not changes:
                 self._append(unit.audit, shelf)
                 return _RECORDED
             with _savepoint(connection):
-                touched = self._change(unit, shelf, entry.scope)
+                touched = self._change(changes, shelf, entry.scope)
                 self._append(unit.audit, shelf)
             self._touched |= touched
             # From here on the store is ahead of memory, for the neighbours that follow.
@@ -154,25 +155,29 @@ class Scribe:
             return error if isinstance(error, Fault) else Fault(_cannot(error))
         return _RECORDED
 
-    def _surely_holds(self, unit: Unit, scope: OrganisationId | None) -> bool:
-        """Tell from memory alone that a unit changes nothing and holds; if not, the store has to be asked."""
-        if not unit.changes:
-            return True
+    def _unsettled(self, unit: Unit, scope: OrganisationId | None) -> Sequence[Change]:
+        """Give the changes of a unit about which the store has to be asked.
+
+        A version that is required may be told from memory alone, unless an earlier change of the unit could
+        have raised it: units require first and change then.
+        """
+        changes = unit.changes
         if scope is not None or not self._memory_is_current:
-            return False
+            return changes
         known = self._cached_versions
-        for change in unit.changes:
-            if not isinstance(change, RequireVersion):
-                return False
-            if known.get((change.table, change.id)) != change.version:
-                return False
-        return True
+        for place, change in enumerate(changes):
+            if (
+                not isinstance(change, RequireVersion)
+                or known.get((change.table, change.id)) != change.version
+            ):
+                return changes[place:]
+        return ()
 
     def _change(
-        self, unit: Unit, shelf: SqlShelf, scope: OrganisationId | None
+        self, changes: Sequence[Change], shelf: SqlShelf, scope: OrganisationId | None
     ) -> dict[tuple[str, str], None]:
         touched: dict[tuple[str, str], None] = {}
-        for change in unit.changes:
+        for change in changes:
             lost = carry_out(change, shelf, scope)
             if lost is not None:
                 raise _LostError(lost)

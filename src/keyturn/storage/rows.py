@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, RowMapping, Select, Table, or_, select, true
+from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, or_, select, true
 
 from keyturn.core.changes import Record, Versioned
 from keyturn.core.life import Life
@@ -32,6 +32,10 @@ _TABLES: dict[type[Any], Table] = {
     Revocation: schema.REVOCATION,
     Spent: schema.SPENT,
 }
+# Built once: making a statement costs SQLAlchemy several times what running it costs SQLite.
+_FIND = {kind: select(table).where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}
+_UPDATE = {kind: table.update().where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}
+_INSERT = {kind: table.insert() for kind, table in _TABLES.items()}
 _LIFE_FIELDS = Life.__struct_fields__
 _ANY = TypeVar("_ANY", bound=Record)
 
@@ -85,8 +89,8 @@ class SqlShelf:
 
     def find(self, kind: type[R], key: str) -> R | None:
         """Read a record by its id."""
-        table = _TABLES[kind]
-        return self._first(kind, select(table).where(table.c.id == key))
+        row = self._connection.execute(_FIND[kind], {"at_id": key}).mappings().first()
+        return None if row is None else record_of(kind, row)
 
     def find_sealed(self, purpose: str, name: str) -> Sealed | None:
         """Read a sealed value by its place."""
@@ -97,20 +101,21 @@ class SqlShelf:
         """Find who already has a record's id or another name of it that must be unique."""
         if isinstance(record, Sealed):
             return self.find_sealed(record.purpose, record.id)
-        table = table_of(type(record))
-        taken = table.c.id == record.id
-        if isinstance(record, Organisation):
-            taken = or_(taken, table.c.slug == record.slug, table.c.api_key == record.api_key)
-        return self._first(type(record), select(table).where(taken).limit(1))
+        if not isinstance(record, Organisation):
+            row = self._connection.execute(_FIND[type(record)], {"at_id": record.id}).mappings().first()
+            return None if row is None else record_of(type(record), row)
+        columns = schema.ORGANISATION.c
+        names = (columns.slug == record.slug, columns.api_key == record.api_key)
+        query = select(schema.ORGANISATION).where(or_(columns.id == record.id, *names)).limit(1)
+        return self._first(Organisation, query)
 
     def insert(self, record: Record) -> None:
         """Write a new record."""
-        self._connection.execute(table_of(type(record)).insert().values(row_of(record)))
+        self._connection.execute(_INSERT[type(record)], row_of(record))
 
     def update(self, record: Versioned | SigningKey) -> None:
         """Write a record in place of the one with its id."""
-        table = table_of(type(record))
-        self._connection.execute(table.update().where(table.c.id == record.id).values(row_of(record)))
+        self._connection.execute(_UPDATE[type(record)], {**row_of(record), "at_id": record.id})
 
     def delete(self, record: RefreshFamily | SigningKey) -> None:
         """Delete the record with this id, if there is one."""

@@ -228,3 +228,31 @@ async def test_a_refresh_token_stands_nowhere_in_clear(here: Deployment) -> None
     rows = repr(await here.audit()) + repr(list(here.store._store._shelf.rows.values()))
     assert first["refresh_token"] not in rows
     assert second["refresh_token"] not in rows
+
+
+async def test_a_replay_beside_a_renewal_ends_the_family(here: Deployment) -> None:
+    """RT-02: a replay is not outrun by a renewal in the same moment, in whichever order they come."""
+    caller = demo_caller(here)
+    for order in (1, -1):
+        first = await caller.begin()
+        newest = await caller.renewed((await caller.renewed(first["refresh_token"]))["refresh_token"])
+        together = [caller.renew(first["refresh_token"]), caller.renew(newest["refresh_token"])]
+        replayed, renewed = (await asyncio.gather(*together[::order]))[::order]
+        assert replayed.json == REFUSED
+        for answer in (newest, renewed.json):
+            if "refresh_token" in answer:
+                assert (await caller.renew(answer["refresh_token"])).json == REFUSED
+                assert not await caller.is_active(answer["access_token"])
+
+
+async def test_a_renewal_loses_an_audience_with_its_client(here: Deployment) -> None:
+    """TE-07: a resource taken from a client is not given by its renewals either."""
+    caller = await another_caller(here, audiences=("urn:a", "urn:b"))
+    answer = await caller.post(
+        "token", grant_type="client_credentials", scope="read offline_access", resource="urn:b"
+    )
+    token = answer.json["refresh_token"]
+    client = await here.client(caller.client_id)
+    await here.replace(client, audiences=("urn:a",))
+    answer = await caller.renew(token)
+    assert (answer.status, answer.json["error"]) == (400, "invalid_target")

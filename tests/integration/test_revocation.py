@@ -1,5 +1,7 @@
 """Revocation and introspection over the whole road (RFC 7009, RFC 7662)."""
 
+import asyncio
+
 import pytest
 
 from harness import Deployment, deployment
@@ -177,3 +179,31 @@ async def test_a_token_in_the_query_is_refused(here: Deployment) -> None:
     )
     assert answer.status == 400
     assert caller.slug == "acme"
+
+
+async def test_a_used_refresh_token_revokes_too(here: Deployment) -> None:
+    """RV-02: whoever lost the answer to a refresh can still log out with the token it has."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    second = await caller.renewed(first["refresh_token"])
+    assert (await caller.post("revoke", token=first["refresh_token"])).status == 200
+    for token in (first["refresh_token"], second["refresh_token"]):
+        assert (await caller.renew(token)).status == 400
+    assert not await caller.is_active(second["access_token"])
+
+
+async def test_a_revocation_beside_a_renewal_holds(here: Deployment) -> None:
+    """RV-02: a 200 to a revocation means that nothing of the grant lives, whatever ran beside it."""
+    caller = demo_caller(here)
+    for order in (1, -1):
+        first = await caller.begin()
+        token = first["refresh_token"]
+        together = [caller.renew(token), caller.post("revoke", token=token)]
+        renewed, revoked = (await asyncio.gather(*together[::order]))[::order]
+        assert revoked.status == 200
+        tokens = [first["access_token"], token]
+        if renewed.status == 200:
+            tokens += [renewed.json["access_token"], renewed.json["refresh_token"]]
+        for each in tokens:
+            assert not await caller.is_active(each)
+        assert (await caller.renew(token)).status == 400

@@ -5,7 +5,7 @@ finds another state than it expects loses, takes its own unit with it and never 
 section 4). The union is closed: storage knows how to carry out each member, nothing else writes.
 """
 
-from datetime import date
+from datetime import date, datetime
 
 import msgspec
 
@@ -20,7 +20,7 @@ from keyturn.core.records import (
     SigningKey,
     Spent,
 )
-from keyturn.core.vocabulary import CredentialId, OrganisationId
+from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId
 
 Versioned = Organisation | Client | Credential | RefreshFamily
 """Records that change; each change raises their ``version``."""
@@ -95,7 +95,20 @@ class Shred(msgspec.Struct, frozen=True):
     organisation_id: OrganisationId
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Remove | Shred
+class EndFamily(msgspec.Struct, frozen=True):
+    """End a refresh family, whatever has become of it since it was read.
+
+    Not conditional: a theft or a revocation must win over a renewal that happens at the same moment, in
+    whichever order they are carried out (RT-02, RV-02). One that has ended already stays as it is.
+    """
+
+    id: FamilyId
+    organisation_id: OrganisationId
+    why: str
+    at: datetime
+
+
+Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Remove | Shred | EndFamily
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

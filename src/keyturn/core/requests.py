@@ -1,6 +1,6 @@
 """One request's values, in the order in which the steps of an exchange make them.
 
-    TokenRequest -> Located -> Admission -> Proof -> Authorization -> Decision -> IssuedToken -> Issued
+    TokenRequest -> Located -> Proof -> Authorization -> Decision -> IssuedToken -> Issued
 
 Claimed, genuine, asked and allowed are types of their own, so that a step cannot be skipped without the
 type checker noticing.
@@ -91,16 +91,6 @@ class Located(msgspec.Struct, frozen=True):
     """The one organisation and owner that a request names, or nothing: both take the same path from here."""
 
     view: ClientView | None
-
-
-class Admission(msgspec.Struct, frozen=True):
-    """A place in the limits; given back where success should not count.
-
-    Args:
-        keys: The counters it was taken from.
-    """
-
-    keys: tuple[str, ...]
 
 
 class Proof(msgspec.Struct, frozen=True):

@@ -103,7 +103,7 @@ async def cancel_rotation(
     old, successor = await _rotation(actor, store, credential_id, now)
     back = _with_life(old, old.life.resumed(now))
     changes = [Replace(back, old.version)]
-    if successor is not None and successor.life.state is not State.ENDED:
+    if successor is not None:
         ended = _with_life(successor, successor.life.ended(now, "rotation cancelled"))
         changes.append(Replace(ended, successor.version))
     await carry_out(store, _event("credential.rotation_cancelled", actor, old, now, dice), *changes)
@@ -130,7 +130,9 @@ async def _rotation(
     )
     if old is None:
         raise OperatorError(f"no rotation of credential {credential_id!r} is under way")
-    return old, next((each for each in siblings if each.succeeds == old.id), None)
+    # An earlier rotation of it that was cancelled left a successor too, which has ended.
+    living = (each for each in siblings if each.life.state is not State.ENDED)
+    return old, next((each for each in living if each.succeeds == old.id), None)
 
 
 def _overlaps(credential: Credential, now: datetime) -> bool:

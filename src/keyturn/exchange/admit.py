@@ -1,36 +1,54 @@
-"""Step 1: take the request's place in the limits, before anything is checked."""
+"""Step 1: take the request's place in the limits.
 
+The address takes its place before anything is checked. The client and its organisation take theirs once the
+client is proven: a client id is no secret, so whoever counted a client's requests before that would let
+strangers use up its limit, and would tell them by a 429 that it exists (TN-04, TE-09). Guessing a machine's
+secret of 256 bits needs no limit of its own.
+"""
+
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 from keyturn.core.addresses import subscriber
 from keyturn.core.errors import Concern, SlowDown
 from keyturn.core.limits import Taken
 from keyturn.core.ports import Limits
-from keyturn.core.requests import Admission, Located, Origin
+from keyturn.core.requests import Origin, Proof
 from keyturn.core.vocabulary import Reason
 
 TAKEN: ContextVar[Taken | None] = ContextVar("taken", default=None)
-"""What the limits said of the request that this task serves, for the desk to tell with whatever answer
-leaves: a refusal after this step should say it too, and has no other way to bring it along."""
+"""What the tightest limit said of the request that this task serves, for the desk to tell with whatever
+answer leaves: a refusal after this step should say it too, and has no other way to bring it along."""
 
 
-async def admit(origin: Origin, located: Located, limits: Limits, monotonic: float) -> Admission:
-    """Take one place for the address, and for the client and its organisation where they are known.
+async def admit(origin: Origin, limits: Limits, monotonic: float) -> None:
+    """Take one place for the caller's address.
 
     Raises:
-        SlowDown: A limit is reached; no place was taken anywhere.
+        SlowDown: Its limit is reached.
         Unavailable: The counters that decide cannot be reached.
     """
-    keys = ["address:" + subscriber(origin.address)]
-    about = None
-    if located.view is not None:
-        client = located.view.client
-        keys += ["client:" + client.id, "organisation:" + client.organisation_id]
-        about = Concern(client.organisation_id, client.id)
+    await _take(["address:" + subscriber(origin.address)], None, limits, monotonic)
+
+
+async def admit_client(proof: Proof, limits: Limits, monotonic: float) -> None:
+    """Take one place for a proven client and for its organisation, or for neither.
+
+    Raises:
+        SlowDown: A limit of theirs is reached.
+        Unavailable: The counters that decide cannot be reached.
+    """
+    client = proof.client
+    keys = ["client:" + client.id, "organisation:" + client.organisation_id]
+    await _take(keys, Concern(client.organisation_id, client.id), limits, monotonic)
+
+
+async def _take(keys: Sequence[str], about: Concern | None, limits: Limits, monotonic: float) -> None:
     taken = limits.take(keys, monotonic)
     if not isinstance(taken, Taken):
         taken = await taken
-    TAKEN.set(taken)
+    before = TAKEN.get()
+    if before is None or not taken.admitted or taken.remaining < before.remaining:
+        TAKEN.set(taken)
     if not taken.admitted:
         raise SlowDown(Reason.RATE_LIMIT, retry_after=taken.retry_after, about=about)
-    return Admission(tuple(keys))

@@ -138,7 +138,7 @@ def check_family(
         raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN, about=about)
     token, family = held
     reason = _family_objection(family, proof, profile, now)
-    if reason is None and not _is_remembered(presented, token, family, digester):
+    if reason is None and not is_remembered(presented, token, family, digester):
         reason = Reason.UNKNOWN_REFRESH_TOKEN
     if reason is not None:
         raise InvalidGrant(reason, about=about)
@@ -157,7 +157,7 @@ def _family_objection(family: RefreshFamily, proof: Proof, profile: str, now: da
     return None
 
 
-def _is_remembered(presented: Secret, token: RefreshToken, family: RefreshFamily, digester: Digester) -> bool:
+def is_remembered(presented: Secret, token: RefreshToken, family: RefreshFamily, digester: Digester) -> bool:
     """Compare with the digest that is kept, where one is: of the newest two generations.
 
     An older token is known by its tag alone, and can only end the family.

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from keyturn.core.changes import Add, Change, Replace
+from keyturn.core.changes import Add, Change, EndFamily
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import RefreshFamily, Revocation
-from keyturn.core.refresh import ended, make_refresh_token, rotated
+from keyturn.core.refresh import make_refresh_token, rotated
 from keyturn.core.requests import Decision
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import FamilyId
@@ -101,7 +101,7 @@ def end_family(family: RefreshFamily, profile: TokenProfile, why: str, now: date
         revoked_at=now,
         expires_at=last_token_expires,
     )
-    return Replace(ended(family, why, now), family.version), Add(revocation)
+    return EndFamily(family.id, family.organisation_id, why, now), Add(revocation)
 
 
 def _digest(token: Secret, pepper_id: str, services: Services) -> bytes:

@@ -4,7 +4,7 @@ from keyturn.core.changes import Add, Lost
 from keyturn.core.errors import Unavailable
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.core.vocabulary import Reason
-from keyturn.exchange.admit import admit
+from keyturn.exchange.admit import admit, admit_client
 from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client
 from keyturn.exchange.family import open_family
@@ -38,11 +38,12 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     services.clock_watch.require_sound(now)
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
-    await admit(request.origin, located, services.limits, services.clock.monotonic())
+    await admit(request.origin, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
     audiences = assertion_audiences(request.client, located, request.profile, services)
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
+    await admit_client(proof, services.limits, services.clock.monotonic())
     decision = decide(grant.authorize(request, proof))
     refresh_token, changes = None, proof.spends
     if decision.refreshable:

@@ -67,9 +67,12 @@ def _allowed_scopes(asked: Authorization) -> list[str]:
 
 def _audiences(asked: Authorization) -> tuple[str, ...]:
     """Choose the token's audience: the resources asked, or the default (RFC 8707 section 2)."""
-    default = asked.proof.client.audiences[:1] if asked.earlier is None else asked.earlier.audiences
-    allowed = asked.proof.client.audiences if asked.earlier is None else asked.earlier.audiences
-    if not set(asked.resources) <= set(allowed):
+    allowed = asked.proof.client.audiences
+    default = allowed[:1]
+    if asked.earlier is not None:
+        # What was taken from the client since is taken from its renewals too.
+        default = allowed = tuple(each for each in asked.earlier.audiences if each in allowed)
+    if not allowed or not set(asked.resources) <= set(allowed):
         raise InvalidTarget(
             Reason.AUDIENCE_NOT_ALLOWED, "resource is not allowed for this client", about=concern(asked.proof)
         )

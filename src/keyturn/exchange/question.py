@@ -1,8 +1,6 @@
 """The question's road: who asks, is it genuine, what is the token they ask about (RFC 7662, RFC 7009)."""
 
-import hashlib
 from datetime import datetime
-from hmac import compare_digest
 
 import msgspec
 
@@ -10,9 +8,9 @@ from keyturn.core.changes import Lost
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import ClientId
-from keyturn.exchange.admit import admit
+from keyturn.exchange.admit import admit, admit_client
 from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client
+from keyturn.exchange.credentials import check_client, is_remembered
 from keyturn.exchange.locate import locate, locate_family
 from keyturn.exchange.recording import asked, refuse_replay
 from keyturn.exchange.services import Services
@@ -28,7 +26,7 @@ class LivingToken(msgspec.Struct, frozen=True):
 
 
 class LivingFamily(msgspec.Struct, frozen=True):
-    """A refresh family whose newest token was shown."""
+    """A refresh family one of whose tokens was shown."""
 
     client_id: ClientId
     family: RefreshFamily
@@ -45,10 +43,11 @@ async def prove_asker(question: Question, services: Services, now: datetime) -> 
     """
     services.registry.require_fresh()
     located = await locate(question.client, question.organisation, services.registry)
-    await admit(question.origin, located, services.limits, services.clock.monotonic())
+    await admit(question.origin, services.limits, services.clock.monotonic())
     audiences = assertion_audiences(question.client, located, question.accepts[0], services)
     dialect = question.origin.dialect
     proof = check_client(question.client, located, dialect, services.digester, now, audiences)
+    await admit_client(proof, services.limits, services.clock.monotonic())
     services.uses.note(question, proof, services.recorder, now)
     return proof
 
@@ -66,16 +65,23 @@ async def spend(question: Question, proof: Proof, services: Services, now: datet
             refuse_replay(outcome, proof)
 
 
-async def find_living(question: Question, proof: Proof, services: Services, now: datetime) -> Subject | None:
+async def find_living(
+    question: Question, proof: Proof, services: Services, now: datetime, *, newest_only: bool = True
+) -> Subject | None:
     """Find the token a question is about, if it is alive and of the asker's organisation; None otherwise.
 
     The hint of its type is not needed: a refresh token looks like nothing else (RFC 7009 section 2.1).
+
+    Args:
+        newest_only: Whether a refresh token that was used is nothing any more. Whoever revokes may hold only
+            a used one, since the answer with its successor was lost.
     """
     held = await locate_family(question.token, services.registry, services.digester)
     if held is not None:
         token, family = held
-        newest = token.generation == family.generation and _is_newest(question, family, services)
-        view = await services.registry.find_client(family.client_id) if newest else None
+        fits = token.generation == family.generation or not newest_only
+        known = fits and is_remembered(question.token, token, family, services.digester)
+        view = await services.registry.find_client(family.client_id) if known else None
         if view is None or family.organisation_id != proof.organisation.id:
             return None
         if family_ending(family, view, now) is not None:
@@ -87,8 +93,3 @@ async def find_living(question: Question, proof: Proof, services: Services, now:
     if await ending_of(verified, services.registry, services.revocations, now) is not None:
         return None
     return LivingToken(ClientId(str(verified.claims.get("client_id", verified.subject))), verified)
-
-
-def _is_newest(question: Question, family: RefreshFamily, services: Services) -> bool:
-    digest = hashlib.sha256(question.token.reveal().encode()).digest()
-    return compare_digest(services.digester.lookup_hash(digest, family.pepper_id), family.current_hash)

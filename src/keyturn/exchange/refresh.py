@@ -13,7 +13,7 @@ from keyturn.core.refresh import RefreshToken, Verdict, judge
 from keyturn.core.requests import Issued, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
-from keyturn.exchange.admit import admit
+from keyturn.exchange.admit import admit, admit_client
 from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client, check_family
 from keyturn.exchange.family import end_family, same_again, succeed
@@ -49,10 +49,11 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     services.registry.require_fresh()
     located = await locate(request.client, request.organisation, services.registry)
     held = await locate_family(request.credential.secret, services.registry, services.digester)
-    await admit(request.origin, located, services.limits, services.clock.monotonic())
+    await admit(request.origin, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
     audiences = assertion_audiences(request.client, located, request.profile, services)
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
+    await admit_client(proof, services.limits, services.clock.monotonic())
     presented = request.credential.secret
     token, family = check_family(presented, held, proof, request.profile.kind, services.digester, now)
     if (

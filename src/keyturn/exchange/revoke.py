@@ -30,7 +30,7 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
     for _ in range(ATTEMPTS):
         now = services.clock.now()
         proof = await prove_asker(question, services, now)
-        subject = await find_living(question, proof, services, now)
+        subject = await find_living(question, proof, services, now, newest_only=False)
         if subject is None:
             await spend(question, proof, services, now)
             return {}

@@ -13,6 +13,7 @@ import msgspec
 from keyturn.core.changes import (
     Add,
     Change,
+    EndFamily,
     Lost,
     Record,
     Remove,
@@ -35,6 +36,7 @@ from keyturn.core.records import (
     SigningKey,
     Spent,
 )
+from keyturn.core.refresh import ended
 from keyturn.core.vocabulary import OrganisationId
 
 R = TypeVar("R", bound=Versioned | SigningKey)
@@ -104,7 +106,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
-        elif isinstance(change, Touch | Shred):
+        elif isinstance(change, Touch | Shred | EndFamily):
             named.append(change.organisation_id)
         elif change.table == "organisation":
             named.append(change.id)
@@ -143,7 +145,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             topic, field = _TOPICS.get(type(change.record), ("", ""))
             if topic:
                 yield topic, getattr(change.record, field)
-        case RequireVersion():
+        case RequireVersion() | EndFamily():
             return
 
 
@@ -191,11 +193,22 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             _touch(change, shelf)
         case Remove():
             lost = _remove(change, shelf)
+        case EndFamily():
+            lost = _end_family(change, shelf)
         case Shred():
             # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
             organisation = shelf.find(Organisation, change.organisation_id)
             lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
     return lost
+
+
+def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:
+    family = shelf.find(RefreshFamily, change.id)
+    if family is None or family.organisation_id != change.organisation_id:
+        return Lost(change, None)
+    if family.ended_at is None:
+        shelf.update(ended(family, change.why, change.at))
+    return None
 
 
 def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:

@@ -5,10 +5,9 @@ import pytest
 
 from keyturn.core.errors import SlowDown, Unavailable
 from keyturn.core.limits import Taken
-from keyturn.core.requests import Located
 from keyturn.core.vocabulary import Reason
-from keyturn.exchange.admit import TAKEN, admit
-from unit.exchange.records import ORIGIN, view
+from keyturn.exchange.admit import TAKEN, admit, admit_client
+from unit.exchange.records import ORIGIN, proof
 
 ADMITTED = Taken("client", admitted=True, remaining=3, seconds=0.5)
 
@@ -33,19 +32,17 @@ class Limits:
         return self.taken
 
 
-async def test_known():
-    """RL-01: a known client takes a place for its address, itself and its organisation, at once."""
+async def test_a_proven_client():
+    """RL-01: a proven client takes a place for itself and its organisation, at once."""
     limits = Limits()
-    admission = await admit(ORIGIN, Located(view()), limits, 7.0)
-    keys = ("address:192.0.2.1", "client:client-a", "organisation:org-a")
-    assert limits.asked == [(keys, 7.0)]
-    assert admission.keys == keys
+    await admit_client(proof(), limits, 7.0)
+    assert limits.asked == [(("client:client-a", "organisation:org-a"), 7.0)]
 
 
-async def test_unknown():
-    """TN-04: an unknown client counts for its address only, so it can use up nobody's limit."""
+async def test_before_proof():
+    """TN-04: before it is proven a request counts for its address only, so strangers use up nobody's limit."""
     limits = Limits()
-    await admit(ORIGIN, Located(None), limits, 7.0)
+    await admit(ORIGIN, limits, 7.0)
     assert limits.asked == [(("address:192.0.2.1",), 7.0)]
 
 
@@ -53,25 +50,35 @@ async def test_a_subscriber_is_counted():
     """RL-01: all addresses of an IPv6 /64 are one counter."""
     limits = Limits()
     for address in ("2001:db8::1", "2001:db8::2:1"):
-        await admit(msgspec.structs.replace(ORIGIN, address=address), Located(None), limits, 7.0)
+        await admit(msgspec.structs.replace(ORIGIN, address=address), limits, 7.0)
     assert limits.asked == [(("address:2001:db8::/64",), 7.0)] * 2
 
 
 async def test_limits_may_answer_later():
     """What the limits say after a trip to the store counts like what they say at once."""
-    await admit(ORIGIN, Located(view()), Limits(later=True), 0)
+    await admit(ORIGIN, Limits(later=True), 0)
     assert TAKEN.get() == ADMITTED
     refused = Taken("address", admitted=False, remaining=0, seconds=1.5)
     with pytest.raises(SlowDown):
-        await admit(ORIGIN, Located(view()), Limits(refused, later=True), 0)
+        await admit(ORIGIN, Limits(refused, later=True), 0)
     assert TAKEN.get() == refused
+
+
+async def test_the_tightest_is_told():
+    """Of the limits that a request passed, the one that leaves the least room is told."""
+    roomy = Taken("address", admitted=True, remaining=9, seconds=0.1)
+    await admit(ORIGIN, Limits(roomy), 0)
+    await admit_client(proof(), Limits(), 0)
+    assert TAKEN.get() == ADMITTED
+    await admit_client(proof(), Limits(roomy), 0)
+    assert TAKEN.get() == ADMITTED
 
 
 async def test_limits_away():
     """HT-09: where only the store can say and it is away, nothing is admitted."""
     limits = Limits(Unavailable(Reason.STORE_UNAVAILABLE), later=True)
     with pytest.raises(Unavailable):
-        await admit(ORIGIN, Located(view()), limits, 0)
+        await admit(ORIGIN, limits, 0)
 
 
 @pytest.mark.parametrize(("wait", "told"), [(0.001, 1), (1.0, 1), (1.2, 2), (59.5, 60)])
@@ -79,15 +86,15 @@ async def test_refused(wait, told):
     """RL-01: over a limit the wait is told in whole seconds, rounded up and at least one."""
     limits = Limits(Taken("client", admitted=False, remaining=0, seconds=wait))
     with pytest.raises(SlowDown) as caught:
-        await admit(ORIGIN, Located(view()), limits, 0)
+        await admit_client(proof(), limits, 0)
     assert caught.value.retry_after == told
     assert caught.value.reason is Reason.RATE_LIMIT
     assert (caught.value.about.organisation_id, caught.value.about.subject) == ("org-a", "client-a")
 
 
-async def test_refused_unknown():
-    """A refusal of an unknown client concerns nobody."""
+async def test_refused_before_proof():
+    """A refusal before proof concerns nobody."""
     limits = Limits(Taken("address", admitted=False, remaining=0, seconds=1))
     with pytest.raises(SlowDown) as caught:
-        await admit(ORIGIN, Located(None), limits, 0)
+        await admit(ORIGIN, limits, 0)
     assert caught.value.about is None

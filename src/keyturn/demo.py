@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -41,31 +41,36 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
         flags: As given on the command line; ``data`` and ``public_url`` may be absent.
 
     Raises:
-        ConfigError: A setting is wrong or an address is taken.
+        ConfigError: A setting is wrong, an address is taken, or the folder is no demo's.
     """
     settings = load_settings(flags=flags, environ=environ, config=config, serving=True, demo=True)
+    listeners = bind(settings)
     data = (
         settings.data
         if "data" in settings.model_fields_set
         else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
     )
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    listeners = bind(settings.model_copy(update={"data": data}))
+    _refuse_production(data)
     with _turn(data):
         make_master_key(data / "master.key")
         kept = _read(data)
         public_url = settings.public_url or kept.get("base_url") or listeners.public_url
     settings = settings.model_copy(update={"data": data, "public_url": public_url})
 
-    async def prepare(local: LocalServices) -> None:
-        with _turn(data):
-            await _seed(local, data, public_url, listeners.management_url)
+    with _running(data) as first:
+        # A second node of a demo must not take the place of the first in what programs rely on.
+        management_url = listeners.management_url if first else kept.get("management_url")
 
-    def announce(local: LocalServices) -> None:
-        _remember(data, environ)
-        _print(local, _read(data), data)
+        async def prepare(local: LocalServices) -> None:
+            with _turn(data):
+                await _seed(local, data, public_url, management_url or listeners.management_url)
 
-    serve(settings, listeners, prepare=prepare, announce=announce)
+        def announce(local: LocalServices) -> None:
+            _remember(data, environ)
+            _print(local, _moved(_read(data), public_url, listeners.public_url), data)
+
+        serve(settings, listeners, prepare=prepare, announce=announce)
 
 
 def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -114,12 +119,34 @@ def _remember(data: Path, environ: Mapping[str, str]) -> None:
         write_private(pointer, str(data.resolve()).encode())
 
 
+def _refuse_production(data: Path) -> None:
+    """Refuse a folder that holds a deployment which no demo made: its clients would get demo secrets."""
+    if (data / "keyturn.db").exists() and not (data / "demo.lock").exists():
+        raise ConfigError([f"{data} holds a deployment that is no demo; give --demo a folder of its own"])
+
+
 @contextlib.contextmanager
 def _turn(data: Path) -> Iterator[None]:
     """Let one process at a time prepare a folder: two nodes may start on it together."""
-    with (data / "demo.lock").open("w") as lock:
+    with _private(data / "demo.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _running(data: Path) -> Iterator[bool]:
+    """Tell whether no other node runs on the folder, and be the first one from here on."""
+    with _private(data / "demo.running") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _private(path: Path) -> IO[str]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w", encoding="ascii")
 
 
 def _read(data: Path) -> dict[str, Any]:

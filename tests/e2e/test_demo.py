@@ -128,7 +128,10 @@ def test_starts_again_and_a_second_node_with_the_same_credentials(tmp_path):
         before = first.demo()
         with serving(data, home) as second:
             assert second.url != first.url
-            assert {**second.demo(), "management_url": ""} == {**before, "management_url": ""}
+            assert second.demo() == before
+            for line in curl_lines(second).values():
+                assert second.url in line
+                assert "access_token" in paste(line, home)
             for node in (first, second):
                 assert node.token("oauth2").status == 200
             metadata = second.ask("GET", "/o/acme/.well-known/openid-configuration").json
@@ -199,3 +202,13 @@ def test_a_taken_port_is_named(demo, tmp_path):
     assert said.code == 3
     assert port in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_production_folder_is_refused(tmp_path):
+    """AD-06: a demo puts no clients into a deployment that is none, and says why."""
+    data, home = tmp_path / "data", tmp_path / "home"
+    assert run(home, "init", "--data", str(data)).code == 0
+    said = run(home, "serve", "--demo", "--data", str(data), "--port", "0", "--management-port", "0")
+    assert said.code == 3
+    assert "is no demo" in said.err
+    assert not (data / "demo.json").exists()

@@ -97,6 +97,15 @@ async def test_cancelled_after_the_successor_ended(deployment, one):
     assert (await kept(inside, client))[successor.id].life.ended_why == "leaked"
 
 
+async def test_cancelled_twice(deployment, one):
+    """RV-04: a second rotation that is cancelled ends its own successor, not the first one's again."""
+    inside, client, old = one
+    for _ in range(2):
+        successor, _ = await rotate(deployment, inside, client)
+        await cancel_rotation(ACTOR, inside, old.id, **deployment.at)
+        assert (await kept(inside, client))[successor.id].life.state is State.ENDED
+
+
 async def test_too_late(deployment, one, now):
     """An overlap that has passed is neither finished nor cancelled: what has ended stays so."""
     inside, client, old = one

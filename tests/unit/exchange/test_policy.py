@@ -133,19 +133,21 @@ def test_lifetime(default, setting, ceiling):
     granted=SCOPES,
     wants=st.none() | SCOPES,
     holds=AUDIENCES,
+    had=AUDIENCES,
     wishes=AUDIENCES | st.just(()),
 )
-def test_renewal_never_wider(has, granted, wants, holds, wishes):
-    """RT-04: a renewal stays within both the earlier grant and what the client may have today."""
-    proven = proof(client=client(scopes=has))
-    wish = asked(
-        proven, scopes=wants, resources=wishes, grant_type=REFRESH_TOKEN, earlier=Earlier(granted, holds)
-    )
+def test_renewal_never_wider(has, granted, wants, holds, had, wishes):
+    """RT-04, TE-07: a renewal stays within both the earlier grant and what the client may have today."""
+    proven = proof(client=client(scopes=has, audiences=holds))
+    earlier = Earlier(granted, had)
+    wish = asked(proven, scopes=wants, resources=wishes, grant_type=REFRESH_TOKEN, earlier=earlier)
+    both = set(had) & set(holds)
     try:
         decision = decide(wish)
     except Refusal:
-        assert not set(wants or ()) <= set(has) & set(granted) or not set(wishes) <= set(holds)
+        assert not set(wants or ()) <= set(has) & set(granted) or not both or not set(wishes) <= both
         return
     assert set(decision.scopes) <= set(has) & set(granted)
-    assert set(decision.audiences) <= set(holds)
+    assert decision.audiences
+    assert set(decision.audiences) <= both
     assert not decision.refreshable

@@ -40,7 +40,7 @@ async def test_a_proven_client():
 
 
 async def test_before_proof():
-    """TN-04: before it is proven a request counts for its address only, so strangers use up nobody's limit."""
+    """TN-04: before proof a request counts for its address only, so strangers use up nobody's limit."""
     limits = Limits()
     await admit(ORIGIN, limits, 7.0)
     assert limits.asked == [(("address:192.0.2.1",), 7.0)]

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from harness import HandClock
+from harness import HandClock, basic, deployment
 from keyturn.core.changes import Recorded
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.records import AuditEvent
 from keyturn.core.vocabulary import Reason
+from keyturn.storage.feed import Confirmation
+from keyturn.storage.registry import CachedRegistry
 from keyturn.web import refusals as module
 from keyturn.web.refusals import KEPT_A_MINUTE, Refusals, summarising
 
@@ -291,3 +293,39 @@ async def test_summaries_are_written_meanwhile(folding, monkeypatch):
         folding.clock.advance(60)
         await asyncio.wait_for(folding.recorder.summarised.wait(), 5)
     assert len(folding.recorder.summaries) == 1
+
+
+class CountedReads:
+    """The reads of a store, counted."""
+
+    def __init__(self, deployment_store):
+        self.store = deployment_store
+        self.count = 0
+
+    async def client_view(self, client_id):
+        self.count += 1
+        return await self.store.client_view(client_id)
+
+
+@pytest.mark.parametrize("whose", ["acme", "globex", None])
+async def test_every_stranger_costs_one_read(whose):
+    """TE-09: a wrong secret, another organisation's client and nobody cost one read, remembered or not."""
+    async with deployment(kept_refusals=1) as here:
+        reads = CountedReads(here.local.deployment)
+        here.store.registry._port = CachedRegistry(reads, Confirmation(here.clock))
+        client_id = here.members[whose]["oauth2"]["client_id"] if whose else "nobody"
+        counts = []
+        for _ in range(4):
+            before = reads.count
+            answer = await here.ask(
+                "POST",
+                "/o/acme/oauth2/token",
+                headers=[
+                    ("Content-Type", "application/x-www-form-urlencoded"),
+                    ("Authorization", basic(client_id, "wrong")),
+                ],
+                body=b"grant_type=client_credentials",
+            )
+            assert answer.status == 401
+            counts.append(reads.count - before)
+        assert counts == [1] * 4

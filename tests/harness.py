@@ -333,7 +333,7 @@ async def deployment(
         extra: Dialects that exist only in the test.
         environ: Settings, as the environment gives them.
         rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
-        kept_refusals: Of one address and reason in a minute; the rest are folded.
+        kept_refusals: Of one address and public code in a minute; the rest are folded.
     """
     known = load_dialects() | {dialect.name: dialect for dialect in extra}
     settings = load_settings(

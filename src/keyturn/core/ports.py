@@ -41,6 +41,10 @@ class Registry(Protocol):
         """Find a client by its id anywhere in the deployment, ended ones included."""
         ...
 
+    def remembers(self, client_id: ClientId) -> bool:
+        """Tell whether finding a client costs less now than finding none: memory has it and the store not."""
+        ...
+
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
         ...

@@ -4,6 +4,7 @@ The only reader that crosses organisations. Finding nothing is no refusal here: 
 same path, and only ``credentials`` says no, so that both look and cost the same (TE-09, PW-04).
 """
 
+from contextvars import ContextVar
 from hmac import compare_digest
 
 from keyturn.core.ports import Digester, Registry
@@ -14,6 +15,10 @@ from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import ClientId, CredentialKind
 from keyturn.tokens.assertion import unverified_subject
 
+FROM_MEMORY: ContextVar[bool] = ContextVar("from_memory", default=False)
+"""Whether the client of the request that this task serves was found without a read. An unknown one never is,
+so a refusal that must look like it owes one; the desk, which refuses, has no other way to know."""
+
 
 async def locate(client: PresentedCredential, organisation: str | None, registry: Registry) -> Located:
     """Find the client that a request claims; a path that names another organisation finds nothing (TN-01).
@@ -21,7 +26,9 @@ async def locate(client: PresentedCredential, organisation: str | None, registry
     A signed assertion may come without a ``client_id``: then its own, unproven ``sub`` says where to look for
     the keys that could prove it (RFC 7521 section 4.2).
     """
-    view = await registry.find_client(ClientId(_claimed(client) or ""))
+    client_id = ClientId(_claimed(client) or "")
+    FROM_MEMORY.set(registry.remembers(client_id))
+    view = await registry.find_client(client_id)
     if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)

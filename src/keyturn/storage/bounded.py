@@ -24,6 +24,9 @@ class Lru(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
+
     def get(self, key: K) -> V | None:
         """Give an entry and count it as used; None where there is none."""
         entry = self._entries.get(key)

@@ -233,6 +233,10 @@ class MemoryStore:
         """Find a client by its id anywhere in the deployment, ended ones included."""
         return await self._shelf.client_view(client_id)
 
+    def remembers(self, client_id: ClientId) -> bool:  # noqa: ARG002  # the port
+        """Say no: here a client costs what none costs."""
+        return False
+
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id, ended ones included."""
         return await self._shelf.family(family_id)

@@ -81,6 +81,10 @@ class CachedRegistry:
             ("client", client_id), self._reads.client_view(client_id), partial(self._keep_view, client_id)
         )
 
+    def remembers(self, client_id: ClientId) -> bool:
+        """Tell whether finding a client would cost no read; an unknown one always costs one (TE-09)."""
+        return client_id in self._views
+
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included.
 

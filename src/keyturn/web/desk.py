@@ -27,6 +27,7 @@ from keyturn.exchange.admit import TAKEN
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
+from keyturn.exchange.locate import FROM_MEMORY
 from keyturn.exchange.refresh import refresh
 from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
@@ -171,6 +172,7 @@ class Desk:
     ) -> tuple[str, WireResponse]:
         """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
         TAKEN.set(None)
+        FROM_MEMORY.set(False)
         try:
             return "ok", self._limited(await self._walk(match, route, request))
         except Refusal as refusal:
@@ -229,9 +231,9 @@ class Desk:
             personal={"address": request.address},
         )
         try:
-            if isinstance(refusal, InvalidClient) and about is not None:
-                # An unknown client costs a read that finds nothing, so a known one's wrong secret costs one
-                # too, also in a flood that is only counted (TE-09).
+            if isinstance(refusal, InvalidClient) and FROM_MEMORY.get():
+                # An unknown client costs a read that finds nothing, so one that memory knew costs one too,
+                # also in a flood that is only counted, and also another organisation's (TE-09).
                 await self._services.registry.find_client(ClientId(request.request_id))
             await self._refusals.record(event, refusal.consequence)
         except Unavailable as unavailable:

@@ -1,8 +1,10 @@
 """Refusals on their way into the audit trail, folded when one address repeats one (design.md section 4).
 
-The first refusals of an address and private reason each have a row, durable before the answer. What repeats
-them within the minute is counted in memory and becomes one summary row when the minute is over, so a flood
-of wrong secrets costs an attacker more than it costs the disk. A kill -9 may lose that one row.
+The first refusals of an address and public code each have a row, durable before the answer. What repeats them
+within the minute is counted in memory and becomes one summary row for each organisation that it was aimed at
+when the minute is over, so a flood of wrong secrets costs an attacker more than it costs the disk. Whether a
+refusal has a row shows in how long its answer takes, so nothing that the caller may not know decides it
+(TE-09). A kill -9 may lose the summaries.
 """
 
 import asyncio
@@ -19,37 +21,74 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.ports import Recorder
 from keyturn.core.records import AuditEvent
+from keyturn.core.vocabulary import OrganisationId
 
 KEPT_A_MINUTE = 20
-"""Refusals of one address and reason that have a row of their own within a minute."""
+"""Refusals of one address and public code that have a row of their own within a minute."""
 WINDOW_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
 TABLE_LIMIT = 10_000
-"""Addresses and reasons that are watched at once; one more ends the oldest minute early."""
+"""Addresses and codes that are watched at once; one more ends the oldest minute early."""
+ORGANISATIONS_A_MINUTE = 64
+"""Organisations that are told apart within one minute of one address and code."""
+ORGANISATIONS_LIMIT = 10_000
+"""Organisations that are told apart in all minutes together; what is beyond counts as no organisation's."""
+SUBJECTS_KEPT = 5
+"""Subjects that a summary names: the first of its minute."""
 SUMMARIES_LIMIT = 10_000
 """Summary rows that may wait for a store that is away; more are dropped and counted in the log."""
 
 log = structlog.get_logger("keyturn.desk")
 
 
-class _Minute:
-    """What one address was refused for one reason since its minute began."""
+class _Group:
+    """What was folded of one organisation, or of none, in one minute."""
 
-    __slots__ = ("count", "ends", "first", "last", "mixed", "rows")
+    __slots__ = ("count", "first", "last", "reasons", "subjects", "unattributed")
+
+    def __init__(self, first: AuditEvent) -> None:
+        self.first = first
+        self.last = first
+        self.count = 0
+        self.unattributed = 0
+        self.reasons: dict[str, int] = {}
+        self.subjects: list[str] = []
+
+    def add(self, event: AuditEvent) -> None:
+        self.count += 1
+        self.last = event
+        reason = event.reason or ""
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        subject = event.subject
+        if subject is not None and len(self.subjects) < SUBJECTS_KEPT and subject not in self.subjects:
+            self.subjects.append(subject)
+
+
+class _Minute:
+    """What one address was refused with one public code since its minute began."""
+
+    __slots__ = ("ends", "groups", "rows")
 
     def __init__(self, ends: float) -> None:
         self.ends = ends
         self.rows = 0
-        self.count = 0
-        self.first: AuditEvent | None = None
-        self.last: AuditEvent | None = None
-        self.mixed = False
+        self.groups: dict[OrganisationId | None, _Group] = {}
 
-    def fold(self, event: AuditEvent) -> None:
-        self.count += 1
-        self.first = self.first or event
-        self.last = event
-        self.mixed = self.mixed or event.organisation_id != self.first.organisation_id
+    @property
+    def organisations(self) -> int:
+        """How many organisations are told apart; no organisation is always one more."""
+        return len(self.groups) - (None in self.groups)
+
+    def fold(self, event: AuditEvent, *, room: bool) -> None:
+        """Count a refusal, as no organisation's where there is no room to tell one more apart."""
+        whose = event.organisation_id
+        kept = whose is None or whose in self.groups or (room and self.organisations < ORGANISATIONS_A_MINUTE)
+        group = self.groups.get(whose if kept else None)
+        if group is None:
+            group = self.groups[whose if kept else None] = _Group(event)
+        group.add(event)
+        if not kept:
+            group.unattributed += 1
 
 
 class Refusals:
@@ -58,7 +97,7 @@ class Refusals:
     Args:
         recorder: Takes the rows.
         clock: Dates the summaries and measures the minutes.
-        kept_a_minute: How many of one address and reason have a row of their own.
+        kept_a_minute: How many of one address and public code have a row of their own.
     """
 
     def __init__(self, recorder: Recorder, clock: Clock, *, kept_a_minute: int = KEPT_A_MINUTE) -> None:
@@ -66,6 +105,7 @@ class Refusals:
         self._clock = clock
         self._kept = kept_a_minute
         self._minutes: dict[tuple[str, str], _Minute] = {}
+        self._organisations = 0
         self._due: deque[AuditEvent] = deque()
         self._dropped = 0
 
@@ -107,7 +147,7 @@ class Refusals:
 
     def _folded(self, event: AuditEvent) -> bool:
         """Count a refusal; True when those before it in its minute were enough rows."""
-        key = (subscriber(event.personal["address"]), event.reason or "")
+        key = (subscriber(event.personal["address"]), event.outcome)
         now = self._clock.monotonic()
         minute = self._minutes.get(key)
         if minute is not None and minute.ends <= now:
@@ -120,18 +160,21 @@ class Refusals:
         if minute.rows < self._kept:
             minute.rows += 1
             return False
-        minute.fold(event)
+        before = minute.organisations
+        minute.fold(event, room=self._organisations < ORGANISATIONS_LIMIT)
+        self._organisations += minute.organisations - before
         return True
 
     def _finish(self, key: tuple[str, str]) -> None:
-        """End a minute; what was folded in it becomes a summary that waits to be written."""
+        """End a minute; what was folded in it becomes summaries that wait to be written."""
         minute = self._minutes.pop(key)
-        if minute.first is None or minute.last is None:
-            return
-        if len(self._due) >= SUMMARIES_LIMIT:
-            self._dropped += 1
-            return
-        self._due.append(_summary(minute, minute.first, minute.last, key[0], self._clock.now()))
+        self._organisations -= minute.organisations
+        now = self._clock.now()
+        for organisation_id, group in minute.groups.items():
+            if len(self._due) >= SUMMARIES_LIMIT:
+                self._dropped += 1
+            else:
+                self._due.append(_summary(organisation_id, group, key[0], now))
 
 
 @contextlib.asynccontextmanager
@@ -153,23 +196,31 @@ async def summarising(refusals: Refusals) -> AsyncIterator[None]:
         await sweeping
 
 
-def _summary(minute: _Minute, first: AuditEvent, last: AuditEvent, address: str, now: datetime) -> AuditEvent:
-    """Say in one row what was folded; whom it concerned, only where that was one organisation."""
+def _summary(
+    organisation_id: OrganisationId | None, group: _Group, address: str, now: datetime
+) -> AuditEvent:
+    """Say in one row what of one organisation was folded; docs/operations.md tells what the details mean."""
+    first, last = group.first, group.last
     details = {
-        "count": str(minute.count),
+        "count": str(group.count),
         "first": first.request_id,
         "last": last.request_id,
         "from": first.at.isoformat(),
         "until": last.at.isoformat(),
+        "reasons": ",".join(f"{reason}={count}" for reason, count in sorted(group.reasons.items())),
     }
+    if group.subjects:
+        details["subjects"] = ",".join(group.subjects)
+    if group.unattributed:
+        details["unattributed"] = str(group.unattributed)
     return AuditEvent(
         at=now,
         kind="token.refused.summary",
         actor="system:desk",
         request_id=last.request_id,
         outcome=last.outcome,
-        organisation_id=None if minute.mixed else last.organisation_id,
-        reason=last.reason,
+        organisation_id=organisation_id,
+        reason=last.reason if len(group.reasons) == 1 else None,
         details=details,
         personal={"address": address},
     )

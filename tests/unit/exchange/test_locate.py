@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.exchange.locate import locate
+from keyturn.exchange.locate import FROM_MEMORY, locate
 from unit.exchange.records import presented, view
 
 
@@ -12,6 +12,10 @@ class Registry:
     def __init__(self):
         """Start with no questions."""
         self.asked = []
+
+    def remembers(self, client_id):
+        """Know the client from before."""
+        return client_id == "client-a"
 
     async def find_client(self, client_id):
         """Find the client."""
@@ -40,3 +44,14 @@ async def test_unknown(owner):
     registry = Registry()
     assert (await locate(presented(owner=owner), None, registry)).view is None
     assert len(registry.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "organisation", "expected"),
+    [("client-a", "acme", True), ("client-a", "globex", True), ("nobody", "acme", False)],
+)
+async def test_what_memory_answered_is_told(owner, organisation, expected):
+    """TE-09: the desk learns who was found without a read, another organisation's client included."""
+    FROM_MEMORY.set(not expected)
+    await locate(presented(owner=owner), organisation, Registry())
+    assert FROM_MEMORY.get() is expected

@@ -126,6 +126,18 @@ async def test_an_unknown_client_costs_a_read_each_time(registry, reads):
     assert reads.asked == ["new"] * 3
 
 
+async def test_what_memory_has_is_told(registry, reads, feed):
+    """TE-09: a client is remembered once it was read and until it is touched, one that is nobody's never."""
+    reads.gate.set()
+    known = [registry.remembers("client-1")]
+    await registry.find_client("client-1")
+    known.append(registry.remembers("client-1"))
+    touch(feed, ("client", "client-1"))
+    known.append(registry.remembers("client-1"))
+    await registry.find_client("new")
+    assert [*known, registry.remembers("new")] == [False, True, False, False]
+
+
 async def test_failures_are_not_kept(registry, reads):
     """A read that failed is tried again by the next who asks."""
     reads.gate.set()

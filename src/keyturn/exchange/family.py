@@ -92,9 +92,12 @@ def same_again(family: RefreshFamily, presented: Secret) -> Secret:
         raise Fault("a sealed refresh token does not open") from error
 
 
-def end_family(family: RefreshFamily, profile: TokenProfile, why: str, now: datetime) -> tuple[Change, ...]:
-    """End a family and every access token that came from it."""
-    last_token_expires = now + timedelta(seconds=profile.max_lifetime_seconds)
+def end_family(
+    family: RefreshFamily, profile: TokenProfile, why: str, services: Services, now: datetime
+) -> tuple[Change, ...]:
+    """End a family and every access token that came from it, those from before a clock was set back too."""
+    latest = services.clock_watch.latest(now)
+    last_token_expires = latest + timedelta(seconds=profile.max_lifetime_seconds)
     revocation = Revocation(
         id=family.id,
         organisation_id=family.organisation_id,

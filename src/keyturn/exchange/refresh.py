@@ -99,7 +99,7 @@ def _turn(
         raise InvalidGrant(
             Reason.REFRESH_TOKEN_REPLAYED,
             about=concern(proof),
-            consequence=end_family(family, profile, "replayed", now),
+            consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
         return same_again(family, presented), unchanged

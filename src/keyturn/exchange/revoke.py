@@ -38,15 +38,15 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
             raise InvalidGrant(
                 Reason.OTHER_CLIENT, "the token was issued to another client", about=concern(proof)
             )
-        outcome = await services.recorder.record(_unit(question, proof, subject, now))
+        outcome = await services.recorder.record(_unit(question, proof, subject, services, now))
         if isinstance(outcome, Recorded):
             return {}
         refuse_replay(outcome, proof)
     raise Unavailable(Reason.LOST_RACE)
 
 
-def _unit(question: Question, proof: Proof, subject: Subject, now: datetime) -> Unit:
-    ended, changes = _changes(question, subject, now)
+def _unit(question: Question, proof: Proof, subject: Subject, services: Services, now: datetime) -> Unit:
+    ended, changes = _changes(question, subject, services, now)
     return Unit(
         changes=(*proof.spends, *changes),
         audit=AuditEvent(
@@ -62,11 +62,13 @@ def _unit(question: Question, proof: Proof, subject: Subject, now: datetime) -> 
     )
 
 
-def _changes(question: Question, subject: Subject, now: datetime) -> tuple[str, tuple[Change, ...]]:
+def _changes(
+    question: Question, subject: Subject, services: Services, now: datetime
+) -> tuple[str, tuple[Change, ...]]:
     """Say what ends: the id of the token or family, and the changes that end it."""
     if isinstance(subject, LivingFamily):
         profile = next(item for item in question.accepts if item.kind == subject.family.profile)
-        return subject.family.id, end_family(subject.family, profile, "revoked", now)
+        return subject.family.id, end_family(subject.family, profile, "revoked", services, now)
     access = subject.verified
     revocation = Revocation(
         id=access.token_id,

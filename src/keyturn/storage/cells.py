@@ -62,6 +62,7 @@ class Cells:
         """Date by a clock."""
         self._clock = clock
         self._clean_at = clock.monotonic() + CLEAN_SECONDS
+        self._added = 0
 
     def write(self, connection: Connection, jobs: Sequence[Wishes]) -> Sequence[tuple[Grant, ...]]:
         """Carry out wishes in their order."""
@@ -77,9 +78,12 @@ class Cells:
         ]
         if changed:
             connection.execute(_WRITE, changed)
-        if self._clock.monotonic() >= self._clean_at:
-            connection.execute(_CLEAN, {"now": now, "rows": CLEAN_ROWS})
+        self._added += len(arrivals.keys() - before.keys())
+        if self._added >= CLEAN_ROWS or self._clock.monotonic() >= self._clean_at:
+            # More than was added, so that the table cannot outgrow the counters that are in use.
+            connection.execute(_CLEAN, {"now": now, "rows": self._added + CLEAN_ROWS})
             self._clean_at = self._clock.monotonic() + CLEAN_SECONDS
+            self._added = 0
         return grants
 
 

@@ -34,6 +34,7 @@ class SqlShelf:
     def __init__(self, connection: Connection) -> None:
         """Work in a transaction that has the write lock."""
         self._connection = connection
+        self.added = 0
 
     def find(self, key: bytes) -> Count | None:
         """Read a row."""
@@ -42,7 +43,8 @@ class SqlShelf:
 
     def put(self, count: Count) -> None:
         """Write a row in place of what was there."""
-        self.drop([count.key])
+        replaced = self._connection.execute(LOCKOUT.delete().where(LOCKOUT.c.key == count.key)).rowcount
+        self.added += 1 - replaced
         strikes = count.strikes
         self._connection.execute(
             LOCKOUT.insert().values(
@@ -76,26 +78,33 @@ class Lockouts:
         """Clean up by a clock."""
         self._clock = clock
         self._clean_at = clock.monotonic() + CLEAN_SECONDS
+        self._added = 0
 
     def write(self, connection: Connection, jobs: Sequence[Job]) -> Sequence[timedelta]:
         """Carry out jobs in their order."""
         shelf = SqlShelf(connection)
         waits = [carry_out(job, shelf) for job in jobs]
-        if self._clock.monotonic() >= self._clean_at:
-            clean(connection, self._clock.now())
+        self._added += shelf.added
+        if self._added >= CLEAN_ROWS or self._clock.monotonic() >= self._clean_at:
+            clean(connection, self._clock.now(), most=self._added + CLEAN_ROWS)
             self._clean_at = self._clock.monotonic() + CLEAN_SECONDS
+            self._added = 0
         return waits
 
 
-def clean(connection: Connection, now: datetime, limit: int = ROWS_LIMIT) -> None:
-    """Drop some of what is too old to count, and of what is too much."""
+def clean(connection: Connection, now: datetime, limit: int = ROWS_LIMIT, most: int = CLEAN_ROWS) -> None:
+    """Drop some of what is too old to count, and of what is too much.
+
+    Args:
+        most: More than was added since the last time, so that the table cannot outgrow its limit.
+    """
     columns = LOCKOUT.c
     old = func.coalesce(columns.known_at, columns.failed_at) < now - max(KEPT_AFTER_FAILURE, DEVICE_KNOWN)
-    _drop_some(connection, select(columns.key).where(old).limit(CLEAN_ROWS))
+    _drop_some(connection, select(columns.key).where(old).limit(most))
     strangers = select(columns.key).where(columns.known_at.is_(None))
     excess = connection.execute(select(func.count()).select_from(strangers.subquery())).scalar_one() - limit
     if excess > 0:
-        least = strangers.order_by(columns.failures, columns.failed_at).limit(min(excess, CLEAN_ROWS))
+        least = strangers.order_by(columns.failures, columns.failed_at).limit(min(excess, most))
         _drop_some(connection, least)
 
 

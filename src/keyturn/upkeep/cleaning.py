@@ -20,15 +20,23 @@ class Cleaning(msgspec.Struct, frozen=True):
     pause_seconds: float = PAUSE_SECONDS
 
     async def work(self, now: datetime) -> str:
-        """Sweep every table; nothing within an hour of a step of the clock (RE-07)."""
+        """Sweep every table; nothing within an hour of a step of the clock, nor once one is noted (RE-07)."""
         mark = await self.clock.clock_mark()
         if mark is not None and not mark.settled(now):
             return "waits: the clock was set less than an hour ago"
+        before = mark.stepped_at if mark is not None else None
         counts = {
             name: await delete_in_batches(
-                partial(self.cleaners.sweep, name, now), self.pause_seconds, MOST_ROWS
+                partial(self._sweep, name, now, before), self.pause_seconds, MOST_ROWS
             )
             for name in self.cleaners.cleaners
         }
         told = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
         return f"deleted {told or 'nothing'}"
+
+    async def _sweep(self, cleaner: str, now: datetime, before: datetime | None, limit: int) -> int:
+        """Delete a batch, unless a step was noted since the run began: then ``now`` itself is in doubt."""
+        mark = await self.clock.clock_mark()
+        if mark is not None and mark.stepped_at != before:
+            return 0
+        return await self.cleaners.sweep(cleaner, now, limit)

@@ -1,11 +1,12 @@
 """Keeps every process's idea of the newest time alike, and notices when a clock is set."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from keyturn.core.clock import Clock
-from keyturn.core.clock_watch import ClockWatch
+from keyturn.core.clock_watch import ClockMark, ClockWatch
 from keyturn.core.upkeep_ports import ClockStore
 
 NOTE_AFTER = timedelta(seconds=30)
@@ -38,25 +39,34 @@ class ClockChore:
         self._store = store
         self._forget_expired = forget_expired
         self._forgot_at: datetime | None = None
+        self._untold: datetime | None = None
+        self._turns = asyncio.Lock()
 
     async def work(self) -> None:
-        """Compare clocks, take in what others saw, and tell them what we saw."""
-        now = self._clock.now()
-        step = self._watch.look(now, self._clock.monotonic())
-        if step is not None:
-            words = "forward" if step > timedelta(0) else "back"
-            log.warning("the clock was set %s by %s", words, abs(step))
-            await self._store.note_clock(now, stepped_at=now)
+        """Compare clocks, take in what others saw, and tell them what we saw.
+
+        One look at a time: who returns from here knows that a step is in the store.
+
+        Raises:
+            Unavailable: The store cannot be asked or told; a step that was found is told at the next look.
+        """
+        async with self._turns:
+            await self._look()
+
+    async def _look(self) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
         mark = await self._store.clock_mark()
         if mark is not None:
-            was_sound = self._watch.is_sound(now)
-            self._watch.follow(mark)
-            if was_sound and not self._watch.is_sound(now):
-                log.error(
-                    "nothing is issued: the clock is behind %s, the newest time seen; mend it, or say"
-                    " `keyturn clock accept`",
-                    self._watch.newest_at.isoformat(),
-                )
+            self._follow(mark, now)
+        step = self._watch.look(now, monotonic)
+        if step is not None:
+            words = "forward" if step > timedelta(0) else "back"
+            log.warning("the clock was set %s by %s, or nothing ran for so long", words, abs(step))
+            self._untold = now
+        if self._untold is not None:
+            await self._store.note_clock(self._untold, stepped_at=self._untold)
+            self._untold = None
+            mark = await self._store.clock_mark()
         if not self._watch.is_sound(now):
             return
         newest = self._watch.latest(now)
@@ -66,3 +76,13 @@ class ClockChore:
         if rested and mark is not None and mark.settled(now):
             self._forgot_at = now
             self._forget_expired(now)
+
+    def _follow(self, mark: ClockMark, now: datetime) -> None:
+        was_sound = self._watch.is_sound(now)
+        self._watch.follow(mark)
+        if was_sound and not self._watch.is_sound(now):
+            log.error(
+                "nothing is issued: the clock is behind %s, the newest time seen; mend it, or say"
+                " `keyturn clock accept`",
+                self._watch.newest_at.isoformat(),
+            )

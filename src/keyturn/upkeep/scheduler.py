@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
@@ -38,7 +38,7 @@ class Scheduler:
 
     Args:
         jobs: In the order in which they are looked at.
-        chores: Run every few seconds in every process.
+        chores: Run every few seconds in every process; the first watches the clock, before each job too.
         leases: Decide who does a job.
         clock: Dates runs.
         clock_watch: While the clock may not be trusted, no job runs.
@@ -107,11 +107,11 @@ class Scheduler:
         try:
             leases = await self._by_name()
             for job in self._jobs.values():
-                lease, now = leases.get(job.name), self._clock.now()
+                lease, now = leases.get(job.name), await self._looked()
                 if not self._watch.is_sound(now):
                     return
                 if is_due(job, lease.last if lease else None, now) and not (lease and lease.held(now)):
-                    await self._run(job)
+                    await self._run(job, now)
         except Unavailable as unavailable:
             log.warning("upkeep waits for the store: %s", unavailable.reason.value)
         except Exception:
@@ -122,12 +122,14 @@ class Scheduler:
 
         Raises:
             OperatorError: There is no such job, another process is running it, or the clock is not sound.
+            Unavailable: The store cannot be asked about the clock, or for the lease.
         """
         if name not in self._jobs:
             raise OperatorError(f"no job {name!r}; there is {', '.join(self._jobs)}")
-        if not self._watch.is_sound(self._clock.now()):
+        now = await self._looked()
+        if not self._watch.is_sound(now):
             raise OperatorError("the clock was set back: mend it, or say `keyturn clock accept`")
-        run = await self._run(self._jobs[name], asked=True)
+        run = await self._run(self._jobs[name], now, asked=True)
         if run is None:
             raise OperatorError(f"another process is running {name}")
         return run
@@ -155,9 +157,15 @@ class Scheduler:
     async def _by_name(self) -> dict[str, Lease]:
         return {lease.name: lease for lease in await self._leases.leases()}
 
-    async def _run(self, job: Job, *, asked: bool = False) -> JobRun | None:
-        """Run a job under its lease; None where another process has it, or did it a moment ago."""
+    async def _looked(self) -> datetime:
+        """Give the time for a job; a step of the clock up to that time is in the store by then (RE-07)."""
         now = self._clock.now()
+        for watching in self._chores[:1]:
+            await watching()
+        return now
+
+    async def _run(self, job: Job, now: datetime, *, asked: bool = False) -> JobRun | None:
+        """Run a job under its lease; None where another process has it, or did it a moment ago."""
         lease = await self._leases.lease(job.name, self._holder, now, now + LEASE)
         if lease is None:
             return None

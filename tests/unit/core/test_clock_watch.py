@@ -64,3 +64,13 @@ def test_nothing_settles_within_an_hour_of_a_step():
     assert mark.settled(NOW + UNSETTLED)
     assert not mark.settled(NOW - timedelta(days=2))
     assert ClockMark(newest_at=NOW).settled(NOW)
+
+
+@pytest.mark.parametrize(("ahead", "step"), [(3600, None), (3601, 3601), (-9999, None)])
+def test_a_start_far_from_the_newest_time_is_a_step(ahead, step):
+    """RE-07: the first look compares with the newest time found at the start, not since."""
+    watch, now = ClockWatch(), NOW + timedelta(seconds=ahead)
+    watch.follow(ClockMark(newest_at=NOW))
+    watch.follow(ClockMark(newest_at=max(now, NOW)))
+    assert watch.look(now, 100.0) == (None if step is None else timedelta(seconds=step))
+    assert watch.look(now + SECOND, 101.0) is None

@@ -86,7 +86,7 @@ async def test_a_process_that_read_too_early_does_not_repeat_a_job(store, clock)
     """Who decided on what it read before another's run sees that run when it gets the lease."""
     one, other = Node(store, clock, "one"), Node(store, clock, "other")
     await one.scheduler.do_jobs()
-    assert await other.scheduler._run(other.scheduler._jobs["job"]) is None
+    assert await other.scheduler._run(other.scheduler._jobs["job"], clock.now()) is None
     assert other.ran == []
 
 

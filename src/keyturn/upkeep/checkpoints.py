@@ -26,7 +26,7 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import DeploymentStore
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
-from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, CheckpointStore
+from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, CheckpointStore, ClockStore
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
 PAGE = 1_000
@@ -72,6 +72,7 @@ class Retention(msgspec.Struct, frozen=True):
     """
 
     store: CheckpointStore
+    clock: ClockStore
     trail: DeploymentStore
     keys: AuditKeys
     check: ChainCheck
@@ -85,6 +86,9 @@ class Retention(msgspec.Struct, frozen=True):
         Raises:
             Fault: A chain or a checkpoint does not hold; nothing more is removed.
         """
+        mark = await self.clock.clock_mark()
+        if mark is not None and not mark.settled(now):
+            return "waits: the clock was set less than an hour ago"  # the whole trail may look old (RE-07)
         key = await self.keys.find_or_make(now)
         ledger = await self._ledger(key)
         for cut in ledger.cuts.values():

@@ -49,7 +49,9 @@ def make_scheduler(
         Job(CHECKPOINT, checkpoint_every, Checkpoints(store, keys).work),
     ]
     if kept is not None:
-        retention = Retention(store=store, trail=trail, keys=keys, check=check, kept=kept, dice=dice)
+        retention = Retention(
+            store=store, clock=store, trail=trail, keys=keys, check=check, kept=kept, dice=dice
+        )
         jobs.append(Job("retention", HOUR, retention.work))
     watching = ClockChore(clock, clock_watch, store, forget_expired)
     holder = uuid7(clock.now(), dice)

@@ -49,6 +49,7 @@ def trail():
     async def cut(**kept):
         job = Retention(
             store=store.upkeep,
+            clock=store.upkeep,
             trail=store.deployment,
             keys=keys,
             check=check,
@@ -287,3 +288,14 @@ async def test_old_checkpoints_go_when_rows_do(trail):
     assert kept[0].read().full
     end = kept[0].read().chains[0]
     assert isinstance(end, ChainEnd)
+
+
+async def test_retention_waits_after_a_step_of_the_clock(trail):
+    """RE-07: while the clock was set a moment ago, when the whole trail may look old, nothing is removed."""
+    await trail.write(3)
+    await trail.sign()
+    trail.clock.advance(3 * 86_400)
+    await trail.store.upkeep.note_clock(trail.clock.now(), trail.clock.now())
+    assert (await trail.cut(days=1)).startswith("waits")
+    trail.clock.advance(2 * 3_600)
+    assert not (await trail.cut(days=1)).startswith("waits")

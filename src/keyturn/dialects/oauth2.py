@@ -288,6 +288,20 @@ SAMPLES = (
         answer={"access_token": "<jwt>", "token_type": "Bearer", "expires_in": 600, "scope": "read write"},
     ),
     Sample(
+        name="client credentials with a refresh token",
+        route="token",
+        headers=(("Authorization", "{basic}"), ("Content-Type", "application/x-www-form-urlencoded")),
+        body="grant_type=client_credentials&scope=read%20offline_access",
+        status=200,
+        answer={
+            "access_token": "<jwt>",
+            "token_type": "Bearer",
+            "expires_in": 600,
+            "refresh_token": "<text>",
+            "scope": "read offline_access",
+        },
+    ),
+    Sample(
         name="wrong secret",
         route="token",
         headers=(("Content-Type", "application/x-www-form-urlencoded"),),
@@ -302,6 +316,22 @@ SAMPLES = (
         body="grant_type=telepathy",
         status=400,
         answer={"error": "unsupported_grant_type", "error_description": "grant_type is not supported"},
+    ),
+    Sample(
+        name="introspecting what is no token",
+        route="introspect",
+        headers=(("Authorization", "{basic}"), ("Content-Type", "application/x-www-form-urlencoded")),
+        body="token=unknown",
+        status=200,
+        answer={"active": False},
+    ),
+    Sample(
+        name="revoking what is no token",
+        route="revoke",
+        headers=(("Authorization", "{basic}"), ("Content-Type", "application/x-www-form-urlencoded")),
+        body="token=unknown",
+        status=200,
+        answer={},
     ),
 )
 

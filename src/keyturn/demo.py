@@ -65,7 +65,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
         _remember(data, environ)
         _print(local, _read(data), data)
 
-    serve(settings, listeners, prepare=prepare, announce=announce)
+    serve(settings, listeners, prepare=prepare, announce=announce, create=True)
 
 
 def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -146,17 +146,20 @@ def make_master_key(path: Path) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def open_local(settings: Settings) -> AsyncIterator[LocalServices]:
+async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterator[LocalServices]:
     """Open a deployment's store and keys, and close them again.
 
+    Args:
+        create: Whether to make a database where there is none.
+
     Raises:
-        ConfigError: There is no usable master key.
+        ConfigError: There is no usable master key, or no database.
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
     sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
     dialects = configured_dialects(settings)
-    store = await open_store(settings.store_url(), sealer, clock, dice)
+    store = await open_store(settings.store_url(), sealer, clock, dice, create=create)
     try:
         born = AuditEvent(
             at=clock.now(),
@@ -284,22 +287,29 @@ def serve(
     *,
     prepare: Prepare | None = None,
     announce: Announce | None = None,
+    create: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain (RE-03).
 
     Args:
         prepare: Runs on the open deployment before the first request.
         announce: Runs once requests are answered.
+        create: Whether to make a database where there is none: for a demo.
     """
     configure_logging(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listeners, prepare, announce))
+        runner.run(_serve(settings, listeners, prepare, announce, create=create))
 
 
 async def _serve(
-    settings: Settings, listeners: Listeners, prepare: Prepare | None, announce: Announce | None
+    settings: Settings,
+    listeners: Listeners,
+    prepare: Prepare | None,
+    announce: Announce | None,
+    *,
+    create: bool,
 ) -> None:
-    async with open_local(settings) as local:
+    async with open_local(settings, create=create) as local:
         if prepare is not None:
             await prepare(local)
         rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}

@@ -316,7 +316,10 @@ def _open_secret_files(layer: _Layer) -> Iterator[str]:
 def _validate(
     layers: list[_Layer], names: tuple[str, ...], problems: list[str]
 ) -> tuple[Settings, frozenset[str]]:
-    """Check each value by itself; a wrong one is told and its default taken, so that the rest is checked."""
+    """Check each value by itself; a wrong one is told and its default taken, so that the rest is checked.
+
+    The last layer gives defaults.
+    """
     wrong: set[str] = set()
     try:
         return _build(layers), frozenset()
@@ -324,13 +327,14 @@ def _validate(
         for issue in error.errors(include_input=False, include_url=False):
             location = [part for part in issue["loc"] if isinstance(part, str)]
             spelled = [".".join(location[:length]) for length in range(len(location), 1, -1)]
-            name = next((name for name in spelled if name in names), location[0])
+            known = (name for name in spelled if name in names)
+            name = next((name for name in known if _given(name, layers[:-1])), location[0])
             if name in wrong:
                 continue
             wrong.add(name)
             giver = next(layer for layer in layers if _holds(layer.values, name.split(".")))
             problems.append(f"{giver.spell(name)}: {_sentence(issue['msg'])}")
-    for layer in layers:
+    for layer in layers[:-1]:  # the last one holds the defaults
         for name in wrong:
             _remove(layer.values, name.split("."))
     return _build(layers), frozenset(wrong)
@@ -343,6 +347,10 @@ def _build(layers: list[_Layer]) -> Settings:
 
 def _holds(values: Any, path: list[str]) -> bool:
     return not path or (isinstance(values, dict) and path[0] in values and _holds(values[path[0]], path[1:]))
+
+
+def _given(name: str, layers: list[_Layer]) -> bool:
+    return any(_holds(layer.values, name.split(".")) for layer in layers)
 
 
 def _remove(values: dict[str, Any], path: list[str]) -> None:

@@ -70,7 +70,7 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
             _remember(data, environ)
             _print(local, _moved(_read(data), public_url, listeners.public_url), data)
 
-        serve(settings, listeners, prepare=prepare, announce=announce)
+        serve(settings, listeners, prepare=prepare, announce=announce, create=True)
 
 
 def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -57,7 +57,7 @@ async def admitted(limits, clock, times, *keys):
 async def flood(path, rate, seconds):
     """Take places as fast as they are given."""
     clock = SystemClock()
-    store = await open_store(path, PlainSealer(), clock, secrets.token_bytes)
+    store = await open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True)
     limits = store.limits(rates(client=rate), tag)
     print("ready", flush=True)  # noqa: T201  # how the parent knows
     sys.stdin.readline()

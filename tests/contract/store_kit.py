@@ -51,7 +51,7 @@ class PlainSealer:
 
 def open_file(path, **settings):
     """Open a store on a file."""
-    return open_store(path, PlainSealer(), SystemClock(), secrets.token_bytes, **settings)
+    return open_store(path, PlainSealer(), SystemClock(), secrets.token_bytes, create=True, **settings)
 
 
 def organisation(organisation_id=ACME, **fields):

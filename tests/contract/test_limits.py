@@ -46,7 +46,7 @@ async def store(request, path, clock):
 
 
 async def open_file(path, clock, **settings):
-    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, **settings)
+    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True, **settings)
 
 
 async def while_admitted(limits, clock, key):

@@ -33,7 +33,7 @@ def path(tmp_path):
 
 
 async def open_file(path, clock, **settings):
-    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, **settings)
+    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True, **settings)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -376,3 +376,28 @@ def test_organisation_delete(terminal):
     assert terminal.refused("client", "create", "acme", "--name", "x")[0] == 1
     assert terminal.refused("keys", "rotate", "--org", "acme")[0] == 1
     assert all(each["intact"] for each in terminal.json("audit", "verify"))
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no folder", "an empty folder"])
+def test_only_init_makes_a_database(capsys, tmp_path, monkeypatch, made):
+    """A mistyped or unmounted data folder is refused and left alone by every verb and by serve (HT-09)."""
+    Terminal(capsys, tmp_path / "data").table("init")
+    monkeypatch.setenv("KEYTURN_MASTER_KEY_FILE", str(tmp_path / "data" / "master.key"))
+    typo = Terminal(capsys, tmp_path / "typo")
+    if made:
+        typo.data.mkdir()
+    for verb in (("org", "list"), ("org", "create", "acme", "--name", "Acme")):
+        code, told = typo.refused(*verb)
+        assert code == 3
+        assert str(typo.data) in told
+        assert "keyturn init" in told
+    serve = "import sys; from keyturn.cli.root import run; sys.exit(run(sys.argv[1:]))"
+    flags = ("--port", "0", "--management-port", "0", "--public-url", "http://localhost")
+    command = [sys.executable, "-c", serve, "serve", "--data", str(typo.data), *flags]
+    served = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (served.returncode, served.stdout) == (3, "")
+    assert str(typo.data) in served.stderr.splitlines()[-1]
+    assert list(tmp_path.glob("typo/*")) == []
+    assert typo.data.exists() is made
+    typo.table("init")
+    typo.table("org", "list")

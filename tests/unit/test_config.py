@@ -281,3 +281,34 @@ def test_page_names_every_setting():
         if shared or (own.is_file() and f"`{name}`" in own.read_text(encoding="utf-8")):
             missing.remove(name)
     assert missing == []
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "1.5", "1000000001"])
+@pytest.mark.parametrize("half", ["PER_MINUTE", "BURST"])
+@pytest.mark.parametrize("demo", [False, True])
+def test_a_wrong_half_of_a_rate(text, half, demo):
+    """A wrong half of a rate is told in one line, in a demo too (TN-04)."""
+    name = f"KEYTURN_LIMITS__CLIENT__{half}"
+    [told] = problems({**ENOUGH, name: text}, demo=demo)
+    assert told.startswith(f"{name}: should be ")
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("limits.client.per_minute = 'abc'", ["limits.client.per_minute"]),
+        ("limits.client = {per_minute = 0, burst = 0}", ["limits.client.per_minute", "limits.client.burst"]),
+        ("limits.client = 5", ["limits"]),
+        ("limits.client.burst = {}", ["limits.client.burst"]),
+        ("limits = 5", ["limits"]),
+    ],
+)
+@pytest.mark.parametrize("environ", [{}, {"KEYTURN_LIMITS__CLIENT__BURST": "5"}])
+def test_wrong_rates_in_a_file(tmp_path, file, names, environ):
+    """A wrong rate in the file never hides behind a half that the environment gives (TN-04)."""
+    try:
+        told = problems(environ, file=file, tmp_path=tmp_path)
+    except pytest.fail.Exception:
+        assert environ  # which took the place of the one that is wrong
+        return
+    assert {line.split(":")[0].split(" in ")[0] for line in told} <= {*names, "KEYTURN_LIMITS"}

@@ -56,7 +56,7 @@ def _make_folder(folder: Path) -> bool:
 async def _open_once(settings: Settings, *, key_made: bool) -> None:
     """Open the store, which brings its tables up to date."""
     try:
-        async with open_local(settings):
+        async with open_local(settings, create=True):
             pass
     except Fault:
         if not key_made:

@@ -5,12 +5,15 @@ Statements never show their values in errors: they may be secrets' digests or so
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from keyturn.core.errors import ConfigError
 
@@ -52,6 +55,22 @@ def prepare_file(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def require_file(path: Path) -> None:
+    """Confirm that there is a database; a file without content is none.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    try:
+        if path.stat().st_size:
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:  # there may be one: whoever opens it says what is wrong
+        return
+    raise ConfigError([f"no database at {path}: `keyturn init` makes one; is this the right data folder?"])
+
+
 def writing_engine(path: Path) -> Engine:
     """Make the engine of the one writer, whose COMMIT returns after the disk has it (RE-01)."""
     return _engine(
@@ -83,7 +102,8 @@ def reading_engine(path: Path, connections: int) -> Engine:
 
 def _engine(path: Path, *, pool_size: int, pragmas: tuple[str, ...]) -> Engine:
     engine = create_engine(
-        f"{_URL_PREFIX}{path}",
+        URL.create("sqlite", database=str(path)),
+        creator=partial(_connect, path),
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         pool_size=pool_size,
@@ -98,6 +118,11 @@ def _engine(path: Path, *, pool_size: int, pragmas: tuple[str, ...]) -> Engine:
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # A file that is not there any more is an error and not a fresh, empty database.
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
 def use_write_ahead_log(engine: Engine) -> None:

@@ -16,7 +16,14 @@ from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
 from keyturn.storage.counters import SqlCounters
-from keyturn.storage.engines import path_of, prepare_file, reading_engine, use_write_ahead_log, writing_engine
+from keyturn.storage.engines import (
+    path_of,
+    prepare_file,
+    reading_engine,
+    require_file,
+    use_write_ahead_log,
+    writing_engine,
+)
 from keyturn.storage.feed import Feed
 from keyturn.storage.lockout import Tag
 from keyturn.storage.personal import PersonalKeys
@@ -36,24 +43,28 @@ async def open_store(
     clock: Clock,
     dice: Dice,
     *,
+    create: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
     client_limit: int = CLIENT_LIMIT,
 ) -> "SqlStore":
-    """Open the store that a setting names, making or upgrading it where needed.
+    """Open the store that a setting names, upgrading it where needed.
 
     Args:
         path_or_url: A file's path or ``sqlite:///`` and a path.
         sealer: Keeps the keys of personal audit fields.
         clock: Dates what the store itself makes, and counts patience.
         dice: Makes names, keys and nonces.
+        create: Whether to make it where there is none; otherwise a wrong path would be an empty deployment.
         patience_seconds: How long a caller waits for the store before it is told ``Unavailable``.
         client_limit: How many clients to keep in memory.
 
     Raises:
-        ConfigError: The setting names no store that we know.
+        ConfigError: The setting names no store that we know, or one that is not there.
         Unavailable: The store cannot be reached or written now.
     """
     path = path_of(path_or_url)
+    if not create:
+        require_file(path)
     loop = asyncio.get_running_loop()
     opening = partial(
         _open,

@@ -1,0 +1,50 @@
+"""Connections: what SQLite may do to the file, whatever the file's name."""
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from keyturn.core.errors import ConfigError
+from keyturn.storage.engines import (
+    counting_engine,
+    path_of,
+    prepare_file,
+    reading_engine,
+    require_file,
+    use_write_ahead_log,
+    writing_engine,
+)
+
+ENGINES = (writing_engine, counting_engine, lambda path: reading_engine(path, 1))
+
+
+@pytest.mark.parametrize("make", ENGINES, ids=["writing", "counting", "reading"])
+def test_a_deleted_file_is_not_made_again(tmp_path, make):
+    """No connection makes a database that was deleted under a running server (HT-09)."""
+    path = tmp_path / "keyturn.db"
+    engine = make(path)
+    with pytest.raises(OperationalError, match="unable to open"):
+        engine.connect()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["a b?mode=memory#1.db", "100%25.db", "schlüssel.db", "a&b.db"])
+def test_any_name(tmp_path, name):
+    """A file's name is a name, whatever it would mean in a URI (HT-09)."""
+    path = tmp_path / name
+    prepare_file(path)
+    engine = writing_engine(path)
+    use_write_ahead_log(engine)
+    engine.dispose()
+    require_file(path)
+    assert {each.name for each in tmp_path.iterdir()} >= {name}
+
+
+def test_an_empty_file_is_no_database(tmp_path):
+    """What is missing, empty or below a file is no database, and the line names its path (HT-09)."""
+    path = tmp_path / "keyturn.db"
+    for sought in (path, path / "below"):
+        with pytest.raises(ConfigError, match=f"no database at {sought}"):
+            require_file(path_of(sought))
+        path.touch()
+    with pytest.raises(ConfigError, match="keyturn init"):
+        require_file(path)

@@ -87,9 +87,9 @@ def run(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         return _say(error.problems, CONFIGURATION)
     except Unavailable as error:
-        from keyturn.storage.causes import why
+        from keyturn.app import cause_of
 
-        cause = why(error.__cause__)
+        cause = cause_of(error)
         reason = f": {cause}" if cause else ""
         return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
     except Fault as error:

@@ -73,4 +73,5 @@ def _name(text: str) -> x509.Name:
 def _swap(path: Path, content: bytes) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(content)
+    part.chmod(0o600)
     part.replace(path)

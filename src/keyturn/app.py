@@ -39,6 +39,7 @@ from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.upkeep.jobs import make_scheduler
 from keyturn.upkeep.scheduler import Scheduler
@@ -337,6 +338,11 @@ async def _serve(
                 on_refused=metrics.framing_refused,
                 on_started=partial(_started, local, announce),
             )
+
+
+def cause_of(unavailable: Unavailable) -> str | None:
+    """Say in a word or two why the store is not available, where that is known."""
+    return why(unavailable.__cause__)
 
 
 def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
                 raise ConfigError([f"{path} may be read by others: chmod 600 {path}"])
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
+            if not self.data.is_dir():
+                problem = f"data folder {self.data} does not exist: `keyturn init` makes it"
+                raise ConfigError([problem]) from None
             raise ConfigError(
                 [f"no master key: `keyturn init` makes {path}; or set {PREFIX}MASTER_KEY_FILE"]
             ) from None
@@ -157,6 +160,7 @@ class _Layer(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     spell: Callable[[str], str]
     folder: Path
+    read: bool = True
 
 
 def declared_settings() -> SettingTables:
@@ -214,6 +218,7 @@ def load_settings(
     layers = [_flag_layer(flags), _environment_layer(environ, tables, problems)]
     if path is not None:
         layers.append(_file_layer(path, problems))
+    unread = path is not None and not layers[-1].read
     names = setting_names(tables)
     for layer in layers:
         problems += _drop_unknown(layer, names)
@@ -225,7 +230,7 @@ def load_settings(
     settings, wrong = _validate(layers, names, problems)
     settings = settings.model_copy(update={"dialect": _dialect_values(settings, tables, layers, problems)})
     settings = settings.model_copy(update={"dialects": _served(settings, tables, problems)})
-    if serving:
+    if serving and not unread:  # what is missing may stand in the file that could not be read
         problems += _serving_problems(settings, wrong, demo=demo)
     if problems:
         raise ConfigError(problems)
@@ -266,8 +271,10 @@ def _variable(name: str) -> str:
 
 def _file_layer(path: Path, problems: list[str]) -> _Layer:
     values: dict[str, Any] = {}
+    read = False
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        read = True
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"configuration file {_why(error)}")
     except tomllib.TOMLDecodeError as error:
@@ -276,7 +283,7 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
     for table, name in ((values, "data"), (tls, "certificate"), (tls, "key")):
         if isinstance(table, dict) and isinstance(table.get(name), str):
             table[name] = path.parent / table[name]
-    return _Layer(values, lambda name: f"{name} in {path}", path.parent)
+    return _Layer(values, lambda name: f"{name} in {path}", path.parent, read)
 
 
 def _drop_unknown(layer: _Layer, names: tuple[str, ...]) -> Iterator[str]:
@@ -397,6 +404,11 @@ def _served(settings: Settings, tables: SettingTables, problems: list[str]) -> t
     return tuple(dict.fromkeys((_ALWAYS_SERVED, *settings.dialects)))
 
 
+def _address_problems(settings: Settings) -> Iterator[str]:
+    if settings.host == settings.management_host and 0 < settings.port == settings.management_port:
+        yield f"port and management_port are both {settings.port} on {settings.host}; each needs its own"
+
+
 def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) -> Iterator[str]:
     if not demo and settings.public_url is None and "public_url" not in wrong:
         yield _NO_PUBLIC_URL
@@ -406,6 +418,7 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
         except ConfigError as error:
             yield from error.problems
     yield from settings.keys.problems(settings.jwks_cache_seconds)
+    yield from _address_problems(settings)
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:
             continue

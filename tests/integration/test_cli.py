@@ -242,7 +242,17 @@ def test_store_unavailable(terminal):
     for path in terminal.data.glob("keyturn.db*"):
         path.unlink()
     (terminal.data / "keyturn.db").mkdir()
-    assert terminal.refused("org", "list")[0] == 4
+    code, told = terminal.refused("org", "list")
+    assert code == 4
+    assert told.endswith("is a directory")
+
+
+def test_no_database_inside(terminal):
+    """Why the store is not available ends the line, without SQL (HT-07)."""
+    (terminal.data / "keyturn.db").write_bytes(b"no database" * 1000)
+    code, told = terminal.refused("org", "list")
+    assert code == 4
+    assert told.endswith("nothing was changed: not a database")
 
 
 def test_config_print(terminal, monkeypatch):

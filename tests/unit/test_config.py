@@ -112,7 +112,7 @@ def test_every_problem_at_once(tmp_path):
     ):
         assert expected in told
     assert any("public_url is required" in problem for problem in told)
-    assert any("no master key" in problem for problem in told)
+    assert any("data folder keyturn-data does not exist" in problem for problem in told)
     assert len(told) == 12
 
 
@@ -312,3 +312,31 @@ def test_wrong_rates_in_a_file(tmp_path, file, names, environ):
         assert environ  # which took the place of the one that is wrong
         return
     assert {line.split(":")[0].split(" in ")[0] for line in told} <= {*names, "KEYTURN_LIMITS"}
+
+
+def test_no_folder(tmp_path):
+    """A data folder that is not there is told as that, not as a missing key (HT-09)."""
+    url = {"KEYTURN_PUBLIC_URL": "https://tokens.example"}
+    [told] = problems(url, flags={"data": tmp_path / "typo"}, serving=True)
+    assert told == f"data folder {tmp_path / 'typo'} does not exist: `keyturn init` makes it"
+    [told] = problems(url, flags={"data": tmp_path}, serving=True)
+    assert told.startswith("no master key: ")
+
+
+def test_one_port_twice():
+    """Both listeners on one port of one host are told before anything is bound (RE-11)."""
+    ports = {"KEYTURN_PORT": "9000", "KEYTURN_MANAGEMENT_PORT": "9000"}
+    [told] = problems({**ENOUGH, **ports}, serving=True)
+    assert told == "port and management_port are both 9000 on 127.0.0.1; each needs its own"
+    load({**ENOUGH, **ports, "KEYTURN_MANAGEMENT_HOST": "::1"}, serving=True)
+    load({**ENOUGH, "KEYTURN_PORT": "0", "KEYTURN_MANAGEMENT_PORT": "0"}, serving=True)
+
+
+@pytest.mark.parametrize("text", [None, "port = "], ids=["missing", "no TOML"])
+def test_a_file_that_cannot_be_read(tmp_path, text):
+    """What may stand in a file that cannot be read is not told as missing (HT-03)."""
+    path = tmp_path / "keyturn.toml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    [told] = problems(config=path, serving=True)
+    assert str(path) in told

@@ -87,7 +87,11 @@ def run(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         return _say(error.problems, CONFIGURATION)
     except Unavailable as error:
-        return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed"], STORE)
+        from keyturn.app import cause_of
+
+        cause = cause_of(error)
+        reason = f": {cause}" if cause else ""
+        return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
     except Fault as error:
         return _say([str(error)], STORE)
     return 0

@@ -36,6 +36,7 @@ from keyturn.core.vocabulary import (
     Reason,
 )
 from keyturn.storage import migrate, rows
+from keyturn.storage.causes import Complaints
 from keyturn.storage.engines import snapshot
 from keyturn.storage.schema import (
     AUDIT,
@@ -141,6 +142,7 @@ class SqlReads:
         self._engine = engine
         self._loop = loop
         self._patience = patience_seconds
+        self._complaints = Complaints(engine.url.database or "")
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keyturn-reader")
 
     def close(self) -> None:
@@ -275,6 +277,7 @@ class SqlReads:
             async with asyncio.timeout(self._patience):
                 return await self._loop.run_in_executor(self._pool, answer)
         except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
+            self._complaints.about(error)
             raise Unavailable(Reason.STORE_UNAVAILABLE) from error
 
 

@@ -9,8 +9,10 @@ Spec: RFC 8446, RFC 9325 sections 3 and 4 (recommendations), RFC 7301 (ALPN).
 """
 
 import asyncio
+import os
 import socket
 import ssl
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +36,7 @@ _PAUSE_SECONDS = 1.0
 # Of TLS 1.2 those with forward secrecy and authenticated encryption (RFC 9325 section 4.2).
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-_Fingerprint = tuple[tuple[int, int, int], ...]
+_Fingerprint = tuple[tuple[int, int, int, int], ...]
 
 
 class Certificates:
@@ -54,6 +56,8 @@ class Certificates:
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
+        except ConfigError:
+            raise
         except (OSError, ValueError) as error:
             raise ConfigError([f"tls.certificate and tls.key: {_why(error)}"]) from None
 
@@ -62,7 +66,7 @@ class Certificates:
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ConfigError) as error:
             log.warning("tls_not_reloaded", certificate=str(self._certificate), why=_why(error))
             return False
         log.info("tls_reloaded", certificate=str(self._certificate))
@@ -79,6 +83,7 @@ class Certificates:
             self.reload_if_changed()
 
     def _load(self) -> ssl.SSLContext:
+        _require_usable(self._certificate, self._key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION  # a client could make us repeat the costly half
@@ -93,12 +98,31 @@ class Certificates:
         return tuple(_stamp(path) for path in (self._certificate, self._key))
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> tuple[int, int, int, int]:
     try:
         found = path.stat()
     except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_ino, found.st_size)
+        return (0, 0, 0, 0)
+    return (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode)
+
+
+def _require_usable(certificate: Path, key: Path) -> None:
+    """Tell which file is at fault, which OpenSSL does not.
+
+    Raises:
+        ConfigError: One cannot be read, or others may read the key, or it has a passphrase.
+    """
+    content, mode = b"", 0
+    for name, path in (("tls.certificate", certificate), ("tls.key", key)):
+        try:
+            with path.open("rb") as file:
+                content, mode = file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        except OSError as error:
+            raise ConfigError([f"{name}: {path}: {error.strerror}"]) from None
+    if mode & 0o077:
+        raise ConfigError([f"tls.key: {key} may be read by others: chmod 600 {key}"])
+    if b"ENCRYPTED PRIVATE KEY" in content or b"4,ENCRYPTED" in content:
+        raise ConfigError([f"tls.key: {key} has a passphrase; give a key without one"])
 
 
 def _why(error: Exception) -> str:

@@ -1,0 +1,67 @@
+"""Why the store is not available, in plain words: never SQL, never a value."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 60.0
+"""A kind of failure is logged once in so long: a store that is away fails every request."""
+
+_KINDS = (
+    ("locked", "locked"),
+    ("busy", "locked"),
+    ("not a database", "not a database"),
+    ("malformed", "damaged"),
+    ("is full", "disk full"),
+    ("no space left", "disk full"),
+    ("readonly", "read only"),
+    ("read-only", "read only"),
+    ("unable to open", "cannot be opened"),
+    ("no such file", "no such file"),
+    ("permission denied", "permission denied"),
+    ("is a directory", "is a directory"),
+    ("i/o error", "disk error"),
+    ("no such table", "its tables are missing"),
+)
+
+
+def why(error: BaseException | None) -> str | None:
+    """Name the kind of a store's failure; None where it is none that we know."""
+    if isinstance(error, TimeoutError):
+        return "too slow"
+    text = _own_words(error)
+    return next((kind for part, kind in _KINDS if part in text.lower()), None)
+
+
+def _own_words(error: BaseException | None) -> str:
+    """Give what SQLite or the system says, without the statement that SQLAlchemy adds."""
+    if isinstance(error, DBAPIError):
+        error = error.orig
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+
+
+class Complaints:
+    """Says in the log why a store is not available, once for each kind and minute."""
+
+    def __init__(self, path: Path | str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Complain about the store at ``path``."""
+        self._path = str(path)
+        self._monotonic = monotonic
+        self._told: dict[str, float] = {}
+
+    def about(self, error: BaseException) -> None:
+        """Log a failure unless one of its kind was logged within the minute."""
+        words = _own_words(error)
+        kind, now = why(error) or type(error).__name__, self._monotonic()
+        if now - self._told.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
+            return
+        self._told[kind] = now
+        log.warning("the store at %s is not available (%s): %s", self._path, kind, words)

@@ -35,10 +35,8 @@ def test_the_rank_test_sees_a_difference():
     [pytest.param(False, id="asked before"), pytest.param(True, id="never seen")],
 )
 def test_unknown_client_takes_as_long_as_wrong_secret(demo, dialect, fresh):
-    """TE-09: interleaved samples of unknown clients and wrong secrets hardly differ in rank or median.
-
-    A difference in the code shows in every one of three tries, one of a busy machine does not.
-    """
+    """TE-09: interleaved samples of unknown clients and wrong secrets hardly differ in rank or median."""
+    # A difference in the code shows in every one of three tries, one of a busy machine does not.
     client = demo.client(dialect)
     dice = random.Random(dialect)  # noqa: S311  # a test repeats itself
     tries = []

@@ -119,8 +119,8 @@ def _require_usable(certificate: Path, key: Path) -> None:
                 content, mode = file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         except OSError as error:
             raise ConfigError([f"{name}: {path}: {error.strerror}"]) from None
-    if mode & 0o077:
-        raise ConfigError([f"tls.key: {key} may be read by others: chmod 600 {key}"])
+    if mode & 0o007:  # a group may: Debian's ssl-cert, a volume that a cluster mounts for one
+        raise ConfigError([f"tls.key: {key} may be read by others: chmod o-rwx {key}"])
     if b"ENCRYPTED PRIVATE KEY" in content or b"4,ENCRYPTED" in content:
         raise ConfigError([f"tls.key: {key} has a passphrase; give a key without one"])
 

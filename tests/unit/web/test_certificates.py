@@ -48,7 +48,7 @@ def test_a_passphrase(authority, form):
 def test_a_key_for_all_to_read(authority, mode):
     """A key that others may read is refused at start (HT-07)."""
     authority.key.chmod(mode)
-    assert f"{authority.key} may be read by others: chmod 600" in refused(authority)
+    assert f"{authority.key} may be read by others: chmod o-rwx" in refused(authority)
 
 
 def test_a_key_for_all_to_read_at_reload(authority):

@@ -44,7 +44,7 @@ def test_a_passphrase(authority, form):
     assert refused(authority) == f"tls.key: {authority.key} has a passphrase; give a key without one"
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o646])
 def test_a_key_for_all_to_read(authority, mode):
     """A key that others may read is refused at start (HT-07)."""
     authority.key.chmod(mode)

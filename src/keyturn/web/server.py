@@ -170,24 +170,29 @@ class _Server(uvicorn.Server):
         doors = [each.dup() for each in sockets or ()]
         for server in self.servers:
             server.close()
-        if self._certificates is None:
-            for door in doors:
-                await self._let_in(door)
+        for each in sockets or ():
+            each.close()
         for door in doors:
-            door.close()
-        await super().shutdown(sockets)
+            await self._let_in(door)
+        await super().shutdown()
 
     async def _let_in(self, door: socket.socket) -> None:
-        """Accept the connections that the kernel has made for us and nobody has taken yet."""
+        """Accept the connections that the kernel has made for us and nobody has taken yet, then close.
+
+        The door is the last handle of its listener and closes as soon as nobody waits, so that only a
+        connection that is made within those microseconds is lost.
+        """
         door.setblocking(False)
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = door.accept()
-            except OSError:  # nobody waits any more
-                return
+        waiting: list[socket.socket] = []
+        with door:
+            while self._certificates is None and len(waiting) < 2 * BACKLOG:  # a flood does not keep us
+                try:
+                    waiting.append(door.accept()[0])
+                except OSError:  # nobody waits any more
+                    break
+        for connection in waiting:
             connection.setblocking(False)
-            await loop.connect_accepted_socket(self._make, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
 
     def _make(self) -> BoundedProtocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)

@@ -18,7 +18,7 @@ from typing import IO, Any
 import msgspec
 
 from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
-from keyturn.config import Settings, load_settings
+from keyturn.config import load_settings
 from keyturn.core.actors import system
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.records import Organisation
@@ -95,15 +95,6 @@ def latest_data(environ: Mapping[str, str] = os.environ) -> Path | None:
     except (OSError, UnicodeDecodeError):
         return None
     return folder if (folder / "demo.json").is_file() else None
-
-
-def demo_settings(data: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Give the settings under which commands act on a demo's folder.
-
-    Raises:
-        ConfigError: A setting in the environment is wrong.
-    """
-    return load_settings(flags={"data": data}, environ=environ, demo=True)
 
 
 def _pointer(environ: Mapping[str, str]) -> Path:

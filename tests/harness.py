@@ -44,7 +44,7 @@ from keyturn.storage import MemoryStore
 from keyturn.storage.limits import MemoryLimits
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.refusals import Refusals
-from keyturn.wire.tables import Dialect
+from keyturn.wire.tables import ClientFixture, Dialect
 
 PUBLIC_URL = "https://keys.example"
 START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -283,7 +283,8 @@ class Deployment:
 
     async def seed(self, dialect: Dialect, slug: str) -> dict[str, Any]:
         """Make a dialect's demo fixture in an organisation, and give the members that the demo shows."""
-        fixture = dialect.demo.fixture
+        fixture = dialect.demo.fixtures[0]
+        assert isinstance(fixture, ClientFixture)
         client, secret = await self.add_client(
             slug,
             name=fixture.name,

@@ -20,13 +20,13 @@ import msgspec
 from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
 from keyturn.config import load_settings
 from keyturn.core.actors import system
-from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.core.errors import ConfigError, Fault, OperatorError
 from keyturn.core.records import Organisation
 from keyturn.core.shapes import compile_shape
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
-from keyturn.wire.tables import Dialect
+from keyturn.wire.tables import ClientFixture, Dialect
 
 ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
 MAIN, OTHER = ORGANISATIONS
@@ -195,7 +195,9 @@ async def _organisation(local: LocalServices, slug: str, name: str) -> Organisat
 async def _fixture(
     local: LocalServices, dialect: Dialect, organisation: Organisation, public_url: str
 ) -> dict[str, Any]:
-    fixture, now = dialect.demo.fixture, local.clock.now()
+    fixture, now = dialect.demo.fixtures[0], local.clock.now()
+    if not isinstance(fixture, ClientFixture):
+        raise Fault(f"the demo cannot make {fixture!r}")
     store = local.deployment.organisation_store(organisation.id)
     wish = ClientWish(
         name=fixture.name,

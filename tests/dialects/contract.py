@@ -482,7 +482,7 @@ class DialectContract:
     async def test_client_of_another_dialect(self, here, route):
         """TE-10: a client or a secret of another dialect is answered like a wrong secret."""
         other = next(name for name in here.local.dialects if name != self.dialect.name)
-        client, secret = await here.add_client(dialects=(other,), scopes=self.dialect.demo.fixture.scopes)
+        client, secret = await here.add_client(dialects=(other,), scopes=self.dialect.demo.fixtures[0].scopes)
         await self.one_face(
             here, route, self.good(here, route, owner=client.id, secret=secret), Reason.WRONG_DIALECT
         )

@@ -50,7 +50,7 @@ GET_PASS = Route(
             profile=PASS,
             kind=CredentialKind.CLIENT_SECRET,
             owner="client_id",
-            secret="client_secret",
+            secret=("client_secret",),
         ),
     ),
     answer=Answer(
@@ -99,7 +99,7 @@ DIALECT = Dialect(
     ),
     settings=(lifetime_setting(PASS.lifetime_seconds, minimum=60, maximum=86_400),),
     demo=DemoEntry(
-        fixture=ClientFixture(name="parcel demo", grants=("client_credentials",), scopes=()),
+        fixtures=(ClientFixture(name="parcel demo", grants=("client_credentials",), scopes=()),),
         members=Shape(
             (
                 Member("pass_url", "url.pass"),

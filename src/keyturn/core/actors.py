@@ -6,6 +6,7 @@ confined to one organisation, and to it everything else answers as if it did not
 
 import msgspec
 
+from keyturn.core.records import Membership, User
 from keyturn.core.vocabulary import ClientId, OrganisationId
 
 
@@ -13,16 +14,26 @@ class Actor(msgspec.Struct, frozen=True):
     """Somebody who calls a directory verb.
 
     Args:
-        name: ``operator:<os user>``, ``system:<job>`` or ``client:<id>``.
+        name: ``operator:<os user>``, ``system:<job>``, ``client:<id>``, ``user:<id>`` or ``entity:<id>``.
         organisation_id: The one organisation it may act in; None for all.
+        permissions: What its roles permit, at the time of the call; None for an operator, who may do all.
+        user: Who it is, of a person or service user.
+        membership: Its user's place in the organisation.
     """
 
     name: str
     organisation_id: OrganisationId | None = None
+    permissions: frozenset[str] | None = None
+    user: User | None = None
+    membership: Membership | None = None
 
     def may_act_in(self, organisation_id: OrganisationId) -> bool:
         """Tell whether an organisation exists for this actor."""
         return self.organisation_id in (None, organisation_id)
+
+    def may(self, permission: str) -> bool:
+        """Tell whether its roles permit something; what it may see is another question."""
+        return self.permissions is None or permission in self.permissions
 
 
 def operator(os_user: str) -> Actor:
@@ -38,3 +49,8 @@ def system(job: str) -> Actor:
 def client(client_id: ClientId, organisation_id: OrganisationId) -> Actor:
     """Name a client that came in with a token of its organisation."""
     return Actor(f"client:{client_id}", organisation_id)
+
+
+def user(member: User, membership: Membership, permissions: frozenset[str]) -> Actor:
+    """Name a user who came in with a token of an organisation."""
+    return Actor(f"user:{member.id}", membership.organisation_id, permissions, member, membership)

@@ -13,16 +13,21 @@ from keyturn.core.records import (
     AuditEvent,
     Client,
     Credential,
+    Entity,
+    Membership,
     Organisation,
+    Project,
     RefreshFamily,
     Revocation,
     Sealed,
     SigningKey,
     Spent,
+    Team,
+    User,
 )
-from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId
+from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId, UserId
 
-Versioned = Organisation | Client | Credential | RefreshFamily
+Versioned = Organisation | Client | User | Membership | Team | Project | Entity | Credential | RefreshFamily
 """Records that change; each change raises their ``version``."""
 
 Record = Versioned | SigningKey | Sealed | Revocation | Spent
@@ -80,10 +85,18 @@ class Touch(msgspec.Struct, frozen=True):
     day: date
 
 
+class Prefer(msgspec.Struct, frozen=True):
+    """Note the organisation that a user was last issued a token for; like ``Touch`` it raises no version."""
+
+    user_id: UserId
+    home_id: OrganisationId
+    organisation_id: OrganisationId
+
+
 class Remove(msgspec.Struct, frozen=True):
     """Delete a record of an organisation that is being deleted; holds where it is gone already."""
 
-    record: RefreshFamily | SigningKey
+    record: RefreshFamily | SigningKey | Membership | Team | Project
 
 
 class Shred(msgspec.Struct, frozen=True):
@@ -108,7 +121,7 @@ class EndFamily(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Remove | Shred | EndFamily
+Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Prefer | Remove | Shred | EndFamily
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

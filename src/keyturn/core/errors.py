@@ -4,6 +4,7 @@
     ├── Refusal                 we understood, the answer is no
     │   ├── InvalidRequest      InvalidClient       InvalidGrant       InvalidScope
     │   ├── InvalidTarget       UnauthorizedClient  UnsupportedGrantType
+    │   ├── PasscodeRequired    InvalidPasscode     InvalidToken       InsufficientScope   Conflict
     │   ├── MethodNotAllowed    TooLarge            UnsupportedMediaType    NotFound
     │   ├── SlowDown            (429, with retry_after)
     │   └── Unavailable         (503, with retry_after: nothing was issued, try again)
@@ -14,8 +15,8 @@
 A ``Refusal`` carries a public ``code`` and a private ``reason``. Only the front desk catches one.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -44,6 +45,9 @@ class Refusal(KeyturnError):
         about: Whom it concerns; never told to the caller.
         consequence: What the refusal brings about, committed with its audit event (a replayed refresh
             token ends its family).
+        tail: The last characters of a presented secret that is worth nothing, where a contract repeats them.
+
+    ``echoes`` are what a caller sent that its contract repeats; whoever read them sets it.
     """
 
     code: ClassVar[Code]
@@ -56,6 +60,7 @@ class Refusal(KeyturnError):
         issues: Sequence[str] = (),
         about: Concern | None = None,
         consequence: tuple[Change, ...] = (),
+        tail: str | None = None,
     ) -> None:
         """Keep the public words apart from the private reason."""
         super().__init__(f"{self.code}: {reason}")
@@ -64,6 +69,8 @@ class Refusal(KeyturnError):
         self.issues = tuple(issues) or ((description,) if description else ())
         self.about = about
         self.consequence = consequence
+        self.tail = tail
+        self.echoes: Mapping[str, Any] = {}
 
 
 class InvalidRequest(Refusal):
@@ -106,6 +113,36 @@ class UnsupportedGrantType(Refusal):
     """Nobody here knows this grant type (RFC 6749 section 5.2)."""
 
     code = Code.UNSUPPORTED_GRANT_TYPE
+
+
+class PasscodeRequired(Refusal):
+    """The credential is genuine so far, but needs a passcode that did not come."""
+
+    code = Code.PASSCODE_REQUIRED
+
+
+class InvalidPasscode(Refusal):
+    """The passcode is wrong, or was accepted before (RFC 6238 section 5.2)."""
+
+    code = Code.INVALID_PASSCODE
+
+
+class InvalidToken(Refusal):
+    """A bearer token is missing, not ours, expired, revoked or of another kind (RFC 6750 section 3.1)."""
+
+    code = Code.INVALID_TOKEN
+
+
+class InsufficientScope(Refusal):
+    """A bearer token is good, but not for this call (RFC 6750 section 3.1)."""
+
+    code = Code.INSUFFICIENT_SCOPE
+
+
+class Conflict(Refusal):
+    """What the call is about was changed while it ran, or a name it wants is taken (RFC 9110 section 15.5.10)."""
+
+    code = Code.CONFLICT
 
 
 class NotFound(Refusal):

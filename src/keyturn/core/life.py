@@ -27,6 +27,8 @@ class Standing(StrEnum):
     """What a credential's life says at one instant."""
 
     GOOD = "good"
+    GRACE = "grace"
+    """Expired, and accepted a little longer, with a warning."""
     PENDING = "pending"
     DISABLED = "disabled"
     EXPIRED = "expired"
@@ -43,6 +45,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         disabled: The reversible mark.
         created_at: When it was made.
         expires_at: From then on it is refused; None never.
+        grace_until: Until then it is accepted although it has expired; None for no such grace.
         overlap_until: While ``overlapping``: from then on it counts as ended.
         ended_at: When it ended, if it did.
         ended_why: The operator's or the machine's word for why.
@@ -52,6 +55,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State.ACTIVE
     disabled: bool = False
     expires_at: datetime | None = None
+    grace_until: datetime | None = None
     overlap_until: datetime | None = None
     ended_at: datetime | None = None
     ended_why: str | None = None
@@ -65,7 +69,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         if self.state is State.PENDING:
             return Standing.PENDING
         if self.expires_at is not None and now >= self.expires_at:
-            return Standing.EXPIRED
+            in_grace = self.grace_until is not None and now < self.grace_until
+            return Standing.GRACE if in_grace else Standing.EXPIRED
         return Standing.GOOD
 
     def ended(self, now: datetime, why: str) -> "Life":

@@ -19,18 +19,32 @@ from keyturn.core.records import (
     Client,
     ClientView,
     Credential,
+    Entity,
+    EntityView,
+    Held,
+    Membership,
     Organisation,
+    Project,
     RefreshFamily,
     Sealed,
     SigningKey,
+    Team,
+    User,
+    UserView,
 )
+from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import (
     Algorithm,
     ClientId,
     CredentialId,
     CredentialKind,
+    EntityId,
     FamilyId,
+    MembershipId,
     OrganisationId,
+    ProjectId,
+    TeamId,
+    UserId,
 )
 
 
@@ -47,6 +61,34 @@ class Registry(Protocol):
 
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
+        ...
+
+    async def find_organisation_alias(self, alias: str) -> Organisation | None:
+        """Find an organisation by its id or its API key, ended ones included."""
+        ...
+
+    async def find_user(self, user_id: UserId) -> UserView | None:
+        """Find a user by id anywhere in the deployment, ended ones included."""
+        ...
+
+    async def find_user_at_home(self, organisation_id: OrganisationId, name: str) -> UserView | None:
+        """Find a user among those at home in an organisation, by canonical name, ended ones included."""
+        ...
+
+    async def find_user_by_email(self, email: str) -> UserView | None:
+        """Find a user by canonical e-mail address anywhere in the deployment, ended ones included."""
+        ...
+
+    async def find_entity(self, entity_id: EntityId) -> EntityView | None:
+        """Find an entity by its id anywhere in the deployment, ended ones included."""
+        ...
+
+    async def find_entity_by_subject(self, subject: str) -> EntityView | None:
+        """Find an entity by the ``sub`` of its tokens, ended ones included."""
+        ...
+
+    async def find_held(self, lookup_hashes: Sequence[bytes]) -> Held | None:
+        """Find the credential that a secret is, by its digest under each pepper, with its owner's view."""
         ...
 
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
@@ -90,7 +132,7 @@ class Recorder(Protocol):
         ...
 
 
-Leftover = Credential | Client | RefreshFamily | SigningKey
+Leftover = Credential | Client | Project | Team | Membership | Entity | User | RefreshFamily | SigningKey
 """What deleting an organisation turns into a tombstone or removes."""
 
 
@@ -122,8 +164,56 @@ class OrganisationStore(Protocol):
         """Read an owner's credentials of a kind, oldest first."""
         ...
 
+    async def user(self, user_id: UserId) -> User | None:
+        """Read one of the users at home in it."""
+        ...
+
+    async def user_by_name(self, name: str) -> User | None:
+        """Read one of the users at home in it by canonical name, ended ones included."""
+        ...
+
+    async def users(self) -> Sequence[User]:
+        """Read all users at home in it, oldest first."""
+        ...
+
+    async def membership(self, membership_id: MembershipId) -> Membership | None:
+        """Read one of its memberships."""
+        ...
+
+    async def membership_of(self, user_id: UserId) -> Membership | None:
+        """Read a user's membership in it, an ended one too."""
+        ...
+
+    async def memberships(self) -> Sequence[Membership]:
+        """Read all its memberships, oldest first."""
+        ...
+
+    async def team(self, team_id: TeamId) -> Team | None:
+        """Read one of its teams."""
+        ...
+
+    async def teams(self) -> Sequence[Team]:
+        """Read all its living teams, oldest first."""
+        ...
+
+    async def project(self, project_id: ProjectId) -> Project | None:
+        """Read one of its projects."""
+        ...
+
+    async def projects(self) -> Sequence[Project]:
+        """Read all its living projects, by name."""
+        ...
+
+    async def entity(self, entity_id: EntityId) -> Entity | None:
+        """Read one of its entities."""
+        ...
+
+    async def entities(self) -> Sequence[Entity]:
+        """Read all its entities, oldest first."""
+        ...
+
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
-        """Read what is left to erase of it once it has ended: credentials, clients, families, then keys.
+        """Read what is left to erase of it once it has ended: credentials, then their owners, families, keys.
 
         Retired keys included. A tombstone, which has no name any more, is no leftover.
         """
@@ -163,6 +253,22 @@ class DeploymentStore(Protocol):
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
         """Read a client with its organisation and what it proves itself with."""
+        ...
+
+    async def organisation_by_alias(self, alias: str) -> Organisation | None:
+        """Read an organisation by its id or its API key, ended ones included."""
+        ...
+
+    async def user_view(self, user_id: UserId) -> UserView | None:
+        """Read a user with all that a token for them could rest on."""
+        ...
+
+    async def user_by_email(self, email: str) -> User | None:
+        """Read a user by canonical e-mail address, ended ones included."""
+        ...
+
+    async def entity_by_id(self, entity_id: EntityId) -> Entity | None:
+        """Read an entity wherever it is: its id is taken in the whole deployment."""
         ...
 
     async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:
@@ -331,4 +437,28 @@ class Lockout(Protocol):
         Raises:
             Unavailable: It could not be recorded.
         """
+        ...
+
+
+class Passwords(Protocol):
+    """Slow hashing of what people remember, on threads of its own, so that logins cannot starve tokens (PW-02)."""
+
+    async def hash(self, password: Secret) -> str:
+        """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.
+
+        Raises:
+            Unavailable: Too many wait already.
+        """
+        ...
+
+    async def check(self, password: Secret, verifier: str | None) -> bool:
+        """Compare a password with a hash; with none, spend the same time and say no (PW-04).
+
+        Raises:
+            Unavailable: Too many wait already.
+        """
+        ...
+
+    def is_outdated(self, verifier: str) -> bool:
+        """Tell whether a hash was made under weaker settings than today's."""
         ...

@@ -16,9 +16,15 @@ from keyturn.core.vocabulary import (
     ClientId,
     CredentialId,
     CredentialKind,
+    EntityId,
     FamilyId,
     KeyId,
+    MembershipId,
     OrganisationId,
+    OwnerKind,
+    ProjectId,
+    TeamId,
+    UserId,
 )
 
 
@@ -67,6 +73,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         public: It has no secret and only names itself (RFC 6749 section 2.1).
         rights: What it may do beyond asking for tokens, for example ``introspect``.
         max_lifetime_seconds: A ceiling of its own on access tokens; None for the organisation's.
+        version: ``BUILT_IN`` for the one client of a contract that knows no others: it is in no store.
     """
 
     id: ClientId
@@ -90,16 +97,157 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it may be issued anything."""
         return not self.disabled and self.ended_at is None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a contract's own and in no store."""
+        return self.version == BUILT_IN
+
+
+BUILT_IN = -1
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person, or a service user that stands for a program (design.md section 3, "Who a user is").
+
+    Args:
+        organisation_id: The home, which alone owns the password, MFA, e-mail address and user keys.
+        name: The user name in its canonical form (PW-03); unique within the home, ended users included.
+        display_name: The name as it was typed.
+        service: A service user: it has no password, and Keyturn makes its address.
+        email: In canonical form; unique in the deployment.
+        email_verified_at: When its owner proved it; a service user's needs no proof.
+        mfa_required: No way in without a second factor; routes without a passcode field refuse (PW-07).
+        last_organisation_id: Where the user was last issued a token without naming an organisation.
+    """
+
+    id: UserId
+    organisation_id: OrganisationId
+    name: str
+    display_name: str
+    created_at: datetime
+    service: bool = False
+    email: str | None = None
+    email_verified_at: datetime | None = None
+    given_name: str = ""
+    family_name: str = ""
+    mfa_required: bool = False
+    last_organisation_id: OrganisationId | None = None
+    disabled: bool = False
+    ended_at: datetime | None = None
+    epoch: int = 0
+    version: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything may be issued to them."""
+        return not self.disabled and self.ended_at is None
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's place in an organisation, the home included: one row for each pair, kept when it ends.
+
+    A membership that is given back is the same row with a higher epoch, so that no old token revives (RV-04).
+
+    Args:
+        roles: ``<dialect>:<role>``; which roles there are, and what they permit, is in the dialect's table.
+        teams: The teams the user is in.
+    """
+
+    id: MembershipId
+    user_id: UserId
+    organisation_id: OrganisationId
+    created_at: datetime
+    roles: tuple[str, ...] = ()
+    teams: tuple[TeamId, ...] = ()
+    disabled: bool = False
+    ended_at: datetime | None = None
+    epoch: int = 0
+    version: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the user may act in the organisation."""
+        return not self.disabled and self.ended_at is None
+
+
+class Team(msgspec.Struct, frozen=True, kw_only=True):
+    """A team of an organisation; teams form a tree.
+
+    Args:
+        name: Unique among the living teams with the same parent, without case.
+    """
+
+    id: TeamId
+    organisation_id: OrganisationId
+    name: str
+    created_at: datetime
+    parent_id: TeamId | None = None
+    ended_at: datetime | None = None
+    version: int = 0
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A project: what roles and teams decide about.
+
+    Args:
+        name: Unique among the organisation's living projects.
+        teams: Its members and those of every team above may see it.
+        open: Every user of the organisation may see it.
+    """
+
+    id: ProjectId
+    organisation_id: OrganisationId
+    name: str
+    created_at: datetime
+    teams: tuple[TeamId, ...] = ()
+    open: bool = False
+    ended_at: datetime | None = None
+    version: int = 0
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine party that others know by a name of its own choosing, with users who look after its secret.
+
+    Args:
+        id: As others write it, for example ``FIU-SIMULATOR``; unique in the deployment.
+        subject: A UUID: the ``sub`` of its tokens.
+        type: The contract's word for what it is; opaque here.
+        users: Who may read and reset its secret.
+    """
+
+    id: EntityId
+    subject: str
+    organisation_id: OrganisationId
+    name: str
+    type: str
+    created_at: datetime
+    users: tuple[UserId, ...] = ()
+    disabled: bool = False
+    ended_at: datetime | None = None
+    epoch: int = 0
+    version: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be issued anything."""
+        return not self.disabled and self.ended_at is None
+
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """A long-lived credential of any kind; its secret is kept as a digest only.
+    """A long-lived credential of any kind; its secret is kept as a digest, unless it must be read again.
 
     Args:
         owner_id: The client, user or entity it proves.
+        organisation_id: Where it is good: the owner's, but of a user's API token the one it was made for.
         scopes: A narrower set than the owner's; None for all the owner's.
+        roles: Of an API token: a narrower set than the owner's roles; None for all the owner's.
         dialects: The wire formats it works in.
         lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256; of a public key its
-            thumbprint (RFC 7638), under no pepper.
+            thumbprint (RFC 7638), under no pepper; of what is never looked up (password, TOTP device) the
+            SHA-256 of its id.
+        verifier: Of a password or recovery code: its argon2id hash in PHC form.
+        sealed: Of a TOTP device its seed, of a readable secret the secret, under the master key.
+        mfa: Of an API token: its exchange needs a passcode of its owner's device.
         last_used_on: The day, not the instant: a write a day is enough to find dormant ones.
         woken_on: The day from which dormancy counts, where an operator enabled it again.
         succeeds: The credential that it was made to replace.
@@ -116,6 +264,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     lookup_hash: bytes
     pepper_id: str
     scopes: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    verifier: str | None = None
+    sealed: bytes | None = None
+    mfa: bool = False
     last_used_on: date | None = None
     woken_on: date | None = None
     succeeds: CredentialId | None = None
@@ -136,7 +288,9 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
         previous_hash: Digest of the one before it, while a lost answer may still be asked for again.
         rotated_at: When the newest replaced the previous.
         successor_sealed: The newest token under a key that only the previous one gives.
-        epochs: Of organisation, client and credential at birth: below the current ones it is dead.
+        client_id: The client it is bound to; of a contract without clients its built-in one.
+        owner_kind: What its subject is.
+        epochs: As ``OwnClaim`` has them, at birth: below the current ones it is dead.
     """
 
     id: FamilyId
@@ -150,9 +304,10 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...]
     created_at: datetime
     ends_at: datetime
-    epochs: tuple[int, int, int]
+    epochs: tuple[int, ...]
     current_hash: bytes
     pepper_id: str
+    owner_kind: OwnerKind = OwnerKind.CLIENT
     generation: int = 0
     previous_hash: bytes | None = None
     rotated_at: datetime | None = None
@@ -197,6 +352,38 @@ class ClientView(msgspec.Struct, frozen=True):
     credentials: tuple[Credential, ...]
 
 
+class UserView(msgspec.Struct, frozen=True):
+    """What locate finds behind a user: all that a token for them, in any organisation, could rest on.
+
+    Args:
+        home: The user's home organisation.
+        credentials: All of the user's, of every kind and organisation, ended ones included.
+        memberships: Oldest first, ended ones included.
+        organisations: Those of the memberships, in the same order.
+    """
+
+    home: Organisation
+    user: User
+    credentials: tuple[Credential, ...]
+    memberships: tuple[Membership, ...]
+    organisations: tuple[Organisation, ...]
+
+
+class EntityView(msgspec.Struct, frozen=True):
+    """What locate finds behind an entity id: the entity, its organisation and its secrets."""
+
+    organisation: Organisation
+    entity: Entity
+    credentials: tuple[Credential, ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What locate finds behind a secret that does not say whose it is."""
+
+    credential: Credential
+    owner: ClientView | UserView
+
+
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key of an issuer's ring.
 
@@ -208,6 +395,7 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
         signs_from: The earliest instant it may sign: every cached key set holds it by then (TK-14).
         active_at: When it becomes the signer; None while it is the next one.
         retires_at: When its last token has expired; None while it signs or will sign.
+        certificate: DER of its self-signed certificate, where the contract's key ids are thumbprints.
     """
 
     id: KeyId
@@ -219,6 +407,7 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     signs_from: datetime
     active_at: datetime | None = None
     retires_at: datetime | None = None
+    certificate: bytes | None = None
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):

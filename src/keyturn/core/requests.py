@@ -13,13 +13,25 @@ import msgspec
 
 from keyturn.core.changes import Change
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import Client, ClientView, Credential, Organisation
+from keyturn.core.records import (
+    Client,
+    ClientView,
+    Credential,
+    Entity,
+    EntityView,
+    Membership,
+    Organisation,
+    User,
+    UserView,
+)
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import (
     CredentialId,
     CredentialKind,
     FamilyId,
     GrantType,
+    OwnerKind,
+    OwnerName,
     RequestId,
     TokenId,
 )
@@ -31,6 +43,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         address: The caller's IP address, from the socket or a trusted proxy.
         deprecated: Names of the deprecated forms it used, for the audit trail.
+        echoes: By slot, what its contract repeats in answers and refusals.
     """
 
     request_id: RequestId
@@ -38,6 +51,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     route: str
     deprecated: tuple[str, ...] = ()
+    echoes: dict[str, Any] = {}
 
 
 class PresentedCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +59,25 @@ class PresentedCredential(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         owner: The name that came with it (client id, e-mail, entity id); None where the secret names itself.
+        named: What kind of name that is.
     """
 
     kind: CredentialKind
     secret: Secret
     owner: str | None = None
+    named: OwnerName = OwnerName.CLIENT_ID
+
+
+class BuiltInClient(msgspec.Struct, frozen=True, kw_only=True):
+    """The one client of a contract that knows no others: a value of its table, in no store.
+
+    Args:
+        audiences: By scope, what a token is for; with the empty scope for every token of the contract.
+    """
+
+    id: str
+    scopes: tuple[str, ...] = ()
+    audiences: dict[str, str] = {}
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,9 +85,14 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         client: Who asks, where that is not the credential itself; the same value where it is.
-        organisation: The slug that the path names; None where the credential alone says.
+        client_table: The one client of a contract that knows no others; then ``client`` names it.
+        organisation: The slug that the request names; None where the credential alone says.
+        organisation_alias: The UUID or API key by which a request names the organisation it wants a token of.
         scopes: What was asked; None when nothing was (RFC 6749 section 3.3).
         resources: Where the token shall be used (RFC 8707 section 2).
+        passcode: Of the second factor.
+        id_profile: The ID token that comes with the access token where ``openid`` is granted.
+        accepts: Where the credential is an access token of ours: the profiles it may have (TK-08).
     """
 
     origin: Origin
@@ -67,24 +100,50 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     grant_type: GrantType
     credential: PresentedCredential
     client: PresentedCredential
+    client_table: BuiltInClient | None = None
     organisation: str | None = None
+    organisation_alias: str | None = None
     scopes: tuple[str, ...] | None = None
     resources: tuple[str, ...] = ()
+    passcode: Secret | None = None
+    id_profile: TokenProfile | None = None
+    accepts: tuple[TokenProfile, ...] = ()
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's question or order about a token (RFC 7662, RFC 7009), read into neutral words.
+    """A question or order about a token (RFC 7662, RFC 7009), read into neutral words.
 
     Args:
+        client: Who asks; None where the contract lets anybody ask who holds the token.
         accepts: The profiles whose tokens may be asked about here; no other kind is known (TK-08).
     """
 
     origin: Origin
     operation: str
-    client: PresentedCredential
+    client: PresentedCredential | None
     token: Secret
     accepts: tuple[TokenProfile, ...]
     organisation: str | None = None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call with a bearer token of ours, read into neutral words.
+
+    Args:
+        token: None where none came.
+        accepts: The profiles whose tokens are taken here; no other kind passes (TK-08).
+        scope: What the token must have been granted; None for nothing.
+        permission: What the caller's roles must permit now; None for nothing.
+        arguments: The call's slots: what its fields were read into.
+    """
+
+    origin: Origin
+    operation: str
+    token: Secret | None
+    accepts: tuple[TokenProfile, ...]
+    scope: str | None = None
+    permission: str | None = None
+    arguments: dict[str, Any] = {}
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -93,29 +152,64 @@ class Located(msgspec.Struct, frozen=True):
     view: ClientView | None
 
 
-class Proof(msgspec.Struct, frozen=True):
-    """A genuine credential: made by ``exchange/credentials.py`` only.
+class LocatedHolder(msgspec.Struct, frozen=True):
+    """The user or entity that a request names, or nothing, and the organisation that the token is asked for.
 
     Args:
+        credential: Where the secret named itself: the one it belongs to.
+        organisation: None where the request names none, or one that is not there (``missing``).
+        missing: The request names an organisation that is not there.
+    """
+
+    view: UserView | EntityView | ClientView | None
+    organisation: Organisation | None = None
+    credential: Credential | None = None
+    missing: bool = False
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A user with their place in the organisation that a token is for."""
+
+    user: User
+    membership: Membership
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """A genuine credential: made by ``exchange/credentials.py`` and ``exchange/holders.py`` only.
+
+    Args:
+        organisation: That the token is for; a user's home only where it is that.
+        client: Who asks; the built-in one of a contract without clients.
         credential: What proved it; None for a public client, which only names itself.
         spends: What its use uses up, carried out with the recording and never before.
+        holder: Whose credential it is, where that is not the client.
+        notices: Neutral names of what the caller should be warned of, for example ``grace``.
     """
 
     organisation: Organisation
     client: Client
     credential: Credential | None
     spends: tuple[Change, ...] = ()
+    holder: Member | Entity | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def owner_kind(self) -> OwnerKind:
+        """Say what the subject of a token that rests on it is."""
+        if isinstance(self.holder, Member):
+            return OwnerKind.USER
+        return OwnerKind.CLIENT if self.holder is None else OwnerKind.ENTITY
 
 
 class Basis(msgspec.Struct, frozen=True):
     """What a token rests on: ending any of it ends the token.
 
     Args:
-        epochs: Of the organisation, the client and the credential, as they were proved.
+        epochs: As ``OwnClaim`` has them, as they were proved.
     """
 
     credential_id: CredentialId
-    epochs: tuple[int, int, int]
+    epochs: tuple[int, ...]
     family_id: FamilyId | None = None
 
 

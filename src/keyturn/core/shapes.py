@@ -31,12 +31,43 @@ TOKEN_FACTS = frozenset(
         "organisation.id",
         "organisation.name",
         "organisation.slug",
+        "user.id",
+        "user.name",
+        "user.email",
+        "user.email_verified",
+        "user.given_name",
+        "user.family_name",
+        "home.id",
+        "home.name",
+        "home.slug",
+        "roles",
+        "entity.id",
+        "entity.name",
+        "entity.type",
     }
 )
-"""What a claim may show. ``lifetime`` is a timedelta, ``*_at`` are datetimes, scope and audience tuples."""
+"""What a claim may show. ``lifetime`` is a timedelta, ``*_at`` are datetimes, scope, audience and roles tuples.
 
-ANSWER_FACTS = TOKEN_FACTS | {"access_token", "refresh_token", "request_id"}
-"""What an answer to an exchange may show."""
+Facts of a user or an entity are None where the token's subject is none. ``user.name`` is as it was typed,
+``roles`` are those of the profile's dialect in the token's organisation, without the dialect's name."""
+
+ANSWER_FACTS = TOKEN_FACTS | {
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "presented",
+    "notice",
+    "request_id",
+    "fresh_id",
+    "now",
+    "request.",
+    "setting.",
+}
+"""What an answer to an exchange may show.
+
+``presented`` is the credential that was exchanged, ``notice`` the dialect's words for a warning or None,
+``fresh_id`` a new UUID, ``request.<slot>`` what a field was read into, ``setting.<name>`` the dialect's setting
+as it is for the token's organisation."""
 
 QUESTION_FACTS = frozenset(
     {
@@ -54,8 +85,11 @@ QUESTION_FACTS = frozenset(
 )
 """What an answer about a token may show; every fact but ``active`` is None when it is not."""
 
-REFUSAL_FACTS = frozenset({"code", "description", "issues", "request_id", "now", "status"})
-"""What a refusal may show: ``code`` as the dialect spells it, never the private reason."""
+REFUSAL_FACTS = frozenset(
+    {"code", "description", "text", "issues", "request_id", "fresh_id", "now", "status", "row.", "request."}
+)
+"""What a refusal may show: ``code`` as the dialect spells it, ``text`` and ``row.<name>`` from the refusal's
+row, ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
     "metadata": frozenset({"issuer", "algorithms"}),
@@ -81,17 +115,28 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Each(msgspec.Struct, frozen=True):
-    """A list with one object for each element of a fact; inside, the element is called ``item``."""
+    """A list with one object for each element of a fact.
+
+    Inside, the element is called ``item``; of an element that is a mapping, ``item.<name>`` is a member.
+    """
 
     path: str
     source: str
     shape: "Shape"
 
 
+class Switch(msgspec.Struct, frozen=True):
+    """A member that is shown in one of several ways, as the text of a fact says (``setting.<name>``)."""
+
+    path: str
+    on: str
+    cases: dict[str, Constant | Member]
+
+
 class Shape(msgspec.Struct, frozen=True):
     """A JSON object as a table; members keep their order."""
 
-    members: tuple[Constant | Member | Each, ...]
+    members: tuple[Constant | Member | Each | Switch, ...]
 
 
 Facts = Mapping[str, Any]

@@ -9,6 +9,11 @@ from typing import NewType
 OrganisationId = NewType("OrganisationId", str)
 ClientId = NewType("ClientId", str)
 SubjectId = NewType("SubjectId", str)
+UserId = NewType("UserId", str)
+MembershipId = NewType("MembershipId", str)
+TeamId = NewType("TeamId", str)
+ProjectId = NewType("ProjectId", str)
+EntityId = NewType("EntityId", str)
 CredentialId = NewType("CredentialId", str)
 FamilyId = NewType("FamilyId", str)
 TokenId = NewType("TokenId", str)
@@ -18,6 +23,13 @@ RequestId = NewType("RequestId", str)
 GrantType = NewType("GrantType", str)
 CLIENT_CREDENTIALS = GrantType("client_credentials")
 REFRESH_TOKEN = GrantType("refresh_token")
+PASSWORD = GrantType("password")
+"""RFC 6749 section 4.3; only where an organisation allows it, or a vendor's contract knows no other way."""
+USER_KEY = GrantType("user_key")
+API_TOKEN = GrantType("api_token")
+ENTITY_SECRET = GrantType("entity_secret")
+CHANGE_ORGANISATION = GrantType("change_organisation")
+"""A living access token of a user for one of another organisation that the user is a member of."""
 
 INTROSPECT = "introspect"
 """The right to ask about tokens of one's organisation (RFC 7662 section 2.1)."""
@@ -34,13 +46,49 @@ class CredentialKind(StrEnum):
 
     CLIENT_SECRET = "client_secret"
     PUBLIC_KEY = "public_key"
+    PASSWORD = "password"
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery_code"
+    USER_KEY = "user_key"
+    API_TOKEN = "api_token"
+    ENTITY_SECRET = "entity_secret"
     REFRESH_TOKEN = "refresh_token"
+    ACCESS_TOKEN = "access_token"
+    """A token of ours, shown to get another one; it has no row in the store."""
     NONE = "none"
     """A public client, which only names itself (RFC 6749 section 2.1)."""
 
 
 CLIENT_KINDS = (CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY)
 """What a client can prove itself with."""
+
+
+class OwnerName(StrEnum):
+    """How a presented credential says whose it is."""
+
+    CLIENT_ID = "client_id"
+    USER_NAME = "user_name"
+    """Found only among the users at home in the organisation that the request names."""
+    EMAIL = "email"
+    ENTITY_ID = "entity_id"
+    SECRET = "secret"
+    """Not at all: it is found by its digest, across the deployment."""
+
+
+class OwnerKind(StrEnum):
+    """What the subject of a token is."""
+
+    CLIENT = "client"
+    USER = "user"
+    ENTITY = "entity"
+
+
+PROJECTS_VIEW = "projects.view"
+PROJECTS_CREATE = "projects.create"
+PROJECTS_CHANGE = "projects.change"
+PROJECTS_DELETE = "projects.delete"
+PERMISSIONS = (PROJECTS_VIEW, PROJECTS_CREATE, PROJECTS_CHANGE, PROJECTS_DELETE)
+"""What a role of a dialect may permit; which role permits what is in the dialect's table."""
 
 
 class Algorithm(StrEnum):
@@ -60,6 +108,11 @@ class Code(StrEnum):
     INVALID_SCOPE = "invalid_scope"
     INVALID_TARGET = "invalid_target"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
+    INVALID_TOKEN = "invalid_token"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    PASSCODE_REQUIRED = "passcode_required"
+    INVALID_PASSCODE = "invalid_passcode"
+    CONFLICT = "conflict"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -89,6 +142,26 @@ class Reason(StrEnum):
     UNKNOWN_CLIENT = "unknown_client"
     CLIENT_DISABLED = "client_disabled"
     WRONG_DIALECT = "wrong_dialect"
+    UNKNOWN_USER = "unknown_user"
+    USER_DISABLED = "user_disabled"
+    NO_MEMBERSHIP = "no_membership"
+    MEMBERSHIP_DISABLED = "membership_disabled"
+    WRONG_PASSWORD = "wrong_password"
+    PASSCODE_MISSING = "passcode_missing"
+    PASSCODE_WRONG = "passcode_wrong"
+    PASSCODE_REPLAYED = "passcode_replayed"
+    PASSCODE_IMPOSSIBLE = "passcode_impossible"
+    UNKNOWN_ENTITY = "unknown_entity"
+    ENTITY_DISABLED = "entity_disabled"
+    ENTITY_NOT_LINKED = "entity_not_linked"
+    TOKEN_MISSING = "token_missing"
+    TOKEN_REJECTED = "token_rejected"
+    TOKEN_ENDED = "token_ended"
+    OTHER_ORGANISATION = "other_organisation"
+    SCOPE_MISSING = "scope_missing"
+    PERMISSION_MISSING = "permission_missing"
+    NOT_VISIBLE = "not_visible"
+    NAME_TAKEN = "name_taken"
     NO_CREDENTIAL = "no_credential"
     WRONG_SECRET = "wrong_secret"
     ASSERTION_MALFORMED = "assertion_malformed"

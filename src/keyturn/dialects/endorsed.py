@@ -89,6 +89,11 @@ REFUSALS = Refusals(
         Code.INVALID_REQUEST: _BAD_REQUEST,
         Code.INVALID_CLIENT: _UNAUTHENTICATED,
         Code.INVALID_GRANT: _UNAUTHENTICATED,
+        Code.INVALID_TOKEN: _UNAUTHENTICATED,
+        Code.INSUFFICIENT_SCOPE: RefusalRow(403, "FORBIDDEN"),
+        Code.PASSCODE_REQUIRED: _UNAUTHENTICATED,
+        Code.INVALID_PASSCODE: _UNAUTHENTICATED,
+        Code.CONFLICT: RefusalRow(409, "CONFLICT"),
         Code.INVALID_SCOPE: _BAD_REQUEST,
         Code.INVALID_TARGET: _BAD_REQUEST,
         Code.UNAUTHORIZED_CLIENT: RefusalRow(403, "FORBIDDEN"),
@@ -109,8 +114,8 @@ SETTINGS = (
 )
 
 DEMO = DemoEntry(
-    fixture=ClientFixture(
-        name="endorsed demo", grants=("client_credentials",), scopes=("all:read", "all:write")
+    fixtures=(
+        ClientFixture(name="endorsed demo", grants=("client_credentials",), scopes=("all:read", "all:write")),
     ),
     members=Shape(
         (

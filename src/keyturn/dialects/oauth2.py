@@ -106,7 +106,7 @@ TOKEN = Route(
             wire_grant="refresh_token",
             profile=ACCESS,
             kind=CredentialKind.REFRESH_TOKEN,
-            secret="refresh_token",
+            secret=("refresh_token",),
             absent=Code.INVALID_REQUEST,
         ),
     ),
@@ -224,6 +224,11 @@ REFUSALS = Refusals(
         Code.INVALID_TARGET: RefusalRow(400, "invalid_target"),
         Code.UNAUTHORIZED_CLIENT: RefusalRow(400, "unauthorized_client"),
         Code.UNSUPPORTED_GRANT_TYPE: RefusalRow(400, "unsupported_grant_type"),
+        Code.INVALID_TOKEN: RefusalRow(401, "invalid_token"),
+        Code.INSUFFICIENT_SCOPE: RefusalRow(403, "insufficient_scope"),
+        Code.PASSCODE_REQUIRED: RefusalRow(400, "invalid_grant"),
+        Code.INVALID_PASSCODE: RefusalRow(400, "invalid_grant"),
+        Code.CONFLICT: RefusalRow(409, "invalid_request"),
         Code.NOT_FOUND: RefusalRow(404, "not_found"),
         Code.METHOD_NOT_ALLOWED: RefusalRow(405, "invalid_request"),
         Code.TOO_LARGE: RefusalRow(413, "invalid_request"),
@@ -249,12 +254,14 @@ SETTINGS = (
 )
 
 DEMO = DemoEntry(
-    fixture=ClientFixture(
-        name="oauth2 demo",
-        grants=("client_credentials", "refresh_token"),
-        scopes=("read", "write"),
-        unlisted_scopes=(OFFLINE_ACCESS,),
-        rights=(MAY_INTROSPECT,),
+    fixtures=(
+        ClientFixture(
+            name="oauth2 demo",
+            grants=("client_credentials", "refresh_token"),
+            scopes=("read", "write"),
+            unlisted_scopes=(OFFLINE_ACCESS,),
+            rights=(MAY_INTROSPECT,),
+        ),
     ),
     members=Shape(
         (

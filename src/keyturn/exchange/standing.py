@@ -57,7 +57,7 @@ def family_ending(family: RefreshFamily, view: ClientView, now: datetime) -> End
 
 
 def outdated_by(
-    credential_id: CredentialId, epochs: tuple[int, int, int], view: ClientView, now: datetime
+    credential_id: CredentialId, epochs: tuple[int, ...], view: ClientView, now: datetime
 ) -> Ending | None:
     """Compare epochs with the current ones: whatever is below is dead, and nothing revives it (RV-04).
 

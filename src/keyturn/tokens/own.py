@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId
+from keyturn.core.vocabulary import ClientId, CredentialId, FamilyId, OrganisationId, OwnerKind
 from keyturn.tokens.errors import Rejection, TokenRejected
 
 CLAIM = "kt"
@@ -25,16 +25,21 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         kind: ``k``, the token's kind, for example ``oauth2.access``; unique in the deployment (TK-08).
         organisation_id: ``o``, whose token it is.
         credential_id: ``c``, the credential it was issued for.
-        epochs: ``e``, those of the organisation, of the client or subject that owns the credential, and of
-            the credential, at the time of issue. The token is dead once one of them is below the current.
+        epochs: ``e``, those of the organisation, of the client, user or entity that owns the credential, and of
+            the credential, at the time of issue; of a user's token also of the membership, and where a client
+            of ours asked for it that client's. The token is dead once one of them is below the current.
         family_id: ``f``, the refresh family it belongs to; absent where there is none.
+        owner_kind: ``s``, what the subject is; absent for a client.
+        client_id: ``a``, the client that asked, where it is ours and not the subject.
     """
 
     kind: Name = msgspec.field(name="k")
     organisation_id: OrganisationId = msgspec.field(name="o")
     credential_id: CredentialId = msgspec.field(name="c")
-    epochs: tuple[Epoch, Epoch, Epoch] = msgspec.field(name="e")
+    epochs: Annotated[tuple[Epoch, ...], msgspec.Meta(min_length=3, max_length=5)] = msgspec.field(name="e")
     family_id: FamilyId | None = msgspec.field(name="f", default=None)
+    owner_kind: OwnerKind = msgspec.field(name="s", default=OwnerKind.CLIENT)
+    client_id: ClientId | None = msgspec.field(name="a", default=None)
 
 
 def encode_own_claim(own: OwnClaim) -> dict[str, Any]:

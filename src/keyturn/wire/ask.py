@@ -88,7 +88,7 @@ def _ungranted(origin: Origin, slots: Slots) -> Asked:  # noqa: ARG001 - an ``As
 
 def _exchanger(exchange: Exchange, authentication: ClientAuthentication | None) -> Ask:
     def ask(origin: Origin, slots: Slots) -> TokenRequest:
-        credential = None if exchange.secret is None else _presented(exchange, slots)
+        credential = _presented(exchange, slots) if exchange.secret else None
         client = credential if authentication is None else presented_client(authentication, slots)
         presented = credential or client
         if presented is None or client is None:
@@ -108,10 +108,10 @@ def _exchanger(exchange: Exchange, authentication: ClientAuthentication | None) 
 
 
 def _presented(exchange: Exchange, slots: Slots) -> PresentedCredential:
-    secret = slots.get(exchange.secret or "")
+    secret = next((slots[slot] for slot in exchange.secret if slot in slots), None)
     owner = slots.get(exchange.owner) if exchange.owner else None
     if secret is None or (exchange.owner and owner is None):
-        raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL, f"{exchange.secret} is required")
+        raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL, f"{exchange.secret[0]} is required")
     return PresentedCredential(kind=exchange.kind, secret=secret, owner=owner)
 
 

@@ -44,10 +44,10 @@ def _exchanges(route: Route) -> Iterator[str]:
     slots = {field.slot for field in route.fields}
     brought = slots | ({client.owner, client.secret} if route.authentication else set())
     for exchange in route.exchanges:
-        for slot in (exchange.secret, exchange.owner):
+        for slot in (*exchange.secret, exchange.owner):
             if slot is not None and slot not in brought:
                 yield f"no field brings {slot!r}"
-        if exchange.secret is None and route.authentication is None:
+        if not exchange.secret and route.authentication is None:
             yield "an exchange without a credential"
         if exchange.absent not in REFUSAL_OF:
             yield f"an absence cannot be refused with {exchange.absent!r}"

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from keyturn.core.profile import TokenProfile
-from keyturn.core.shapes import Shape
-from keyturn.core.vocabulary import Algorithm, Code, CredentialKind, GrantType
+from keyturn.core.requests import BuiltInClient
+from keyturn.core.shapes import Each, Shape
+from keyturn.core.vocabulary import Algorithm, Code, CredentialKind, GrantType, OwnerName
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -42,6 +43,14 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         missing: Public code when absent.
         invalid: Public code when the reader refuses it.
         aliases: Deprecated names; use is marked in the audit trail.
+        deprecated: The whole field is; use is marked in the audit trail, and an organisation can refuse it.
+        required_by: Name of a ``bool`` setting of the deployment that makes it required.
+        choices: All that the text, or each word of a list, may be.
+        prefix: Of the reader ``prefixed_word``: of several words the one that begins so, without case.
+        minimum: The least value of a number.
+        maximum: The greatest value of a number.
+        longest: The most characters of a text.
+        echo: Answers and refusals may repeat it as ``request.<slot>``.
     """
 
     name: str
@@ -55,6 +64,14 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     missing: Code = Code.INVALID_REQUEST
     invalid: Code = Code.INVALID_REQUEST
     aliases: tuple[str, ...] = ()
+    deprecated: bool = False
+    required_by: str | None = None
+    choices: tuple[str, ...] = ()
+    prefix: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    longest: int | None = None
+    echo: bool = False
 
 
 class Conflict(StrEnum):
@@ -88,6 +105,24 @@ class ClientAuthentication(msgspec.Struct, frozen=True, kw_only=True):
     other_schemes_refused: bool = True
 
 
+class Bearer(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call brings an access token of ours, and what that token must allow.
+
+    Args:
+        accepts: The profiles it may have; a token of any other kind is none (TK-08).
+        headers: Further headers that hold the token and nothing else.
+        bare: ``Authorization`` may hold the token without a scheme.
+        scope: What it must have been granted; None for nothing.
+        permission: What its owner's roles must permit at the time of the call; None for nothing.
+    """
+
+    accepts: tuple[TokenProfile, ...]
+    headers: tuple[str, ...] = ()
+    bare: bool = False
+    scope: str | None = None
+    permission: str | None = None
+
+
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """A credential for a token.
 
@@ -95,8 +130,15 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         grant_type: The core's name of the exchange.
         profile: The token that is minted.
         kind: What the presented credential is, where it is not the client's own authentication.
-        secret: Slot of the secret; None where the client's authentication is the credential.
+        secret: Slots of the secret, the preferred first; empty where the client's authentication, or the
+            route's bearer token, is the credential. Two that are given and differ are refused.
         owner: Slot of the name that comes with it; None where the secret names itself.
+        named: What kind of name that is.
+        organisation: Slot of the UUID or API key by which a request names the organisation; the slot
+            ``organisation`` always holds a slug.
+        passcode: Slot of the second factor's code.
+        client: The one client of a contract that knows no others.
+        id_profile: The ID token that comes with the access token where ``openid`` is granted.
         wire_grant: The value of the ``grant_type`` slot that selects it; None where the route alone decides.
         absent: Public code when the secret or its owner is not there.
     """
@@ -104,37 +146,56 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     grant_type: GrantType
     profile: TokenProfile
     kind: CredentialKind = CredentialKind.CLIENT_SECRET
-    secret: str | None = None
+    secret: tuple[str, ...] = ()
     owner: str | None = None
+    named: OwnerName = OwnerName.CLIENT_ID
+    organisation: str | None = None
+    passcode: str | None = None
+    client: BuiltInClient | None = None
+    id_profile: TokenProfile | None = None
     wire_grant: str | None = None
     absent: Code = Code.INVALID_CLIENT
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """A question or an order about a token, asked by a client: its neutral name in core.
+    """What a route does that is no exchange: its neutral name in core.
+
+    On a route with a bearer token it is a call, and its slots are the call's arguments; else it is a question
+    or an order about the token in a slot.
 
     Args:
-        name: ``introspect`` or ``revoke``.
-        token: Slot of the token.
+        name: For example ``introspect``, ``revoke``, ``projects.list``.
+        token: Slot of the token that a question is about.
         accepts: The profiles it may be about; a token of any other kind is not known here (TK-08).
     """
 
     name: str
-    accepts: tuple[TokenProfile, ...]
+    accepts: tuple[TokenProfile, ...] = ()
     token: str = "token"
 
 
 class Document(msgspec.Struct, frozen=True):
-    """Something published, for anybody: its name in ``core/shapes.py`` (``DOCUMENT_FACTS``)."""
+    """Something published, for anybody: its name in ``core/shapes.py`` (``DOCUMENT_FACTS``).
+
+    Args:
+        profile: Whose issuer it is about, where the path names no organisation.
+    """
 
     name: str
+    profile: TokenProfile | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A successful answer."""
+    """A successful answer.
 
-    shape: Shape
+    Args:
+        shape: The body; an ``Each`` with an empty path is a JSON array; None for no body.
+        when: As a variant: the fact that must be there for this answer to be given.
+    """
+
+    shape: Shape | Each | None
     status: int = 200
+    when: str | None = None
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +206,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         path: Template with ``{name}`` segments.
         aliases: Further paths of the same call.
         media: Content types it reads; the first is meant when none is declared, if ``media_optional``.
+        media_ignored_when_empty: The declared content type of an empty body says nothing.
+        bearer: The access token that a call of this route brings.
         exchanges: What it can be asked for, selected by the ``grant_type`` slot.
-        operation: What it asks about a token instead.
+        operation: What it asks about a token, or does, instead.
         document: What it publishes instead.
+        variants: Answers that come before ``answer``: the first whose ``when`` holds is given.
+        refusals: In place of the dialect's.
     """
 
     name: str
@@ -157,19 +222,31 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     media: tuple[str, ...] = (FORM,)
     media_optional: bool = False
+    media_ignored_when_empty: bool = False
     fields: tuple[Field, ...] = ()
     authentication: ClientAuthentication | None = None
+    bearer: Bearer | None = None
     exchanges: tuple[Exchange, ...] = ()
     operation: Operation | None = None
     document: Document | None = None
+    variants: tuple[Answer, ...] = ()
+    refusals: "Refusals | None" = None
 
 
 class RefusalRow(msgspec.Struct, frozen=True):
-    """How one public code is told: status, the dialect's own word for it, further headers."""
+    """How one public code is told: status, the dialect's own word for it, further headers.
+
+    Args:
+        text: The words for the caller; ``{description}`` stands for the core's, ``{tail}`` for the masked
+            last characters of a presented secret that is worth nothing.
+        values: Further facts of this row: ``row.<name>``.
+    """
 
     status: int
     code: str | int
     headers: tuple[tuple[str, str], ...] = ()
+    text: str = "{description}"
+    values: dict[str, str | int | None] = {}
 
 
 BASIC_CHALLENGE = (("WWW-Authenticate", 'Basic realm="token endpoint", charset="UTF-8"'),)
@@ -267,10 +344,25 @@ def refresh_settings(profile: TokenProfile) -> tuple[Setting, ...]:
     )
 
 
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A role that a membership may have, kept as ``<dialect>:<name>``.
+
+    Args:
+        permissions: Of ``core.vocabulary.PERMISSIONS``.
+        title: As the contract shows it.
+    """
+
+    name: str
+    title: str
+    permissions: tuple[str, ...] = ()
+
+
 class ClientFixture(msgspec.Struct, frozen=True, kw_only=True):
     """A client that the demo makes for the dialect, with one secret.
 
     Args:
+        key: Its facts begin so: ``client.id``, ``client.secret``, ``client.scopes``, ``client.audience``.
+        public: It has no secret.
         unlisted_scopes: It may have these too, but the demo entry's ``client.scopes`` does not show them.
     """
 
@@ -279,19 +371,107 @@ class ClientFixture(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     unlisted_scopes: tuple[str, ...] = ()
     rights: tuple[str, ...] = ()
+    key: str = "client"
+    public: bool = False
+
+
+class TeamFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """A team that the demo makes; ``path`` from the root, for example ``/Demo/Left``, with all above it."""
+
+    path: str
+
+
+class ProjectFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """A project that the demo makes, in the teams of these paths."""
+
+    name: str
+    teams: tuple[str, ...] = ()
+    open: bool = False
+
+
+class UserFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """A user that the demo makes.
+
+    Facts: ``<key>.id``, ``.name``, ``.email``, ``.password``, ``.user_key``, ``.totp_secret``, ``.projects``
+    (names of the projects the user may see), and of the organisation ``.organisation_name``.
+
+    Args:
+        name: The user name; ``{slug}`` in ``name`` and ``email`` stands for the organisation.
+        roles: In the organisation, each a role of the dialect.
+        elsewhere: A member of the other organisation too, with the same roles.
+        password: Gets one.
+        user_key: Gets one.
+        totp: Gets a device.
+    """
+
+    key: str
+    name: str
+    email: str | None = None
+    service: bool = False
+    roles: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    elsewhere: bool = False
+    password: bool = False
+    user_key: bool = False
+    totp: bool = False
+
+
+class FixtureState(StrEnum):
+    """What has become of a fixture's secret."""
+
+    LIVE = "live"
+    GRACE = "grace"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class ApiTokenFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """An API token that the demo makes; fact ``<key>.secret``.
+
+    Args:
+        owner: Key of the user or client whose it is.
+    """
+
+    key: str
+    name: str
+    owner: str
+    scopes: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    mfa: bool = False
+    state: FixtureState = FixtureState.LIVE
+
+
+class EntityFixture(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity that the demo makes; facts ``<key>.id``, ``<key>.type``, ``<key>.secret``.
+
+    Args:
+        id: ``{slug}`` stands for the organisation's slug in upper case.
+        users: Keys of the users who look after its secret.
+    """
+
+    key: str
+    id: str
+    type: str
+    users: tuple[str, ...] = ()
+    state: FixtureState = FixtureState.LIVE
+
+
+Fixture = ClientFixture | TeamFixture | ProjectFixture | UserFixture | ApiTokenFixture | EntityFixture
 
 
 class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--demo`` makes for the dialect and shows of it.
 
     Args:
-        members: The dialect's object in demo.json; facts are ``url.<route>``, ``issuer``, ``client.id``,
-            ``client.secret``, ``client.scopes``, ``client.audience``.
+        fixtures: Made in this order, in both organisations.
+        members: The dialect's object in demo.json; facts are ``public_url``, ``url.<route>``, ``issuer``,
+            ``organisation.id``, ``.slug``, ``.name``, ``.api_key``, what each fixture names, and all of the
+            other organisation's facts behind ``other.``.
         curl: A command line that works when pasted; ``{member}`` stands for a member's value.
-        other: Whether organisation globex gets the same.
+        other: Whether demo.json shows the same object for organisation globex.
     """
 
-    fixture: ClientFixture
+    fixtures: tuple[Fixture, ...]
     members: Shape
     curl: str
     other: bool = True
@@ -317,7 +497,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """The exact wire format of one token API."""
+    """The exact wire format of one token API.
+
+    Args:
+        roles: That a membership may have for it.
+        notices: Neutral name of a warning -> the contract's words for it (fact ``notice``).
+        collapse_slashes: A path may begin with several slashes: callers join base URLs carelessly.
+    """
 
     name: str
     title: str
@@ -326,3 +512,6 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     demo: DemoEntry
     samples: tuple[Sample, ...]
     settings: tuple[Setting, ...] = ()
+    roles: tuple[Role, ...] = ()
+    notices: dict[str, str] = {}
+    collapse_slashes: bool = False

@@ -27,7 +27,7 @@ EXCHANGE = Exchange(
     profile=TokenProfile(kind="toy.access", dialect="toy", lifetime_seconds=60),
     kind=CredentialKind.CLIENT_SECRET,
     owner="client_id",
-    secret="client_secret",
+    secret=("client_secret",),
 )
 ROUTE = Route(
     name="get",
@@ -52,7 +52,7 @@ DIALECT = Dialect(
     title="Toy",
     routes=(ROUTE, DOCUMENT),
     refusals=Refusals(Shape((Member("e", "code"),)), {code: RefusalRow(400, code) for code in Code}),
-    demo=DemoEntry(fixture=ClientFixture(name="toy", grants=(), scopes=()), members=Shape(()), curl=""),
+    demo=DemoEntry(fixtures=(ClientFixture(name="toy", grants=(), scopes=()),), members=Shape(()), curl=""),
     samples=(),
 )
 
@@ -128,7 +128,7 @@ LATE = {
     ),
     "a code that no field may be refused with": with_field(name="x", slot="x", invalid=Code.SLOW_DOWN),
     "a code that no absence may have": with_exchange(absent=Code.NOT_FOUND),
-    "a secret that no field brings": with_exchange(secret="no_such"),
+    "a secret that no field brings": with_exchange(secret=("no_such",)),
     "an owner that no field brings": with_exchange(owner="no_such"),
     "a URL of no route": with_document(answer=Answer(Shape((Member("u", "url.no_such"),)))),
     "two fields of one name": with_field(name="id", slot="x"),

@@ -31,14 +31,14 @@ EXCHANGE = Exchange(
     profile=PROFILE,
     kind=CredentialKind.CLIENT_SECRET,
     owner="client_id",
-    secret="client_secret",
+    secret=("client_secret",),
 )
 GRANTED = Exchange(
     grant_type=CLIENT_CREDENTIALS,
     profile=PROFILE,
     kind=CredentialKind.CLIENT_SECRET,
     owner="client_id",
-    secret="client_secret",
+    secret=("client_secret",),
     wire_grant="cc",
     absent=Code.INVALID_REQUEST,
 )

@@ -116,6 +116,7 @@ lock: ## Refresh requirements/*.txt from pyproject.toml (needs uv; ARGS="--upgra
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv; everything else works without." >&2; exit 1; }
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build $(LOCK) --output-file requirements/server.txt $(ARGS)
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build --group dev $(LOCK) --constraint requirements/server.txt --output-file requirements/dev.txt $(ARGS)
+	$(UV) pip compile --quiet --group clients $(LOCK) --output-file requirements/clients.txt $(ARGS)
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: clean

@@ -6,8 +6,9 @@ modules = install(HERE / "clients", ROOT / "build" / "e2e" / "clients")
 import fcntl
 import shutil
 import subprocess
-import time
 from pathlib import Path
+
+from e2e.once import once
 
 OLDEST_NODE = 20
 INSTALL_SECONDS = 60
@@ -25,8 +26,6 @@ QUIET = (
 def install(source: Path, folder: Path) -> Path | str:
     """Install what a folder's ``package.json`` names exactly, and put the folder's scripts beside it.
 
-    One process does it while others wait and share the outcome; what is already there is not asked for again.
-
     Returns:
         The folder, or why there is none.
     """
@@ -36,20 +35,12 @@ def install(source: Path, folder: Path) -> Path | str:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     if not said.startswith("v") or int(said[1:].partition(".")[0]) < OLDEST_NODE:
         return f"node {OLDEST_NODE} or newer is wanted, not {said}"
-    folder.mkdir(parents=True, exist_ok=True)
-    began, refusal = time.time(), folder / "refused.txt"
+    wanted = (source / "package.json").read_text()
+    installed = once(folder, wanted, lambda: _npm_install(npm, folder, wanted))
+    if isinstance(installed, str):
+        return installed
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if refusal.exists() and refusal.stat().st_mtime > began:
-            return refusal.read_text()
-        wanted = (source / "package.json").read_text()
-        mark = folder / "installed.json"
-        if not mark.exists() or mark.read_text() != wanted:
-            refused = _npm_install(npm, folder, wanted)
-            if refused:
-                refusal.write_text(refused)
-                return refused
-            mark.write_text(wanted)
         for script in source.glob("*.mjs"):
             copy = folder / script.name
             if not copy.exists() or copy.read_bytes() != script.read_bytes():

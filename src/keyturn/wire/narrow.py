@@ -9,9 +9,9 @@ Narrow = Callable[[Any], Any]
 
 
 def narrow(field: Field) -> Narrow | None:
-    """Give the function that checks what a field's reader made and gives what its slot holds; None for no more.
+    """Give the function that checks what a field's reader made and gives what its slot holds.
 
-    Like a reader it raises ``ValueError`` in words that the caller may see.
+    Like a reader it raises ``ValueError`` in words that the caller may see. None if there is no more.
     """
     steps: list[Narrow] = []
     if field.prefix:

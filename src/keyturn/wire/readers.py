@@ -97,8 +97,11 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _text_list(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > MAX_LIST:
-        message = f"must be an array of at most {MAX_LIST} strings"
+    if not isinstance(value, list):
+        message = "must be an array of strings"
+        raise ValueError(message)  # noqa: TRY004 - a caller's mistake, told to the caller
+    if len(value) > MAX_LIST:
+        message = "is too long"
         raise ValueError(message)
     return tuple(map(_text, value))
 
@@ -137,11 +140,19 @@ def _date_time(value: Any) -> datetime:
 
 
 def _email(value: Any) -> str:
-    return canonical_email(_text(value))
+    try:
+        return canonical_email(_text(value))
+    except ValueError:
+        message = "must be an e-mail address"
+        raise ValueError(message) from None
 
 
 def _user_name(value: Any) -> str:
-    return canonical_user_name(_text(value))
+    try:
+        return canonical_user_name(_text(value))
+    except ValueError:
+        message = "must be a user name"
+        raise ValueError(message) from None
 
 
 READERS: dict[str, Callable[[Any], Any]] = {

@@ -65,8 +65,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         deprecated: The whole field is; use is marked in the audit trail, and an organisation can refuse it.
         required_by: Name of a ``bool`` setting of the deployment that makes it required.
         choices: All that the text, or each word of a list, may be.
-        prefix: Of the reader ``prefixed_word``: of several words the one that begins so, without case; the slot
-            holds the rest of it in lower case.
+        prefix: Of the reader ``prefixed_word``: of several words the one that begins so, without case; the
+            slot holds the rest of it in lower case.
         any_case: A JSON member is found by its name in any case.
         minimum: The least value of a number.
         maximum: The greatest value of a number.

@@ -74,6 +74,8 @@ QUESTION_FACTS = frozenset(
         "active",
         "scope",
         "client.id",
+        "username",
+        "organisation.id",
         "subject",
         "audience",
         "issuer",

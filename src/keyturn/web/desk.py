@@ -221,7 +221,7 @@ class Desk:
         event = AuditEvent(
             at=self._services.clock.now(),
             kind="token.refused",
-            actor="client:" + about.subject if about else "anonymous",
+            actor=about.actor if about else "anonymous",
             request_id=request.request_id,
             outcome=refusal.code.value,
             organisation_id=about.organisation_id if about else None,

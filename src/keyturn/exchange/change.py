@@ -46,9 +46,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     return await conclude(request, decision, services, now)
 
 
-def _check_member(
-    request: TokenRequest, wanted: Organisation | None, asker: Asker, bearer: Bearer
-) -> Proof:
+def _check_member(request: TokenRequest, wanted: Organisation | None, asker: Asker, bearer: Bearer) -> Proof:
     """Prove that the token's user may act where they want to, with the credential the token rests on."""
     credential, owner = bearer.credential, bearer.owner
     if not isinstance(owner, UserView) or credential is None:

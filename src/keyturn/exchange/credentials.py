@@ -88,9 +88,7 @@ def _held(view: ClientView, kind: CredentialKind) -> tuple[Credential, ...]:
     return tuple(item for item in view.credentials if item.kind is kind)
 
 
-def compare_secret(
-    presented: Secret, held: Sequence[Credential], digester: Digester
-) -> Credential | None:
+def compare_secret(presented: Secret, held: Sequence[Credential], digester: Digester) -> Credential | None:
     """Compare with every credential that is held, in constant time, without stopping at a match.
 
     With none it costs what one costs (TE-09).

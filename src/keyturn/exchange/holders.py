@@ -96,9 +96,7 @@ def _held(shown: PresentedCredential, located: LocatedHolder) -> tuple[Credentia
     return tuple(item for item in held if item.kind is shown.kind)
 
 
-async def _remembered(
-    presented: Secret, located: LocatedHolder, services: Services
-) -> Credential | None:
+async def _remembered(presented: Secret, located: LocatedHolder, services: Services) -> Credential | None:
     """Check a password against the newest that its owner has, or against none: one check either way."""
     passwords = [
         item
@@ -110,9 +108,7 @@ async def _remembered(
     return newest if right else None
 
 
-async def _rehashed(
-    shown: PresentedCredential, found: Credential, services: Services
-) -> tuple[Change, ...]:
+async def _rehashed(shown: PresentedCredential, found: Credential, services: Services) -> tuple[Change, ...]:
     """Keep a right password under today's settings; what it proved stays good, and a busy pool can wait."""
     if found.verifier is None or not services.passwords.is_outdated(found.verifier):
         return ()

@@ -39,7 +39,9 @@ async def _owner_facts(subject: Subject, services: Services) -> dict[str, Any]:
         rest = rest_of_family(subject.family)
     else:
         rest = rest_of_token(subject.verified)
-    owner = await find_owner(rest.kind, rest.subject, services.registry) if rest.kind is OwnerKind.USER else None
+    owner = (
+        await find_owner(rest.kind, rest.subject, services.registry) if rest.kind is OwnerKind.USER else None
+    )
     return {
         "username": owner.user.display_name if isinstance(owner, UserView) else None,
         "organisation.id": rest.organisation_id,

@@ -87,9 +87,7 @@ def check_passcode(
     return msgspec.structs.replace(proof, spends=(*proof.spends, spend))
 
 
-def _accept(
-    presented: Secret, located: LocatedHolder, services: Services, now: datetime
-) -> Replace | Reason:
+def _accept(presented: Secret, located: LocatedHolder, services: Services, now: datetime) -> Replace | Reason:
     """Find the device or the recovery code that a passcode is of, and what its use changes."""
     view = located.view
     held = view.credentials if isinstance(view, UserView) else ()

@@ -71,9 +71,7 @@ def refuse_lost(lost: Lost, proof: Proof) -> None:
         Conflict: The API token ended, or was made again, while its exchange ran.
     """
     if isinstance(lost.change, Add) and lost.change in proof.spends:
-        raise InvalidClient(
-            Reason.ASSERTION_REPLAYED, about=Concern(proof.organisation.id, proof.client.id)
-        )
+        raise InvalidClient(Reason.ASSERTION_REPLAYED, about=Concern(proof.organisation.id, proof.client.id))
     used, winner = proof.credential, lost.winner
     ended = isinstance(winner, Credential) and winner.life.state is State.ENDED
     if ended and used is not None and used.kind is CredentialKind.API_TOKEN and winner.id == used.id:
@@ -99,7 +97,12 @@ def asked(question: Question, proof: Proof, now: datetime) -> Unit:
 
 def still_as_proved(proof: Proof) -> tuple[Change, ...]:
     """Require that nobody has changed what a proof rests on since it was read."""
-    organisation, client, credential, holder = proof.organisation, proof.client, proof.credential, proof.holder
+    organisation, client, credential, holder = (
+        proof.organisation,
+        proof.client,
+        proof.credential,
+        proof.holder,
+    )
     changes: list[Change] = [RequireVersion("organisation", organisation.id, organisation.version)]
     if not client.built_in:
         changes.append(RequireVersion("client", client.id, client.version))

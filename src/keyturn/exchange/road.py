@@ -24,7 +24,9 @@ ATTEMPTS = 3
 """An operator's edit may race with an exchange now and then; two in a row with one exchange are an attack."""
 
 
-async def walk(attempt: Attempt, request: TokenRequest, services: Services, attempts: int = ATTEMPTS) -> Issued:
+async def walk(
+    attempt: Attempt, request: TokenRequest, services: Services, attempts: int = ATTEMPTS
+) -> Issued:
     """Walk a road until it is recorded.
 
     Raises:

@@ -13,9 +13,7 @@ def roles_in(dialect: str, membership: Membership, credential: Credential | None
     return tuple(role.removeprefix(prefix) for role in held if role.startswith(prefix))
 
 
-def permitted_by(
-    dialect: str, names: Iterable[str], table: Mapping[str, frozenset[str]]
-) -> frozenset[str]:
+def permitted_by(dialect: str, names: Iterable[str], table: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Give all that some roles of a dialect permit; a role that is no longer in the table permits nothing.
 
     Args:

@@ -37,6 +37,7 @@ from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
@@ -354,6 +355,7 @@ async def deployment(
         deployment=store.deployment,
         store=store,
         digester=Moody(await load_peppers(store.deployment, sealer, dice, born)),
+        passwords=ArgonPasswords(dice, memory_kib=8, passes=1),
         rings=Rings(
             store.deployment,
             sealer,

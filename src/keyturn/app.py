@@ -23,7 +23,7 @@ from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
-from keyturn.core.ports import DeploymentStore, Digester, Limits
+from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
@@ -34,6 +34,7 @@ from keyturn.exchange.minting import compile_claims
 from keyturn.exchange.services import Services
 from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
@@ -61,6 +62,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     deployment: DeploymentStore
     store: Store
     digester: Digester
+    passwords: Passwords
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -174,6 +176,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             deployment=store.deployment,
             store=store,
             digester=digester,
+            passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,

@@ -63,6 +63,16 @@ class KeySettings(BaseModel):
             yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
 
 
+class PasswordSettings(BaseModel):
+    """What hashing a password costs: never less than PW-02 asks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_kib: Annotated[int, Field(ge=19 * 1024, le=1024 * 1024)] = 19 * 1024
+    passes: Annotated[int, Field(ge=2, le=100)] = 2
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+
+
 class AuditSettings(BaseModel):
     """How the audit trail is signed, and how long it is kept."""
 

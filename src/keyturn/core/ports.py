@@ -447,7 +447,7 @@ class Passwords(Protocol):
         """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.
 
         Raises:
-            Unavailable: Too many wait already.
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
         """
         ...
 
@@ -455,7 +455,7 @@ class Passwords(Protocol):
         """Compare a password with a hash; with none, spend the same time and say no (PW-04).
 
         Raises:
-            Unavailable: Too many wait already.
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
         """
         ...
 

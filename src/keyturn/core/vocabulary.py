@@ -192,4 +192,5 @@ class Reason(StrEnum):
     CACHE_STALE = "cache_stale"
     KEY_UNAVAILABLE = "key_unavailable"
     CLOCK_UNUSABLE = "clock_unusable"
+    HASHING_BUSY = "hashing_busy"
     FAULT = "fault"

@@ -173,9 +173,7 @@ class CachedRegistry:
                 return held
         return None
 
-    async def _held(
-        self, digest: bytes, table: str, owner_id: str, credential_id: CredentialId
-    ) -> Held | None:
+    async def _held(self, digest: bytes, table: str, owner_id: str, held_id: CredentialId) -> Held | None:
         """Find a credential in its owner's view, if it still is there and still has this digest."""
         if table == "user":
             owner: UserView | ClientView | None = await self.find_user(UserId(owner_id))

@@ -368,7 +368,7 @@ async def deployment(
         dialects=dialects,
         cache_seconds=settings.jwks_cache_seconds,
     )
-    limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
+    limits = MemoryLimits(dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {}))
     here = Deployment(local, store, limits, clock, kept_refusals)
     for slug, name in ORGANISATIONS.items():
         here.organisations[slug] = await create_organisation(

@@ -218,7 +218,13 @@ async def _change(
         credential, life=life, epoch=credential.epoch + raises, version=credential.version + 1
     )
     event = told(
-        kind, actor, credential.organisation_id, credential.id, now=now, dice=dice, details=facts_of(credential)
+        kind,
+        actor,
+        credential.organisation_id,
+        credential.id,
+        now=now,
+        dice=dice,
+        details=facts_of(credential),
     )
     await carry_out(store, event, Replace(changed, credential.version))
     return changed

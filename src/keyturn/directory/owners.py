@@ -1,4 +1,4 @@
-"""What organisations, clients, users, memberships and entities have in common: switched off and on, and ended.
+"""What organisations, clients, users, memberships and entities have in common: switched off, on, and ended.
 
 Disabling and ending raise the epoch, so that every token that rests on the record is dead; enabling lowers
 nothing, so that none revives (RV-04). What has ended stays as it is: its id is never somebody else's (TK-15).

@@ -101,9 +101,7 @@ async def move_team(
     return await change(actor, store, found, wanted, *held, taken=_taken(found.name), now=now, dice=dice)
 
 
-async def end_team(
-    actor: Actor, store: OrganisationStore, team: str, *, now: datetime, dice: Dice
-) -> Team:
+async def end_team(actor: Actor, store: OrganisationStore, team: str, *, now: datetime, dice: Dice) -> Team:
     """End a team that has none below it; its members and projects lose it.
 
     Raises:

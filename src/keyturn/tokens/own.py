@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from keyturn.core.vocabulary import ClientId, CredentialId, FamilyId, OrganisationId, OwnerKind
+from keyturn.tokens.compact import decode_object, split
 from keyturn.tokens.errors import Rejection, TokenRejected
 
 CLAIM = "kt"
@@ -40,6 +41,15 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     family_id: FamilyId | None = msgspec.field(name="f", default=None)
     owner_kind: OwnerKind = msgspec.field(name="s", default=OwnerKind.CLIENT)
     client_id: ClientId | None = msgspec.field(name="a", default=None)
+
+
+def unverified_organisation(presented: str) -> OrganisationId | None:
+    """Say whose token a text claims to be: to find the keys that could prove it, and for nothing else."""
+    try:
+        claims = decode_object(split(presented)[2], Rejection.CLAIMS_JSON)
+        return decode_own_claim(claims.get(CLAIM)).organisation_id
+    except TokenRejected:
+        return None
 
 
 def encode_own_claim(own: OwnClaim) -> dict[str, Any]:

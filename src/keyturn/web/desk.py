@@ -255,8 +255,8 @@ class Desk:
         about = refusal.about
         event = AuditEvent(
             at=self._services.clock.now(),
-            kind="token.refused" if route.table.bearer is None else "call.refused",
-            actor="client:" + about.subject if about else "anonymous",
+            kind="token.refused" if route.table.operation is None or route.table.bearer is None else "call.refused",
+            actor=about.actor if about else "anonymous",
             request_id=request.request_id,
             outcome=refusal.code.value,
             organisation_id=about.organisation_id if about else None,

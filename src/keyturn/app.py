@@ -24,7 +24,7 @@ from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
 from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords
-from keyturn.core.profile import TokenProfile
+from keyturn.core.profile import RingPlan, TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.upkeep_ports import AuditKeys
@@ -74,6 +74,10 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
         return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+    def ring_plan(self) -> RingPlan:
+        """Give the key rings of the dialects that are on."""
+        return RingPlan.of(profiles(self.dialects).values())
 
     def longest_lifetime(self) -> timedelta:
         """Give the most that any access token may live, whatever an organisation sets (TK-14)."""
@@ -191,18 +195,13 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
 def _open_rings(
     settings: Settings, store: Store, sealer: MasterSealer, dice: Dice, dialects: Mapping[str, Dialect]
 ) -> Rings:
-    used: dict[str | None, set[Algorithm]] = {}
-    for profile in profiles(dialects).values():
-        used.setdefault(profile.shared_ring, set()).add(profile.algorithm)
-
-    def algorithms_of(issuer_id: str) -> Sequence[Algorithm]:
-        return sorted(used.get(issuer_id) or used.get(None, set()))
-
+    plan = RingPlan.of(profiles(dialects).values())
     rings = Rings(
         store.deployment,
         sealer,
         dice,
-        algorithms_of,
+        plan.algorithms_of,
+        certified=plan.certified,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
         rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
     )
@@ -368,7 +367,6 @@ def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
 
 
 async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm, now: datetime) -> bool:
-    shared = {each.shared_ring for each in profiles(local.dialects).values()}
     turned = await local.rings.rotate(
         issuer_id,
         algorithm,
@@ -376,7 +374,7 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
         longest_lifetime=local.longest_lifetime(),
         actor=system("keys").name,
         request_id=uuid7(now, local.dice),
-        organisation_id=None if issuer_id in shared else OrganisationId(issuer_id),
+        organisation_id=None if issuer_id in local.ring_plan().shared else OrganisationId(issuer_id),
         only_if_due=True,
     )
     return isinstance(turned, Rotated)

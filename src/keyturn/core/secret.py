@@ -20,7 +20,13 @@ _RANDOM_LENGTH = 43
 PREFIXES: dict[CredentialKind, str] = {
     CredentialKind.CLIENT_SECRET: "kt_cs_",
     CredentialKind.REFRESH_TOKEN: "kt_rt_",
+    CredentialKind.USER_KEY: "kt_uk_",
+    CredentialKind.API_TOKEN: "kt_at_",
+    CredentialKind.ENTITY_SECRET: "kt_es_",
+    CredentialKind.RECOVERY_CODE: "kt_rc_",
 }
+_LENGTHS = {CredentialKind.API_TOKEN: 53}
+"""Base62 digits of kinds whose callers expect another length: an API token has 65 characters in all."""
 MASTER_KEY_PREFIX = "kt_master_"
 """How a master key begins; ``keys/sealing.py`` knows the rest."""
 SECRET_PATTERN = re.compile(r"kt_[a-z]{2}_[0-9A-Za-z]{49,}")
@@ -75,7 +81,7 @@ def _checksum(text: str) -> str:
 
 def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
     """Make a fresh secret of a kind, with 256 random bits."""
-    return spell_secret(kind, int.from_bytes(dice(32)), _RANDOM_LENGTH)
+    return spell_secret(kind, int.from_bytes(dice(32)), _LENGTHS.get(kind, _RANDOM_LENGTH))
 
 
 def spell_secret(kind: CredentialKind, number: int, length: int) -> Secret:

@@ -47,8 +47,11 @@ def told(
     )
 
 
-async def carry_out(store: Writer, event: AuditEvent, *changes: Change) -> None:
+async def carry_out(store: Writer, event: AuditEvent, *changes: Change, taken: str | None = None) -> None:
     """Record changes with their event; the row of a lost race has the same request id.
+
+    Args:
+        taken: What to say where something to add is there already.
 
     Raises:
         OperatorError: Another writer was first; nothing was changed.
@@ -65,10 +68,19 @@ async def carry_out(store: Writer, event: AuditEvent, *changes: Change) -> None:
     )
     outcome = await store.record(Unit(audit=event, changes=changes, audit_if_lost=lost))
     if isinstance(outcome, Lost):
-        raise OperatorError(_explain(outcome))
+        raise OperatorError(_explain(outcome, taken))
 
 
-def _explain(lost: Lost) -> str:
+async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | None:
+    """Record changes with their event, or say what they lost to and write nothing.
+
+    For verbs that also serve calls over HTTP: there the front desk audits each refusal, once.
+    """
+    outcome = await store.record(Unit(audit=event, changes=changes))
+    return outcome if isinstance(outcome, Lost) else None
+
+
+def _explain(lost: Lost, taken: str | None) -> str:
     if isinstance(lost.change, Add):
-        return "something by that name or id is there already; slugs and ids are never used again"
+        return taken or "something by that name or id is there already; slugs and ids are never used again"
     return "somebody else changed it in the same moment and nothing was done; look again and repeat"

@@ -24,13 +24,24 @@ from keyturn.core.errors import (
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Call, Issued, Origin, Question, TokenRequest
-from keyturn.core.vocabulary import REFRESH_TOKEN, ClientId, Code, GrantType, Reason, RequestId
-from keyturn.exchange.admit import TAKEN
-from keyturn.exchange.bearer import identify
+from keyturn.core.vocabulary import (
+    API_TOKEN,
+    CHANGE_ORGANISATION,
+    ENTITY_SECRET,
+    PASSWORD,
+    REFRESH_TOKEN,
+    USER_KEY,
+    ClientId,
+    Code,
+    GrantType,
+    Reason,
+    RequestId,
+)
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
 from keyturn.exchange.locate import FROM_MEMORY
+from keyturn.exchange.login import log_in
 from keyturn.exchange.refresh import refresh
 from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
@@ -63,7 +74,14 @@ _NOTHING_HERE = WireResponse(
 )
 
 
-EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {REFRESH_TOKEN: refresh}
+EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {
+    REFRESH_TOKEN: refresh,
+    PASSWORD: log_in,
+    USER_KEY: log_in,
+    API_TOKEN: log_in,
+    ENTITY_SECRET: log_in,
+    CHANGE_ORGANISATION: change_organisation,
+}
 """The exchanges that have a road of their own; every other grant takes ``issue``."""
 
 QUESTIONS: dict[str, Callable[[Question, Services], Awaitable[dict[str, Any]]]] = {
@@ -225,13 +243,12 @@ class Desk:
     async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
         """Do what is asked, and give the facts that its answer may show."""
         services = self._services
-        match asked:
-            case Publication():
-                return await document_facts(asked, self._urls[route.dialect], services)
-            case Question():
-                return await QUESTIONS[asked.operation](asked, services)
-            case Call():
-                return await self._call(route, asked)
+        if isinstance(asked, Question):
+            return await QUESTIONS[asked.operation](asked, services)
+        if isinstance(asked, Call):
+            return await self._call(route, asked)
+        if isinstance(asked, Publication):
+            return await document_facts(asked, self._urls[route.dialect], services)
         issued = await EXCHANGES.get(asked.grant_type, issue)(asked, services)
         if route.added:
             proof = issued.decision.proof
@@ -255,7 +272,7 @@ class Desk:
         about = refusal.about
         event = AuditEvent(
             at=self._services.clock.now(),
-            kind="token.refused" if route.table.operation is None or route.table.bearer is None else "call.refused",
+            kind="call.refused" if route.is_call else "token.refused",
             actor=about.actor if about else "anonymous",
             request_id=request.request_id,
             outcome=refusal.code.value,

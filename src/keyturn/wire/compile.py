@@ -20,7 +20,6 @@ from keyturn.wire.write import (
     compile_refusals,
 )
 
-
 ADDED = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
 """Facts of an answer that no road makes: the desk adds them where an answer shows them."""
 
@@ -44,6 +43,11 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     settings: Mapping[str, Any] = {}
     notices: Mapping[str, str] = {}
     collapse_slashes: bool = False
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it does something for whoever brings a bearer token."""
+        return self.table.operation is not None and self.table.bearer is not None
 
 
 def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute, ...]:

@@ -62,7 +62,9 @@ def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
         ValueError: Two different profiles have one kind, so it would not tell what a token is for (TK-08).
     """
     found: dict[str, TokenProfile] = {}
-    exchanges = [each for dialect in dialects.values() for route in dialect.routes for each in route.exchanges]
+    exchanges = [
+        each for dialect in dialects.values() for route in dialect.routes for each in route.exchanges
+    ]
     for profile in (profile for each in exchanges for profile in (each.profile, each.id_profile)):
         if profile is not None and found.setdefault(profile.kind, profile) != profile:
             raise ValueError(f"two profiles are of the kind {profile.kind!r}")

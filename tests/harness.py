@@ -356,6 +356,7 @@ async def deployment(
         store=store,
         digester=Moody(await load_peppers(store.deployment, sealer, dice, born)),
         passwords=ArgonPasswords(dice, memory_kib=8, passes=1),
+        sealer=sealer,
         rings=Rings(
             store.deployment,
             sealer,
@@ -368,7 +369,9 @@ async def deployment(
         dialects=dialects,
         cache_seconds=settings.jwks_cache_seconds,
     )
-    limits = MemoryLimits(dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {}))
+    limits = MemoryLimits(
+        dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {})
+    )
     here = Deployment(local, store, limits, clock, kept_refusals)
     for slug, name in ORGANISATIONS.items():
         here.organisations[slug] = await create_organisation(

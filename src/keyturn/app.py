@@ -23,7 +23,7 @@ from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
-from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords
+from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
@@ -63,6 +63,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     passwords: Passwords
+    sealer: Sealer
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -115,9 +116,10 @@ def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
     """
     found: dict[str, TokenProfile] = {}
     for dialect in dialects.values():
-        for exchange in (exchange for route in dialect.routes for exchange in route.exchanges):
-            if found.setdefault(exchange.profile.kind, exchange.profile) != exchange.profile:
-                raise ValueError(f"two profiles are of the kind {exchange.profile.kind!r}")
+        exchanges = (exchange for route in dialect.routes for exchange in route.exchanges)
+        for profile in (each for exchange in exchanges for each in (exchange.profile, exchange.id_profile)):
+            if profile is not None and found.setdefault(profile.kind, profile) != profile:
+                raise ValueError(f"two profiles are of the kind {profile.kind!r}")
     return found
 
 
@@ -177,6 +179,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             store=store,
             digester=digester,
             passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
+            sealer=sealer,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
@@ -247,6 +250,14 @@ def assemble(
         digester=local.digester,
         rings=local.rings,
         limits=limits,
+        lockout=local.store.lockout(local.digester.tag),
+        passwords=local.passwords,
+        sealer=local.sealer,
+        roles={
+            f"{name}:{role.name}": frozenset(role.permissions)
+            for name, dialect in local.dialects.items()
+            for role in dialect.roles
+        },
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,

@@ -22,12 +22,26 @@ from keyturn.core.errors import (
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Issued, Question, TokenRequest
-from keyturn.core.vocabulary import REFRESH_TOKEN, ClientId, Code, GrantType, Reason, RequestId
+from keyturn.core.vocabulary import (
+    API_TOKEN,
+    CHANGE_ORGANISATION,
+    ENTITY_SECRET,
+    PASSWORD,
+    REFRESH_TOKEN,
+    USER_KEY,
+    ClientId,
+    Code,
+    GrantType,
+    Reason,
+    RequestId,
+)
 from keyturn.exchange.admit import TAKEN
+from keyturn.exchange.change import change_organisation
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
 from keyturn.exchange.locate import FROM_MEMORY
+from keyturn.exchange.login import log_in
 from keyturn.exchange.refresh import refresh
 from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
@@ -57,7 +71,14 @@ _NOTHING_HERE = WireResponse(
 )
 
 
-EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {REFRESH_TOKEN: refresh}
+EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {
+    REFRESH_TOKEN: refresh,
+    PASSWORD: log_in,
+    USER_KEY: log_in,
+    API_TOKEN: log_in,
+    ENTITY_SECRET: log_in,
+    CHANGE_ORGANISATION: change_organisation,
+}
 """The exchanges that have a road of their own; every other grant takes ``issue``."""
 
 QUESTIONS: dict[str, Callable[[Question, Services], Awaitable[dict[str, Any]]]] = {

@@ -17,6 +17,7 @@ from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit, admit_bearer
+from keyturn.exchange.reach import require_alias
 from keyturn.exchange.roles import permitted_by, roles_in
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import OwnerView, ending_of, find_owner
@@ -61,6 +62,7 @@ async def identify(call: Call, services: Services) -> Actor:
     await admit(call.origin, services.limits, services.clock.monotonic())
     bearer = await prove_bearer(call.token, call.accepts, services, now)
     await admit_bearer(bearer.about, services.limits, services.clock.monotonic())
+    await require_alias(call.bearer_alias, bearer.about.organisation_id, bearer.about, services.registry)
     if call.scope is not None and call.scope not in _scopes(bearer.verified):
         raise InsufficientScope(Reason.SCOPE_MISSING, "the token lacks a scope", about=bearer.about)
     actor = _actor(bearer, call.accepts, services)

@@ -1,4 +1,4 @@
-"""Who asks, where that is not the credential itself: a client that proves itself, or a contract's built-in one."""
+"""Who asks in somebody else's name: a client that proves itself, or a contract's built-in one."""
 
 from datetime import datetime
 
@@ -37,7 +37,7 @@ async def prove_client(
 
 
 async def prove_asker(request: TokenRequest, services: Services, now: datetime) -> Asker:
-    """Prove whoever asks for a token in a user's or an entity's name, and take a client's place in the limits.
+    """Prove whoever asks in a user's or an entity's name, and take a client's place in the limits.
 
     Raises:
         InvalidClient: It is not who it claims, or not the one client of the contract.
@@ -72,7 +72,7 @@ def _require_built_in(request: TokenRequest, table: BuiltInClient) -> None:
 
 
 def client_of(asker: Asker, request: TokenRequest, organisation: Organisation) -> Client:
-    """Give the client of an asker; a built-in one may do in an organisation what its contract's table says."""
+    """Give the client of an asker; a built-in one may do anywhere what its contract's table says."""
     if asker.proof is not None:
         return asker.proof.client
     table = request.client_table or BuiltInClient(id=asker.client_id)

@@ -56,6 +56,7 @@ def _check_member(request: TokenRequest, wanted: Organisation | None, asker: Ask
     place = place_of_user(owner, wanted)
     if isinstance(place, Reason):
         raise InvalidGrant(place, about=bearer.about)
+    reason: Reason | None
     if bearer.verified.own.client_id != (None if asker.proof is None else asker.client_id):
         reason = Reason.OTHER_CLIENT
     elif credential.kind is CredentialKind.API_TOKEN and credential.organisation_id != place.organisation.id:

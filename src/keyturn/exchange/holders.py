@@ -19,11 +19,12 @@ from keyturn.core.records import (
     EntityView,
     Membership,
     Organisation,
+    User,
     UserView,
 )
 from keyturn.core.requests import Asker, LocatedHolder, Member, PresentedCredential, Proof, TokenRequest
 from keyturn.core.secret import Secret, parse_secret
-from keyturn.core.vocabulary import PASSWORD, CredentialKind, OwnerKind, OwnerName, Reason
+from keyturn.core.vocabulary import PASSWORD, CredentialKind, OwnerKind, OwnerName, Reason, UserId
 from keyturn.exchange.askers import client_of
 from keyturn.exchange.credentials import client_objection, compare_secret, credential_objection
 from keyturn.exchange.policy import allows_password
@@ -48,7 +49,7 @@ class Place(msgspec.Struct, frozen=True):
 async def check_holder(
     request: TokenRequest, located: LocatedHolder, asker: Asker, services: Services, now: datetime
 ) -> Proof:
-    """Prove that a credential is the user's or entity's it is said to be, and that all it rests on is in force.
+    """Prove that a credential is whose it is said to be, and that all it rests on is in force.
 
     A second factor is for ``passcodes`` to check.
 
@@ -62,15 +63,15 @@ async def check_holder(
     else:
         found = compare_secret(shown.secret, _held(shown, located), services.digester)
     if found is None:
-        raise _refusal(shown, located, _unproven(shown, located))
+        raise await _refusal(request, located, _unproven(shown, located), services)
     if shown.kind is CredentialKind.API_TOKEN and _deleted(located):
         raise NotFound(Reason.ORGANISATION_ENDED, "the organisation was deleted", about=_about(located))
     place = _place(request, located, asker)
     if isinstance(place, Reason):
-        raise _refusal(shown, located, place)
+        raise await _refusal(request, located, place, services)
     reason = _objection(request, located, found, place, asker, now)
     if reason is not None:
-        raise _refusal(shown, located, reason)
+        raise await _refusal(request, located, reason, services)
     client = client_of(asker, request, place.organisation)
     if isinstance(located.view, ClientView):
         client = located.view.client
@@ -89,10 +90,9 @@ async def check_holder(
 
 
 def _held(shown: PresentedCredential, located: LocatedHolder) -> tuple[Credential, ...]:
+    held: tuple[Credential, ...] = () if located.view is None else located.view.credentials
     if shown.named is OwnerName.SECRET:
         held = () if located.credential is None else (located.credential,)
-    else:
-        held = () if located.view is None else located.view.credentials
     return tuple(item for item in held if item.kind is shown.kind)
 
 
@@ -125,42 +125,40 @@ async def _rehashed(shown: PresentedCredential, found: Credential, services: Ser
 
 def _place(request: TokenRequest, located: LocatedHolder, asker: Asker) -> Place | Reason:
     """Find where a genuine credential's owner would act; or why they may not act there."""
-    view, wanted = located.view, located.organisation
+    wanted, view = located.organisation, located.view
     if located.missing:
         return Reason.UNKNOWN_ORGANISATION
     if asker.organisation is not None:
         if wanted is not None and wanted.id != asker.organisation.id:
             return Reason.OTHER_ORGANISATION
         wanted = asker.organisation
-    match view:
-        case UserView():
-            return place_of_user(view, wanted)
-        case EntityView(organisation=organisation, entity=entity):
-            reason = None if entity.usable else Reason.ENTITY_DISABLED
-            place = Place(organisation, entity)
-        case ClientView(organisation=organisation):
-            reason = client_objection(request.origin.dialect, view)
-            place = Place(organisation, None)
-        case None:
-            return Reason.UNKNOWN_USER
-    if wanted is not None and wanted.id != organisation.id:
+    if isinstance(view, UserView):
+        return place_of_user(view, wanted)
+    return Reason.UNKNOWN_USER if view is None else _place_of_machine(request, view, wanted)
+
+
+def _place_of_machine(
+    request: TokenRequest, view: EntityView | ClientView, wanted: Organisation | None
+) -> Place | Reason:
+    """Find where an entity or a service account may act: at home, and nowhere else."""
+    if wanted is not None and wanted.id != view.organisation.id:
         return Reason.OTHER_ORGANISATION
-    if not organisation.usable:
+    if not view.organisation.usable:
         return Reason.ORGANISATION_ENDED
-    return place if reason is None else reason
+    if isinstance(view, EntityView):
+        return Place(view.organisation, view.entity) if view.entity.usable else Reason.ENTITY_DISABLED
+    return client_objection(request.origin.dialect, view) or Place(view.organisation, None)
 
 
 def place_of_user(view: UserView, wanted: Organisation | None) -> Place | Reason:
     """Find where a user may act, in the wanted organisation or the usual one; or why they may not."""
-    if not view.home.usable:
-        return Reason.ORGANISATION_ENDED
     if not view.user.usable:
         return Reason.USER_DISABLED
     pair = _usual_place(view) if wanted is None else view.place_in(wanted.id)
     if pair is None:
         return Reason.NO_MEMBERSHIP
     organisation, membership = pair
-    if not organisation.usable:
+    if not organisation.usable or not view.home.usable:
         return Reason.ORGANISATION_ENDED
     if not membership.usable:
         return Reason.MEMBERSHIP_DISABLED
@@ -197,6 +195,11 @@ def _objection(
     return passcode_objection(place.holder, found, request.passcode)
 
 
+def requires_passcode(credential: Credential, user: User | None) -> bool:
+    """Tell whether a credential is not enough alone, by itself or because of whose it is."""
+    return credential.mfa or (user is not None and user.mfa_required)
+
+
 def passcode_objection(
     holder: Member | Entity | None, credential: Credential, passcode: Secret | None
 ) -> Reason | None:
@@ -204,10 +207,9 @@ def passcode_objection(
 
     Only an API token's exchange always has that place, and says itself what is missing.
     """
-    required = isinstance(holder, Member) and holder.user.mfa_required
-    if required and passcode is None and credential.kind is not CredentialKind.API_TOKEN:
-        return Reason.PASSCODE_IMPOSSIBLE
-    return None
+    user = holder.user if isinstance(holder, Member) else None
+    possible = passcode is not None or credential.kind is CredentialKind.API_TOKEN
+    return Reason.PASSCODE_IMPOSSIBLE if requires_passcode(credential, user) and not possible else None
 
 
 def _deleted(located: LocatedHolder) -> bool:
@@ -225,8 +227,13 @@ def _unproven(shown: PresentedCredential, located: LocatedHolder) -> Reason:
     return Reason.WRONG_PASSWORD if shown.kind is CredentialKind.PASSWORD else Reason.WRONG_SECRET
 
 
-def _refusal(shown: PresentedCredential, located: LocatedHolder, reason: Reason) -> InvalidGrant:
-    return InvalidGrant(reason, about=_about(located), tail=_tail(shown, located, reason))
+async def _refusal(
+    request: TokenRequest, located: LocatedHolder, reason: Reason, services: Services
+) -> InvalidGrant:
+    """Make the one refusal there is; whoever memory knew costs the read that an unknown one costs (TE-09)."""
+    if located.view is not None:
+        await services.registry.find_user(UserId(request.origin.request_id))
+    return InvalidGrant(reason, about=_about(located), tail=_tail(request.credential, located, reason))
 
 
 def _about(located: LocatedHolder) -> Concern | None:

@@ -1,7 +1,7 @@
 """Step 0: find the one organisation and owner that a request names.
 
 The only reader that crosses organisations. Finding nothing is no refusal here: unknown and known take the
-same path, and only ``credentials`` and ``holders`` say no, so that both look and cost the same (TE-09, PW-04).
+same path, and only ``credentials`` and ``holders`` say no: both look and cost the same (TE-09, PW-04).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The second factor, and the count of guesses at whatever people remember or read off a device (PW-05, PW-06).
+"""The second factor, and the count of guesses at what people remember or read off a device (PW-05, PW-06).
 
 A passcode is accepted once: its step, and so every step before it, is written to the device's row in the unit
 that records the issuance. Two nodes that accept one passcode at once race for that row, and one of them wins.
@@ -13,12 +13,13 @@ from keyturn.core.changes import Replace
 from keyturn.core.errors import InvalidPasscode, PasscodeRequired
 from keyturn.core.life import Standing
 from keyturn.core.lockout import LockoutTicket
-from keyturn.core.records import Credential, UserView
+from keyturn.core.records import Credential, User, UserView
 from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.totp import verify
 from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
 from keyturn.exchange.credentials import compare_secret
+from keyturn.exchange.holders import requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
 from keyturn.exchange.policy import concern
 from keyturn.exchange.services import Services
@@ -30,18 +31,27 @@ SEED_PURPOSE = "totp"
 async def admit_guess(
     request: TokenRequest, located: LocatedHolder, services: Services, now: datetime
 ) -> LockoutTicket | None:
-    """Count an attempt at a password or a passcode as failed, before it is checked; None for a machine's secret.
+    """Count an attempt at a password or a passcode as failed, before it is checked; None where there is none.
 
     Raises:
         SlowDown: Nothing may be checked now; the same for names that nobody has (Reason.LOCKED_OUT).
         Unavailable: It could not be counted, so nothing may be checked.
     """
-    passcode = request.passcode is not None and _asks_for_passcode(located.credential, located.view)
-    if request.credential.kind is not CredentialKind.PASSWORD and not passcode:
+    guessed = request.credential.kind is CredentialKind.PASSWORD
+    if not guessed and (request.passcode is None or not _may_need_passcode(located)):
         return None
     return await services.lockout.admit(
         counted_name(request, located), subscriber(request.origin.address), now
     )
+
+
+def _may_need_passcode(located: LocatedHolder) -> bool:
+    """Tell of a secret that names itself whether it is good with a second factor only."""
+    return located.credential is not None and requires_passcode(located.credential, _user(located))
+
+
+def _user(located: LocatedHolder) -> User | None:
+    return located.view.user if isinstance(located.view, UserView) else None
 
 
 def counted_name(request: TokenRequest, located: LocatedHolder) -> str:
@@ -58,13 +68,6 @@ def counted_name(request: TokenRequest, located: LocatedHolder) -> str:
     return f"{home}/{canonical_name(owner)}"
 
 
-def _asks_for_passcode(credential: Credential | None, view: object) -> bool:
-    """Tell whether an exchange needs a passcode: the API token says so, or its owner may not come without."""
-    if credential is None:
-        return False
-    return credential.mfa or (isinstance(view, UserView) and view.user.mfa_required)
-
-
 def check_passcode(
     request: TokenRequest, located: LocatedHolder, proof: Proof, services: Services, now: datetime
 ) -> Proof:
@@ -77,7 +80,7 @@ def check_passcode(
         PasscodeRequired: None came.
         InvalidPasscode: It is wrong, or was accepted before.
     """
-    if not _asks_for_passcode(proof.credential, located.view):
+    if proof.credential is None or not requires_passcode(proof.credential, _user(located)):
         return proof
     if request.passcode is None:
         raise PasscodeRequired(Reason.PASSCODE_MISSING, "a passcode is required", about=concern(proof))

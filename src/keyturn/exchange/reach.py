@@ -1,4 +1,4 @@
-"""Whose is it? An organisation that a request names beside a credential must be the credential's own (TN-01)."""
+"""An organisation that a request names beside a proven credential must be the credential's own (TN-01)."""
 
 from keyturn.core.errors import Concern, InsufficientScope
 from keyturn.core.ports import Registry

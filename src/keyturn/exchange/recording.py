@@ -7,7 +7,7 @@ from keyturn.core.errors import Concern, Conflict, InvalidClient
 from keyturn.core.life import State
 from keyturn.core.records import AuditEvent, Credential, Organisation
 from keyturn.core.requests import Decision, IssuedToken, Member, Proof, Question, TokenRequest
-from keyturn.core.vocabulary import API_TOKEN, PASSWORD, REFRESH_TOKEN, CredentialKind, Reason
+from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason
 from keyturn.exchange.policy import concern
 
 
@@ -27,9 +27,8 @@ def issued(
         "credential": decision.basis.credential_id,
         "scope": " ".join(decision.scopes),
     }
-    legacy = (*origin.deprecated, *(("password_grant",) if decision.grant_type == PASSWORD else ()))
-    if legacy:
-        details["deprecated"] = " ".join(legacy)
+    if origin.deprecated:
+        details["deprecated"] = " ".join(origin.deprecated)
     return Unit(
         changes=(*still_as_proved(proof), *changes, *first_use(proof, now), *_preferred(decision)),
         audit=AuditEvent(
@@ -54,7 +53,7 @@ def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:
 
 
 def _preferred(decision: Decision) -> tuple[Prefer, ...]:
-    """Note where a user was last issued a token; an API token is one organisation's and says nothing of that."""
+    """Note where a user was last issued a token; an API token is good in one place and says nothing of it."""
     organisation, holder = decision.proof.organisation, decision.proof.holder
     if not isinstance(holder, Member) or decision.grant_type in {API_TOKEN, REFRESH_TOKEN}:
         return ()
@@ -73,8 +72,9 @@ def refuse_lost(lost: Lost, proof: Proof) -> None:
     if isinstance(lost.change, Add) and lost.change in proof.spends:
         raise InvalidClient(Reason.ASSERTION_REPLAYED, about=Concern(proof.organisation.id, proof.client.id))
     used, winner = proof.credential, lost.winner
-    ended = isinstance(winner, Credential) and winner.life.state is State.ENDED
-    if ended and used is not None and used.kind is CredentialKind.API_TOKEN and winner.id == used.id:
+    if used is None or used.kind is not CredentialKind.API_TOKEN or not isinstance(winner, Credential):
+        return
+    if winner.id == used.id and winner.life.state is State.ENDED:
         raise Conflict(Reason.SECRET_ENDED, "the token was changed meanwhile", about=concern(proof))
 
 

@@ -13,7 +13,7 @@ import msgspec
 from keyturn.core.life import Standing
 from keyturn.core.ports import Registry, Revocations
 from keyturn.core.records import ClientView, Credential, EntityView, RefreshFamily, UserView
-from keyturn.core.vocabulary import ClientId, CredentialId, OrganisationId, OwnerKind, UserId
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, OwnerKind, UserId
 from keyturn.tokens.verify import VerifiedClaims
 
 OwnerView = ClientView | UserView | EntityView
@@ -159,28 +159,20 @@ class _Link(msgspec.Struct, frozen=True):
 def _links(rest: Rest, view: OwnerView, asker: ClientView | None, now: datetime) -> list[_Link] | Ending:
     """Give all that a token hangs by, in the order of its epochs; or why there is no such chain at all."""
     further: list[_Link] = []
-    match view:
-        case UserView():
-            place = view.place_in(rest.organisation_id)
-            if place is None:
-                return Ending.NO_MEMBERSHIP
-            if not view.home.usable:
-                return Ending.HOME_OFF
-            organisation, membership = place
-            owner = _Link(view.user.usable, view.user.epoch, Ending.USER_OFF, Ending.USER_OUTDATED)
-            further = [
-                _Link(
-                    membership.usable,
-                    membership.epoch,
-                    Ending.MEMBERSHIP_OFF,
-                    Ending.MEMBERSHIP_OUTDATED,
-                )
-            ]
-        case ClientView(organisation=organisation):
-            owner = _client_link(view)
-        case EntityView(organisation=organisation):
-            entity = view.entity
-            owner = _Link(entity.usable, entity.epoch, Ending.ENTITY_OFF, Ending.ENTITY_OUTDATED)
+    if isinstance(view, UserView):
+        place = view.place_in(rest.organisation_id)
+        if place is None:
+            return Ending.NO_MEMBERSHIP
+        if not view.home.usable:
+            return Ending.HOME_OFF
+        organisation, membership = place
+        owner = _Link(view.user.usable, view.user.epoch, Ending.USER_OFF, Ending.USER_OUTDATED)
+        further = [
+            _Link(membership.usable, membership.epoch, Ending.MEMBERSHIP_OFF, Ending.MEMBERSHIP_OUTDATED)
+        ]
+    else:
+        organisation = view.organisation
+        owner = _client_link(view) if isinstance(view, ClientView) else _entity_link(view)
     if organisation.id != rest.organisation_id:
         return _UNKNOWN[rest.kind]
     if asker is not None:
@@ -195,11 +187,19 @@ def _client_link(view: ClientView) -> _Link:
     return _Link(view.client.usable, view.client.epoch, Ending.CLIENT_OFF, Ending.CLIENT_OUTDATED)
 
 
+def _entity_link(view: EntityView) -> _Link:
+    return _Link(view.entity.usable, view.entity.epoch, Ending.ENTITY_OFF, Ending.ENTITY_OUTDATED)
+
+
 def _credential_link(
     credential_id: CredentialId, credentials: tuple[Credential, ...], now: datetime
 ) -> _Link:
     credential = next((item for item in credentials if item.id == credential_id), None)
     if credential is None:
-        return _Link(False, 0, Ending.UNKNOWN_CREDENTIAL, Ending.CREDENTIAL_OUTDATED)
-    living = credential.life.standing(now) is not Standing.ENDED
+        return _Link(
+            in_force=False, epoch=0, off=Ending.UNKNOWN_CREDENTIAL, outdated=Ending.CREDENTIAL_OUTDATED
+        )
+    # A reset of an entity's secret leaves its tokens alone, by contract; an ending raises the epoch.
+    outlived = credential.kind is CredentialKind.ENTITY_SECRET
+    living = outlived or credential.life.standing(now) is not Standing.ENDED
     return _Link(living, credential.epoch, Ending.CREDENTIAL_ENDED, Ending.CREDENTIAL_OUTDATED)

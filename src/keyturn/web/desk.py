@@ -37,6 +37,9 @@ from keyturn.core.vocabulary import (
     Reason,
     RequestId,
 )
+from keyturn.exchange.admit import TAKEN
+from keyturn.exchange.bearer import identify
+from keyturn.exchange.change import change_organisation
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue

@@ -173,14 +173,14 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
 
     ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
     its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
-    and until when (``revocation_key``). ``last_use``: owner, credential and day. ``last_organisation``: user
-    and organisation. ``shred``: the id of the organisation whose key is destroyed.
+    and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
+    organisation whose key is destroyed.
     """
     match change:
         case Touch():
             yield LAST_USE, f"{change.owner_id}|{change.credential_id}|{change.day.isoformat()}"
         case Prefer():
-            yield LAST_ORGANISATION, f"{change.user_id}|{change.organisation_id}"
+            yield "user", change.user_id
         case Shred():
             yield SHRED, change.organisation_id
         case Add(Revocation() as revocation):
@@ -195,8 +195,6 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
 
 LAST_USE = "last_use"
 """Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
-LAST_ORGANISATION = "last_organisation"
-"""Topic of where a user was last issued a token; its key says all that memory needs, too."""
 SHRED = "shred"
 """Topic of a destroyed organisation key: every writer drops what it keeps open of it."""
 

@@ -23,7 +23,7 @@ from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
-from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords
+from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan, TokenProfile
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
@@ -63,6 +63,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     passwords: Passwords
+    sealer: Sealer
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -181,6 +182,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             store=store,
             digester=digester,
             passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
+            sealer=sealer,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,

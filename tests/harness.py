@@ -342,7 +342,9 @@ async def deployment(
         dialects=dialects,
         cache_seconds=settings.jwks_cache_seconds,
     )
-    limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
+    limits = MemoryLimits(
+        dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {})
+    )
     here = Deployment(local, store, limits, clock, kept_refusals)
     here.organisations = await seed_organisations(local)
     for name, dialect in dialects.items():

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import uvloop
@@ -24,7 +23,7 @@ from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
 from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords, Sealer
-from keyturn.core.profile import RingPlan, TokenProfile
+from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.upkeep_ports import AuditKeys
@@ -52,8 +51,11 @@ from keyturn.web.metrics import Metrics
 from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.web.tls import Certificates
+from keyturn.web.verbs import Ports
 from keyturn.wire.compile import Router, compile_dialect
-from keyturn.wire.tables import Dialect, Route
+from keyturn.wire.configure import configure, role_permissions
+from keyturn.wire.configure import profiles as profiles
+from keyturn.wire.tables import Dialect
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,37 +95,7 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     """
     known = load_dialects() if known is None else known
     served = [name for name in known if name == "oauth2" or name in settings.dialects]
-    return {name: _configure(known[name], settings.dialect.get(name, {})) for name in served}
-
-
-def _configure(dialect: Dialect, chosen: Mapping[str, Any]) -> Dialect:
-    algorithm = chosen.get("algorithm")
-    if algorithm is None:
-        return dialect
-    replace = msgspec.structs.replace
-
-    def with_algorithm(route: Route) -> Route:
-        exchanges = tuple(
-            replace(exchange, profile=replace(exchange.profile, algorithm=Algorithm(algorithm)))
-            for exchange in route.exchanges
-        )
-        return replace(route, exchanges=exchanges)
-
-    return replace(dialect, routes=tuple(map(with_algorithm, dialect.routes)))
-
-
-def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
-    """Give every token profile of some dialects, by its kind.
-
-    Raises:
-        ValueError: Two different profiles have one kind, so it would not tell what a token is for (TK-08).
-    """
-    found: dict[str, TokenProfile] = {}
-    for dialect in dialects.values():
-        for exchange in (exchange for route in dialect.routes for exchange in route.exchanges):
-            if found.setdefault(exchange.profile.kind, exchange.profile) != exchange.profile:
-                raise ValueError(f"two profiles are of the kind {exchange.profile.kind!r}")
-    return found
+    return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -248,6 +220,10 @@ def assemble(
         digester=local.digester,
         rings=local.rings,
         limits=limits,
+        lockout=local.store.lockout(local.digester.tag),
+        passwords=local.passwords,
+        sealer=local.sealer,
+        roles=role_permissions(local.dialects),
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
@@ -262,7 +238,8 @@ def assemble(
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
-    return Desk(Router(routes), urls, services, metrics, refusals, trusted), metrics
+    ports = Ports(deployment=local.deployment, clock=local.clock, dice=local.dice)
+    return Desk(Router(routes), urls, services, ports, metrics, refusals, trusted), metrics
 
 
 GC_THRESHOLDS = (50_000, 20, 100)

@@ -50,7 +50,7 @@ async def test_looks(here: Deployment) -> None:
     caller = demo_caller(here)
     token = await caller.begin()
     looks = {
-        caller.secret: Look.CLIENT_SECRET,
+        caller.secret: Look.SECRET,
         token["refresh_token"]: Look.REFRESH_TOKEN,
         token["access_token"]: Look.OWN_JWT,
         caller.secret[:-1] + ("a" if caller.secret[-1] != "a" else "b"): Look.DAMAGED,

@@ -395,7 +395,8 @@ class Limits(Protocol):
         """Take one place in every counter, or none; answers at once where this process can.
 
         Args:
-            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<subscriber>``.
+            keys: Names of counters: ``client:<id>``, ``user:<id>``, ``organisation:<id>``,
+                ``address:<subscriber>``.
             now: Monotonic seconds.
 
         Raises:

@@ -20,6 +20,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
         lifetime_seconds: The default; the organisation's setting of that name replaces it.
         max_lifetime_seconds: More than this no setting allows; keys stay published that long.
         refresh_lifetime_seconds: The absolute end of a refresh family, a default; None for no refresh tokens.
+        always_refreshable: A refresh token comes with every access token; else with ``offline_access`` only.
         refresh_grace_seconds: How long a lost answer may be asked for again, a default; 0 to 60.
         refresh_mode: ``rotate`` (RFC 9700 section 4.14.2) or ``reuse``, a default.
         algorithm: The default; the deployment's setting of that name replaces it.
@@ -33,6 +34,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_seconds: int
     max_lifetime_seconds: int = 86_400
     refresh_lifetime_seconds: int | None = None
+    always_refreshable: bool = False
     refresh_grace_seconds: int = 10
     refresh_mode: str = "rotate"
     claims: Shape = Shape(())

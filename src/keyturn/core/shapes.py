@@ -73,6 +73,8 @@ QUESTION_FACTS = frozenset(
         "active",
         "scope",
         "client.id",
+        "username",
+        "organisation.id",
         "subject",
         "audience",
         "issuer",

@@ -120,7 +120,7 @@ def _ungranted(origin: Origin, slots: Slots, token: Secret | None) -> Asked:  # 
 def _exchanger(exchange: Exchange, route: Route) -> Ask:
     present = _presenter(exchange, route)
     accepts = () if route.bearer is None or exchange.secret else route.bearer.accepts
-    authentication = route.authentication
+    authentication, named = route.authentication, route.bearer and route.bearer.organisation
     built_in = exchange.client and _naming(exchange.client.id)
 
     def ask(origin: Origin, slots: Slots, token: Secret | None) -> TokenRequest:
@@ -145,6 +145,7 @@ def _exchanger(exchange: Exchange, route: Route) -> Ask:
             organisation_alias=slots.get(exchange.organisation) if exchange.organisation else None,
             scopes=slots.get("scope"),
             resources=slots.get("resource", ()),
+            bearer_alias=slots.get(named) if named else None,
             passcode=slots.get(exchange.passcode) if exchange.passcode else None,
             id_profile=exchange.id_profile,
             accepts=accepts,
@@ -235,6 +236,7 @@ def _caller(operation: Operation, bearer: Bearer) -> Ask:
             accepts=bearer.accepts,
             scope=bearer.scope,
             permission=bearer.permission,
+            bearer_alias=slots.get(bearer.organisation) if bearer.organisation else None,
             arguments=dict(slots),
         )
 

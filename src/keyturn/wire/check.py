@@ -141,9 +141,9 @@ def _settings_of(answer: Answer, settings: dict[str, Setting]) -> Iterator[str]:
 
 
 def _deprecated(route: Route, settings: dict[str, Setting]) -> Iterator[str]:
-    if DEPRECATED_FORMS not in settings and any(
-        each.deprecated for each in (*route.fields, *route.exchanges)
-    ):
+    marked = {field.deprecated for field in route.fields}
+    marked |= {exchange.deprecated for exchange in route.exchanges}
+    if True in marked and DEPRECATED_FORMS not in settings:
         yield f"a deprecated form without the setting {DEPRECATED_FORMS!r}"
 
 

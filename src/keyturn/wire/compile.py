@@ -20,13 +20,16 @@ from keyturn.wire.write import (
     compile_refusals,
 )
 
+ADDED = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
+"""Facts of an answer that no road makes: the desk adds them where an answer shows them."""
+
 
 class CompiledRoute(msgspec.Struct, frozen=True):
     """One route, ready to serve.
 
     Args:
         read: None for a published document that reads nothing but its path.
-        shows: All facts that its answers show, so that nobody makes what nobody shows.
+        added: The facts of ``ADDED`` that its answers show, so that nobody makes what nobody shows.
         settings: The dialect's settings as the deployment has them; an organisation's value comes first.
         notices: Neutral name of a warning -> the contract's words for it.
     """
@@ -36,10 +39,15 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     read: Reader | None
     write: AnswerWriter
     refuse: RefusalWriter
-    shows: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = {}
     notices: Mapping[str, str] = {}
     collapse_slashes: bool = False
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it does something for whoever brings a bearer token."""
+        return self.table.operation is not None and self.table.bearer is not None
 
 
 def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute, ...]:
@@ -69,7 +77,7 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
             read=compile_reader(route, dialect.name) if _reads(route) else None,
             write=_writer(route, urls, cache_seconds, where),
             refuse=_own_refusals(route, where) or refuse,
-            shows=_shown(route),
+            added=_added(route),
             settings=settings,
             notices=dialect.notices,
             collapse_slashes=dialect.collapse_slashes,
@@ -94,11 +102,11 @@ def _own_refusals(route: Route, where: str) -> RefusalWriter | None:
     return compile_refusals(route.refusals, codes_of([route]), f"{where}.refusals")
 
 
-def _shown(route: Route) -> frozenset[str]:
+def _added(route: Route) -> frozenset[str]:
     answers = (route.answer, *route.variants)
-    shapes = [answer.shape for answer in answers if answer.shape is not None]
-    whens = (answer.when for answer in answers if answer.when is not None)
-    return frozenset(whens).union(*map(sources, shapes))
+    shown = {source for each in answers if each.shape is not None for source in sources(each.shape)}
+    shown |= {each.when for each in route.variants if each.when is not None}
+    return frozenset(source for source in shown if source.startswith(ADDED))
 
 
 PATHS_KEPT = 4096

@@ -132,7 +132,7 @@ def _date_time(value: Any) -> datetime:
     text = _text(value)
     try:
         if _DATE_TIME.fullmatch(text):
-            return datetime.fromisoformat(text).astimezone(UTC)
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # the 31st of February, or an offset that leaves the calendar
     message = "must be a date and time with a zone (RFC 3339)"

@@ -136,6 +136,8 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
         bare: ``Authorization`` may hold the token without a scheme.
         scope: What it must have been granted; None for nothing.
         permission: What its owner's roles must permit at the time of the call; None for nothing.
+        organisation: Slot of the UUID or API key by which the request names the organisation that the token
+            must be of; None where it names none.
     """
 
     accepts: tuple[TokenProfile, ...]
@@ -143,6 +145,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     bare: bool = False
     scope: str | None = None
     permission: str | None = None
+    organisation: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from keyturn.directory.organisations import create_organisation
 from keyturn.directory.passwords import set_password
 from keyturn.directory.projects import create_project, list_projects
 from keyturn.directory.second_factor import confirm_totp, enrol_totp
-from keyturn.directory.secrets import SecretTerms, reset_secret
+from keyturn.directory.secrets import GRACE_DAYS, SECRET_DAYS, reset_secret
 from keyturn.directory.team_tree import TeamTree
 from keyturn.directory.teams import create_team
 from keyturn.directory.user_keys import create_user_key
@@ -51,19 +51,10 @@ ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
 MAIN, OTHER = ORGANISATIONS
 
 _ACTOR = system("demo")
-_TERMS = SecretTerms()
 _NOW = timedelta()
 _MOMENT = timedelta(minutes=2)
 """Past every step of a passcode that is still accepted."""
 _PASSWORD_BYTES, _PASSWORD_LENGTH = 18, 25
-
-_AGES = {
-    FixtureState.LIVE: _NOW,
-    FixtureState.REVOKED: _NOW,
-    FixtureState.GRACE: _TERMS.longest + _MOMENT,
-    FixtureState.EXPIRED: _TERMS.longest + _TERMS.grace + _MOMENT,
-}
-"""How long ago a secret that lives for the longest time was made."""
 
 
 async def seed_organisations(local: LocalServices) -> dict[str, Organisation]:
@@ -154,6 +145,7 @@ class _Plot:
         self._organisation = organisation
         self._store = local.deployment.organisation_store(organisation.id)
         self._passwords = passwords
+        self._longest = timedelta(days=SECRET_DAYS.of(organisation))
         self._owners: dict[str, str] = {}
         self.users: dict[str, User] = {}
         self.facts: dict[str, Any] = {
@@ -303,7 +295,7 @@ class _Plot:
             roles=None if fixture.roles is None else self._named(fixture.roles),
             scopes=fixture.scopes,
             mfa=fixture.mfa,
-            lifetime=_TERMS.longest if fixture.state is FixtureState.EXPIRED else None,
+            lifetime=self._longest if fixture.state is FixtureState.EXPIRED else None,
         )
         credential, secret = await create_api_token(
             _ACTOR,
@@ -311,7 +303,7 @@ class _Plot:
             self._organisation.id,
             wish,
             digester=self._local.digester,
-            **self._at(_AGES[fixture.state]),
+            **self._at(self._age(fixture.state)),
         )
         await self._revoke_if_so(fixture.state, credential.id)
         self._note(fixture.key, secret=secret)
@@ -330,11 +322,10 @@ class _Plot:
             self._store,
             entity.id,
             None,
-            terms=_TERMS,
             dialects=(self._dialect.name,),
             sealer=local.sealer,
             digester=local.digester,
-            **self._at(_AGES[fixture.state]),
+            **self._at(self._age(fixture.state)),
         )
         await self._revoke_if_so(fixture.state, made.credential.id)
         self._note(fixture.key, id=entity.id, type=entity.type, secret=made.secret)
@@ -342,6 +333,17 @@ class _Plot:
     async def _revoke_if_so(self, state: FixtureState, credential_id: CredentialId) -> None:
         if state is FixtureState.REVOKED:
             await end_credential(_ACTOR, self._store, credential_id, "demo", **self._at())
+
+    def _age(self, state: FixtureState) -> timedelta:
+        """Say how long ago a secret was made that had the longest life and is in some state now."""
+        grace = timedelta(days=GRACE_DAYS.of(self._organisation))
+        match state:
+            case FixtureState.GRACE:
+                return self._longest + _MOMENT
+            case FixtureState.EXPIRED:
+                return self._longest + grace + _MOMENT
+            case _:
+                return _NOW
 
     def _at(self, ago: timedelta = _NOW) -> dict[str, Any]:
         """Give the instant of a verb, and dice."""

@@ -26,6 +26,7 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    user: RateSettings = RateSettings(per_minute=6_000, burst=1_000)
     address: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
     organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
     connections: Count = 10_000
@@ -34,7 +35,12 @@ class LimitSettings(BaseModel):
 
     def rates(self) -> dict[str, RateSettings]:
         """Give the rate of each kind of counter."""
-        return {"client": self.client, "address": self.address, "organisation": self.organisation}
+        return {
+            "client": self.client,
+            "user": self.user,
+            "address": self.address,
+            "organisation": self.organisation,
+        }
 
 
 class TlsSettings(BaseModel):

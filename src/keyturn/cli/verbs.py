@@ -160,12 +160,14 @@ class Verbs(PeopleVerbs, Protocol):
         """List a client's public keys."""
         ...
 
-    async def rings(self, slug: str | None) -> Sequence[Ring]:
-        """List an organisation's signing keys, or those of every issuer."""
+    async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
+        """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         ...
 
-    async def rotate(self, slug: str | None, algorithm: Algorithm | None) -> Sequence[Turned]:
-        """Turn an organisation's rings, or every ring; one algorithm's, or of all that are in use."""
+    async def rotate(
+        self, slug: str | None, shared: str | None, algorithm: Algorithm | None
+    ) -> Sequence[Turned]:
+        """Turn an organisation's rings, a shared one, or all; one algorithm's, or of all in use."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

@@ -315,9 +315,10 @@ class DeploymentStore(Protocol):
 
 
 class Signer(Protocol):
-    """One key that signs now."""
+    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7)."""
 
     key_id: str
+    x5t: str | None
     algorithm: Algorithm
 
     def sign(self, message: bytes) -> bytes:
@@ -394,7 +395,8 @@ class Limits(Protocol):
         """Take one place in every counter, or none; answers at once where this process can.
 
         Args:
-            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<subscriber>``.
+            keys: Names of counters: ``client:<id>``, ``user:<id>``, ``organisation:<id>``,
+                ``address:<subscriber>``.
             now: Monotonic seconds.
 
         Raises:

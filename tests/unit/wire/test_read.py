@@ -10,9 +10,9 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind, Reason, RequestId
 from keyturn.wire import read as read_module
+from keyturn.wire.fields import BODIES_KEPT, BODY_KEPT_BYTES, Bodies
 from keyturn.wire.http import WireRequest
-from keyturn.wire.read import BODIES_KEPT, BODY_KEPT_BYTES, compile_reader
-from keyturn.wire.read import _Bodies as Bodies
+from keyturn.wire.read import compile_reader
 from keyturn.wire.tables import (
     FORM,
     JSON,
@@ -171,7 +171,7 @@ def test_what_is_remembered_says_the_same_again():
 def test_no_secret_is_remembered(body, kept, monkeypatch):
     """Nothing with a secret, an unknown field, a mistake or much text is kept; nor is what it was read as."""
     made = []
-    monkeypatch.setattr(read_module, "_Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
+    monkeypatch.setattr(read_module, "Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
     reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")
     for _ in range(2):
         with contextlib.suppress(Refusal):

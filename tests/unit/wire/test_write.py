@@ -18,7 +18,7 @@ ROWS = {code: RefusalRow(400, f"E_{code}") for code in Code}
 
 def refusals(*members, **rows):
     """Compile a refusal table with some rows of its own."""
-    return compile_refusals(Refusals(Shape(members), ROWS | rows), "toy.refusals")
+    return compile_refusals(Refusals(Shape(members), ROWS | rows), frozenset(Code), "toy.refusals")
 
 
 def test_answer():
@@ -42,9 +42,8 @@ def test_answer():
 
 def test_document():
     """A published document may be cached by anybody for its own time and read by any page."""
-    write = compile_document(
-        Answer(Shape((Member("u", "url.x"),))), Document("metadata"), frozenset({"url.x"}), 17, "toy.meta"
-    )
+    table = Route(name="meta", path="/m", answer=Answer(Shape((Member("u", "url.x"),))))
+    write = compile_document(table, Document("metadata"), frozenset({"url.x"}), 17, "toy.meta")
     response = write({"url.x": "https://a"})
     assert json.loads(response.body) == {"u": "https://a"}
     assert (b"cache-control", b"public, max-age=17") in response.headers
@@ -61,7 +60,7 @@ def test_refusal_facts():
         Member("id", "request_id"),
         Each("all", "issues", Shape((Member("m", "item"),))),
     )
-    response = write(InvalidRequest(Reason.MALFORMED, issues=("x", "y")), "r-1", NOW)
+    response = write(InvalidRequest(Reason.MALFORMED, issues=("x", "y")), "r-1", "fresh", NOW)
     assert response.status == 400
     assert json.loads(response.body) == {
         "code": "E_invalid_request",
@@ -83,7 +82,7 @@ def test_silent_refusal_says_its_status():
     write = refusals(
         Each("all", "issues", Shape((Member("m", "item"),))), **{Code.INVALID_CLIENT: RefusalRow(401, "x")}
     )
-    assert json.loads(write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).body) == {
+    assert json.loads(write(InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW).body) == {
         "all": [{"m": "Unauthorized"}]
     }
 
@@ -99,7 +98,7 @@ def test_silent_refusal_says_its_status():
 )
 def test_retry_after(refusal, wait):
     """Only a refusal that passes says when to come back."""
-    headers = dict(refusals()(refusal, "r", NOW).headers)
+    headers = dict(refusals()(refusal, "r", "fresh", NOW).headers)
     assert headers.get(b"retry-after") == wait
 
 
@@ -107,7 +106,9 @@ def test_row_headers():
     """A row's own headers are sent with its refusal and with no other."""
     row = RefusalRow(401, "x", (("WWW-Authenticate", "Basic"),))
     write = refusals(**{Code.INVALID_CLIENT: row})
-    assert (b"www-authenticate", b"Basic") in write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).headers
-    others = write(InvalidRequest(Reason.MALFORMED), "r", NOW).headers
+    assert (b"www-authenticate", b"Basic") in write(
+        InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW
+    ).headers
+    others = write(InvalidRequest(Reason.MALFORMED), "r", "fresh", NOW).headers
     assert b"www-authenticate" not in dict(others)
     assert (b"cache-control", b"no-store") in others

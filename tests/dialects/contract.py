@@ -24,11 +24,11 @@ from keyturn.core.life import Life, State
 from keyturn.core.limits import Rate
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import Algorithm, Code, Reason
-from keyturn.demo import MAIN, OTHER
 from keyturn.dialects import load_dialects
 from keyturn.directory.clients import disable_client, end_client
 from keyturn.directory.credentials import disable_credential, end_credential
 from keyturn.directory.organisations import disable_organisation
+from keyturn.seeding import MAIN, OTHER
 from keyturn.wire.check import codes_of
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import FORM, JSON, Dialect, Field, Route, Sample, Source

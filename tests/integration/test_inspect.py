@@ -15,9 +15,9 @@ from keyturn.app import profiles
 from keyturn.cli.root import run
 from keyturn.core.secret import Secret, make_secret
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.demo import MAIN
 from keyturn.directory.deletion import delete_organisation
 from keyturn.exchange.inspect import Inspector, Knowledge, inspect
+from keyturn.seeding import MAIN
 from keyturn.tokens.inspection import Look, look_at
 
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from keyturn.app import LocalServices, open_local, upkeep_of
+from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Ring, Turned
 from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
@@ -46,7 +46,7 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs(LocalSecrets):
+class LocalVerbs(LocalPeople, LocalSecrets):
     """The ``Verbs`` of one open deployment."""
 
     def __init__(
@@ -262,9 +262,6 @@ class LocalVerbs(LocalSecrets):
             *((each.slug, each.id, each.id) for each in await self.organisations() if each.ended_at is None),
             *((name, name, None) for name in names),
         ]
-
-    async def _store_of(self, slug: str) -> OrganisationStore:
-        return self._store.organisation_store((await self.organisation(slug)).id)
 
 
 def _never_signed(_key_id: str, _message: bytes, _signature: bytes) -> bool:

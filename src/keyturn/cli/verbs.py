@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret import Secret
 from keyturn.core.upkeep_ports import JobRun
@@ -48,11 +49,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     retires_at: datetime | None = None
 
 
-End = datetime | timedelta | None
-"""When a new secret expires: at an instant, after a duration, or as late as the policy allows."""
-
-
-class Verbs(Protocol):
+class Verbs(PeopleVerbs, Protocol):
     """Everything that can be done to a deployment; each raises ``OperatorError`` where the answer is no."""
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:

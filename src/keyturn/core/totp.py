@@ -63,6 +63,12 @@ def in_base32(seed: bytes) -> Secret:
     return Secret(base64.b32encode(seed).decode("ascii").rstrip("="))
 
 
+def from_base32(written: Secret) -> bytes:
+    """Read a seed back as ``in_base32`` writes it."""
+    text = written.reveal()
+    return base64.b32decode(text + "=" * (-len(text) % 8))
+
+
 def provisioning_uri(seed: Secret, account: str, issuer: str) -> Secret:
     """Give what a QR code for an authenticator app says.
 

@@ -4,37 +4,42 @@ Operators come here and, with a token, the users who are linked to the entity. T
 not there, whichever is the cause: they are told the same.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Change, Replace, Unit
+from keyturn.core.changes import Add, Replace, Unit
 from keyturn.core.errors import Conflict, InvalidGrant, InvalidRequest
 from keyturn.core.life import Life, State
 from keyturn.core.ports import Digester, OrganisationStore, Sealer
-from keyturn.core.records import Credential, Entity
+from keyturn.core.records import Credential, Entity, Organisation
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.secret_policy import GROUP
 from keyturn.core.vocabulary import CredentialKind, EntityId, Reason
 from keyturn.directory.credentials import facts_of, made, make_credential
+from keyturn.directory.entities import show_entity
 from keyturn.directory.events import attempt, told
 from keyturn.directory.owners import raise_version
 
 _RACES = 50
 
 
-class SecretTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """How long readable secrets live.
+class Term(msgspec.Struct, frozen=True):
+    """One of an organisation's settings about such secrets (``policy_settings``)."""
 
-    Args:
-        longest: The default, and the most that may be asked.
-        grace: After its end a secret is accepted so much longer, with a warning.
-        overlap: So long the old one stays good after a reset.
-    """
+    name: str
+    default: int
 
-    longest: timedelta = timedelta(days=180)
-    grace: timedelta = timedelta(days=5)
-    overlap: timedelta = timedelta()
+    def of(self, organisation: Organisation) -> int:
+        """Give an organisation's value."""
+        return int(organisation.setting(GROUP, self.name, self.default))
+
+
+SECRET_DAYS = Term("entity_secret_days", 180)
+GRACE_DAYS = Term("entity_secret_grace_days", 5)
+OVERLAP_HOURS = Term("entity_secret_overlap_hours", 0)
 
 
 class ReadableSecret(msgspec.Struct, frozen=True):
@@ -82,20 +87,19 @@ async def reset_secret(
     entity_id: EntityId,
     period: timedelta | None,
     *,
-    terms: SecretTerms,
     dialects: tuple[str, ...],
     sealer: Sealer,
     digester: Digester,
     now: datetime,
     dice: Dice,
 ) -> ReadableSecret:
-    """Make an entity's secret anew; the old one has ended, unless the terms let it overlap.
+    """Make an entity's secret anew; the old one has ended, unless the organisation lets it overlap.
 
     Two resets at once both succeed, one after the other: the later one's secret is the live one. Tokens that
     the entity has stay good until they expire.
 
     Args:
-        period: How long it shall live; None or longer than the terms allow for as long as they do.
+        period: How long it shall live; None or more than the organisation allows for as much as that.
 
     Raises:
         InvalidRequest: The period is not positive.
@@ -104,18 +108,28 @@ async def reset_secret(
     """
     if period is not None and period <= timedelta():
         raise InvalidRequest(Reason.FIELD_INVALID, "a secret lives for a positive time")
-    by_default = period is None or period > terms.longest
-    expires_at = now + (terms.longest if period is None or by_default else period)
     for _ in range(_RACES):
         entity = await _open_to(actor, store, entity_id)
-        fresh, secret = _make(entity, expires_at, terms, dialects, sealer, digester, now, dice)
+        organisation = await store.organisation()
+        longest = timedelta(days=SECRET_DAYS.of(organisation))
+        by_default = period is None or period > longest
+        expires_at = now + (longest if period is None or by_default else period)
+        grace_until = expires_at + timedelta(days=GRACE_DAYS.of(organisation))
+        life = Life(created_at=now, expires_at=expires_at, grace_until=grace_until)
+        fresh, secret = _make(entity, life, dialects, sealer, digester, dice)
+        until = now + timedelta(hours=OVERLAP_HOURS.of(organisation))
         old = await store.credentials_of(entity.id, CredentialKind.ENTITY_SECRET)
-        changes: list[Change] = [raise_version(entity)]
-        changes += [_superseded(each, now, terms) for each in old if each.life.state is not State.ENDED]
+        changes = [_superseded(each, now, until) for each in old if each.life.state is not State.ENDED]
         event = made(fresh, actor, now=now, dice=dice, kind="credential.reset")
-        if await attempt(store, event, *changes, Add(fresh)) is None:
+        if await attempt(store, event, raise_version(entity), *changes, Add(fresh)) is None:
             return ReadableSecret(fresh, secret, by_default)
     raise Conflict(Reason.LOST_RACE, "the secret was reset by others in the same moment")
+
+
+async def entity_secrets(actor: Actor, store: OrganisationStore, entity_id: EntityId) -> Sequence[Credential]:
+    """List an entity's secrets, oldest first, ended ones included; never the secrets."""
+    entity = await show_entity(actor, store, entity_id)
+    return await store.credentials_of(entity.id, CredentialKind.ENTITY_SECRET)
 
 
 async def _open_to(actor: Actor, store: OrganisationStore, entity_id: EntityId) -> Entity:
@@ -131,15 +145,12 @@ async def _open_to(actor: Actor, store: OrganisationStore, entity_id: EntityId) 
 
 def _make(
     entity: Entity,
-    expires_at: datetime,
-    terms: SecretTerms,
+    life: Life,
     dialects: tuple[str, ...],
     sealer: Sealer,
     digester: Digester,
-    now: datetime,
     dice: Dice,
 ) -> tuple[Credential, Secret]:
-    life = Life(created_at=now, expires_at=expires_at, grace_until=expires_at + terms.grace)
     credential, secret = make_credential(
         CredentialKind.ENTITY_SECRET, entity, "secret", life, dialects=dialects, digester=digester, dice=dice
     )
@@ -147,9 +158,8 @@ def _make(
     return msgspec.structs.replace(credential, sealed=sealed), secret
 
 
-def _superseded(old: Credential, now: datetime, terms: SecretTerms) -> Replace:
-    """Let a secret give way; its epoch stays, since the tokens made from it live on (the contract's word)."""
-    life = old.life.superseded(now, now + terms.overlap)
-    if life.state is State.OVERLAPPING:
-        return Replace(msgspec.structs.replace(old, life=life, version=old.version + 1), old.version)
-    return Replace(msgspec.structs.replace(old, life=life, sealed=None, version=old.version + 1), old.version)
+def _superseded(old: Credential, now: datetime, until: datetime) -> Replace:
+    """Let a secret give way; its epoch stays, since the tokens made from it live until they expire."""
+    life = old.life.superseded(now, until)
+    kept = old.sealed if life.state is State.OVERLAPPING else None
+    return Replace(msgspec.structs.replace(old, life=life, sealed=kept, version=old.version + 1), old.version)

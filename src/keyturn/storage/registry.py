@@ -179,10 +179,10 @@ class CachedRegistry:
             owner: UserView | ClientView | None = await self.find_user(UserId(owner_id))
         else:
             owner = await self.find_client(ClientId(owner_id))
-        for credential in () if owner is None else owner.credentials:
-            if credential.id == held_id and credential.lookup_hash == digest:
-                return None if owner is None else Held(credential, owner)
-        return None
+        if owner is None:
+            return None
+        fitting = (each for each in owner.credentials if (each.id, each.lookup_hash) == (held_id, digest))
+        return next((Held(each, owner) for each in fitting), None)
 
     async def _called(
         self,

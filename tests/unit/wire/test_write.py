@@ -140,7 +140,7 @@ def test_echoes_in_a_refusal():
 
 
 def test_code_without_a_row():
-    """A refusal that no road of the table gives is told as a fault of ours, and compiles if nobody needs it."""
+    """A refusal that no road of the table gives is told as a fault of ours."""
     table = Refusals(Shape((Member("e", "code"),)), {Code.SERVER_ERROR: RefusalRow(500, "ours")})
     write = compile_refusals(table, frozenset({Code.SERVER_ERROR}), "toy")
     assert write(InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW).status == 500
@@ -150,7 +150,8 @@ def test_code_without_a_row():
 
 def test_variants_and_no_body():
     """The first variant whose fact is there is the answer, and an answer without a shape has no body."""
-    variants = (Answer(Shape((Member("t", "id_token"),)), when="id_token"), Answer(None, 204, when="notice"))
+    token = Answer(Shape((Member("t", "id_token"),)), when="id_token")
+    variants = (token, Answer(None, 204, when="notice"))
     table = Route(name="get", path="/t", answer=Answer(Shape((Constant("plain", 1),))), variants=variants)
     write = compile_answer(table, "toy.get")
     assert write({"id_token": "x", "notice": "y"}).body == b'{"t":"x"}'

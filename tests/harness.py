@@ -27,31 +27,29 @@ from keyturn.core.changes import Add, Change, Recorded, Replace, Unit
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
 from keyturn.core.limits import Rate
+from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
-from keyturn.core.secret import Secret
-from keyturn.core.shapes import compile_shape
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
-from keyturn.demo import MAIN, ORGANISATIONS, OTHER, issuer_facts
 from keyturn.dialects import load_dialects
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
-from keyturn.directory.organisations import create_organisation
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.seeding import MAIN, ORGANISATIONS, seed_dialect, seed_organisations
 from keyturn.storage import MemoryStore
 from keyturn.storage.limits import MemoryLimits
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.refusals import Refusals
-from keyturn.wire.tables import ClientFixture, Dialect
+from keyturn.wire.tables import Dialect
 
 PUBLIC_URL = "https://keys.example"
 START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ACTOR = system("test")
 PLENTY = Rate(per_minute=1_000_000, burst=1_000_000)
 
-_DEMO_FACTS = frozenset({"issuer", "issuer.", "url.", "client."})
 _PLACE = re.compile(r"\{(\w+)(:form)?\}")
 
 
@@ -281,27 +279,6 @@ class Deployment:
         )
         assert await self.local.deployment.record(Unit(changes=changes, audit=event)) == Recorded()
 
-    async def seed(self, dialect: Dialect, slug: str) -> dict[str, Any]:
-        """Make a dialect's demo fixture in an organisation, and give the members that the demo shows."""
-        fixture = dialect.demo.fixtures[0]
-        assert isinstance(fixture, ClientFixture)
-        client, secret = await self.add_client(
-            slug,
-            name=fixture.name,
-            dialects=(dialect.name,),
-            grants=fixture.grants,
-            scopes=fixture.scopes + fixture.unlisted_scopes,
-            rights=fixture.rights,
-        )
-        facts = {
-            "client.id": client.id,
-            "client.secret": Secret(secret),
-            "client.scopes": fixture.scopes,
-            "client.audience": client.audiences[0],
-            **issuer_facts(dialect, slug, PUBLIC_URL),
-        }
-        return compile_shape(dialect.demo.members, _DEMO_FACTS, "demo")(facts)
-
 
 def basic(owner: str, secret: str) -> str:
     """Give the HTTP Basic form of a client, both parts form-encoded (RFC 6749 section 2.3.1)."""
@@ -350,33 +327,32 @@ async def deployment(
     born = AuditEvent(
         at=clock.now(), kind="pepper.created", actor=ACTOR.name, request_id=uuid7(clock.now(), dice)
     )
+    passwords = ArgonPasswords(dice, memory_kib=8, passes=1)
+    plan = RingPlan.of(profiles(dialects).values())
     local = LocalServices(
         deployment=store.deployment,
         store=store,
         digester=Moody(await load_peppers(store.deployment, sealer, dice, born)),
-        rings=Rings(
-            store.deployment,
-            sealer,
-            dice,
-            lambda _issuer: sorted({profile.algorithm for profile in profiles(dialects).values()}),
-        ),
+        passwords=passwords,
+        sealer=sealer,
+        rings=Rings(store.deployment, sealer, dice, plan.algorithms_of, certified=plan.certified),
         audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
         clock=clock,
         dice=dice,
         dialects=dialects,
         cache_seconds=settings.jwks_cache_seconds,
     )
-    limits = MemoryLimits(dict.fromkeys(("client", "address", "organisation"), PLENTY) | dict(rates or {}))
+    limits = MemoryLimits(
+        dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {})
+    )
     here = Deployment(local, store, limits, clock, kept_refusals)
-    for slug, name in ORGANISATIONS.items():
-        here.organisations[slug] = await create_organisation(
-            ACTOR, local.deployment, slug, name, now=clock.now(), dice=dice
-        )
-    for dialect in dialects.values():
-        for slug in (MAIN, OTHER):
-            here.members[slug][dialect.name] = await here.seed(dialect, slug)
+    here.organisations = await seed_organisations(local)
+    for name, dialect in dialects.items():
+        for slug, members in (await seed_dialect(local, dialect, here.organisations, PUBLIC_URL)).items():
+            here.members[slug][name] = members
     store.registry.calls.clear()
     yield here
+    passwords.close()
     await store.close()
 
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import uvloop
@@ -23,8 +22,8 @@ from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
-from keyturn.core.ports import DeploymentStore, Digester, Limits
-from keyturn.core.profile import TokenProfile
+from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords, Sealer
+from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.upkeep_ports import AuditKeys
@@ -34,6 +33,7 @@ from keyturn.exchange.minting import compile_claims
 from keyturn.exchange.services import Services
 from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
@@ -51,8 +51,11 @@ from keyturn.web.metrics import Metrics
 from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.web.tls import Certificates
+from keyturn.web.verbs import Ports
 from keyturn.wire.compile import Router, compile_dialect
-from keyturn.wire.tables import Dialect, Route
+from keyturn.wire.configure import configure, role_permissions
+from keyturn.wire.configure import profiles as profiles
+from keyturn.wire.tables import Dialect
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     deployment: DeploymentStore
     store: Store
     digester: Digester
+    passwords: Passwords
+    sealer: Sealer
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -72,6 +77,10 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
         return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+    def ring_plan(self) -> RingPlan:
+        """Give the key rings of the dialects that are on."""
+        return RingPlan.of(profiles(self.dialects).values())
 
     def longest_lifetime(self) -> timedelta:
         """Give the most that any access token may live, whatever an organisation sets (TK-14)."""
@@ -86,37 +95,7 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     """
     known = load_dialects() if known is None else known
     served = [name for name in known if name == "oauth2" or name in settings.dialects]
-    return {name: _configure(known[name], settings.dialect.get(name, {})) for name in served}
-
-
-def _configure(dialect: Dialect, chosen: Mapping[str, Any]) -> Dialect:
-    algorithm = chosen.get("algorithm")
-    if algorithm is None:
-        return dialect
-    replace = msgspec.structs.replace
-
-    def with_algorithm(route: Route) -> Route:
-        exchanges = tuple(
-            replace(exchange, profile=replace(exchange.profile, algorithm=Algorithm(algorithm)))
-            for exchange in route.exchanges
-        )
-        return replace(route, exchanges=exchanges)
-
-    return replace(dialect, routes=tuple(map(with_algorithm, dialect.routes)))
-
-
-def profiles(dialects: Mapping[str, Dialect]) -> dict[str, TokenProfile]:
-    """Give every token profile of some dialects, by its kind.
-
-    Raises:
-        ValueError: Two different profiles have one kind, so it would not tell what a token is for (TK-08).
-    """
-    found: dict[str, TokenProfile] = {}
-    for dialect in dialects.values():
-        for exchange in (exchange for route in dialect.routes for exchange in route.exchanges):
-            if found.setdefault(exchange.profile.kind, exchange.profile) != exchange.profile:
-                raise ValueError(f"two profiles are of the kind {exchange.profile.kind!r}")
-    return found
+    return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -174,6 +153,8 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             deployment=store.deployment,
             store=store,
             digester=digester,
+            passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
+            sealer=sealer,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
@@ -188,18 +169,13 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
 def _open_rings(
     settings: Settings, store: Store, sealer: MasterSealer, dice: Dice, dialects: Mapping[str, Dialect]
 ) -> Rings:
-    used: dict[str | None, set[Algorithm]] = {}
-    for profile in profiles(dialects).values():
-        used.setdefault(profile.shared_ring, set()).add(profile.algorithm)
-
-    def algorithms_of(issuer_id: str) -> Sequence[Algorithm]:
-        return sorted(used.get(issuer_id) or used.get(None, set()))
-
+    plan = RingPlan.of(profiles(dialects).values())
     rings = Rings(
         store.deployment,
         sealer,
         dice,
-        algorithms_of,
+        plan.algorithms_of,
+        certified=plan.certified,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
         rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
     )
@@ -244,6 +220,10 @@ def assemble(
         digester=local.digester,
         rings=local.rings,
         limits=limits,
+        lockout=local.store.lockout(local.digester.tag),
+        passwords=local.passwords,
+        sealer=local.sealer,
+        roles=role_permissions(local.dialects),
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
@@ -258,7 +238,8 @@ def assemble(
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
-    return Desk(Router(routes), urls, services, metrics, refusals, trusted), metrics
+    ports = Ports(deployment=local.deployment, clock=local.clock, dice=local.dice)
+    return Desk(Router(routes), urls, services, ports, metrics, refusals, trusted), metrics
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -365,7 +346,6 @@ def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
 
 
 async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm, now: datetime) -> bool:
-    shared = {each.shared_ring for each in profiles(local.dialects).values()}
     turned = await local.rings.rotate(
         issuer_id,
         algorithm,
@@ -373,7 +353,7 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
         longest_lifetime=local.longest_lifetime(),
         actor=system("keys").name,
         request_id=uuid7(now, local.dice),
-        organisation_id=None if issuer_id in shared else OrganisationId(issuer_id),
+        organisation_id=None if issuer_id in local.ring_plan().shared else OrganisationId(issuer_id),
         only_if_due=True,
     )
     return isinstance(turned, Rotated)

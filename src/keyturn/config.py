@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
-from keyturn.setting_groups import AuditSettings, KeySettings, LimitSettings, TlsSettings
+from keyturn.setting_groups import AuditSettings, KeySettings, LimitSettings, PasswordSettings, TlsSettings
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: LimitSettings = LimitSettings()
     keys: KeySettings = KeySettings()
+    passwords: PasswordSettings = PasswordSettings()
     audit: AuditSettings = AuditSettings()
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20

@@ -1,4 +1,4 @@
-"""``keyturn serve --demo``: what it seeds, what it shows, and where its credentials are kept.
+"""``keyturn serve --demo``: what it shows, and where its credentials are kept.
 
 The demo is the production server with its settings chosen and two organisations made; the same code, store
 and checks. ``demo.json`` in its data folder is the only place where its credentials stand in clear text.
@@ -19,19 +19,9 @@ import msgspec
 
 from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
 from keyturn.config import load_settings
-from keyturn.core.actors import system
-from keyturn.core.errors import ConfigError, Fault, OperatorError
-from keyturn.core.records import Organisation
-from keyturn.core.shapes import compile_shape
-from keyturn.directory.clients import ClientWish, create_client
-from keyturn.directory.credentials import create_client_secret
-from keyturn.directory.organisations import create_organisation
-from keyturn.wire.tables import ClientFixture, Dialect
-
-ORGANISATIONS = {"acme": "Acme", "globex": "Globex"}
-MAIN, OTHER = ORGANISATIONS
-_ACTOR = system("demo")
-_FACTS = frozenset({"issuer", "issuer.", "url.", "client."})
+from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.seeding import MAIN, OTHER, seed_dialect, seed_organisations
+from keyturn.wire.tables import Dialect
 
 
 def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> None:
@@ -155,13 +145,14 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
     kept = _read(data)
     if kept.get("base_url") not in {None, public_url}:
         kept = _moved(kept, kept["base_url"], public_url)
-    organisations = {slug: await _organisation(local, slug, name) for slug, name in ORGANISATIONS.items()}
+    organisations = await seed_organisations(local)
     dialects, other = kept.get("dialects", {}), kept.get("other", {})
     for name, dialect in local.dialects.items():
         if name not in dialects:
-            dialects[name] = await _fixture(local, dialect, organisations[MAIN], public_url)
-        if dialect.demo.other and name not in other:
-            other[name] = await _fixture(local, dialect, organisations[OTHER], public_url)
+            made = await seed_dialect(local, dialect, organisations, public_url)
+            dialects[name] = made[MAIN]
+            if dialect.demo.other:
+                other[name] = made[OTHER]
     shown = {
         "base_url": public_url,
         "management_url": management_url,
@@ -184,52 +175,6 @@ def _moved(value: Any, before: str, after: str) -> Any:
     if isinstance(value, str) and (value == before or value.startswith(before + "/")):
         return after + value[len(before) :]
     return value
-
-
-async def _organisation(local: LocalServices, slug: str, name: str) -> Organisation:
-    there = await local.deployment.organisation_by_slug(slug)
-    now = local.clock.now()
-    return there or await create_organisation(_ACTOR, local.deployment, slug, name, now=now, dice=local.dice)
-
-
-async def _fixture(
-    local: LocalServices, dialect: Dialect, organisation: Organisation, public_url: str
-) -> dict[str, Any]:
-    fixture, now = dialect.demo.fixtures[0], local.clock.now()
-    if not isinstance(fixture, ClientFixture):
-        raise Fault(f"the demo cannot make {fixture!r}")
-    store = local.deployment.organisation_store(organisation.id)
-    wish = ClientWish(
-        name=fixture.name,
-        dialects=(dialect.name,),
-        grants=fixture.grants,
-        scopes=fixture.scopes + fixture.unlisted_scopes,
-        rights=fixture.rights,
-    )
-    client = await create_client(
-        _ACTOR, store, wish, dialects=tuple(local.dialects), now=now, dice=local.dice
-    )
-    _, secret = await create_client_secret(
-        _ACTOR, store, client.id, "demo", digester=local.digester, now=now, dice=local.dice
-    )
-    facts: dict[str, Any] = {
-        "client.id": client.id,
-        "client.secret": secret,
-        "client.scopes": fixture.scopes,
-        "client.audience": client.audiences[0],
-        **issuer_facts(dialect, organisation.slug, public_url),
-    }
-    return compile_shape(dialect.demo.members, _FACTS, f"{dialect.name}.demo")(facts)
-
-
-def issuer_facts(dialect: Dialect, slug: str, public_url: str) -> dict[str, str]:
-    """Give every URL of a dialect for an organisation, as demo entries and samples name them."""
-    issuer = f"{public_url}/o/{slug}"
-    urls = {
-        "url." + route.name: public_url + route.path.replace("{organisation}", slug)
-        for route in dialect.routes
-    }
-    return {"issuer": issuer, "issuer.jwks": issuer + "/.well-known/jwks.json", **urls}
 
 
 def curl_line(dialect: Dialect, members: Mapping[str, Any]) -> str:

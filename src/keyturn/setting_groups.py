@@ -26,6 +26,7 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
+    user: RateSettings = RateSettings(per_minute=6_000, burst=1_000)
     address: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
     organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
     connections: Count = 10_000
@@ -34,7 +35,12 @@ class LimitSettings(BaseModel):
 
     def rates(self) -> dict[str, RateSettings]:
         """Give the rate of each kind of counter."""
-        return {"client": self.client, "address": self.address, "organisation": self.organisation}
+        return {
+            "client": self.client,
+            "user": self.user,
+            "address": self.address,
+            "organisation": self.organisation,
+        }
 
 
 class TlsSettings(BaseModel):
@@ -61,6 +67,16 @@ class KeySettings(BaseModel):
         """Tell what is wrong with them beside how long key sets are cached (TK-14)."""
         if 0 < self.rotate_days * _DAY_SECONDS < 2 * jwks_cache_seconds:
             yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
+
+
+class PasswordSettings(BaseModel):
+    """What hashing a password costs: never less than PW-02 asks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_kib: Annotated[int, Field(ge=19 * 1024, le=1024 * 1024)] = 19 * 1024
+    passes: Annotated[int, Field(ge=2, le=100)] = 2
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
 
 
 class AuditSettings(BaseModel):

@@ -40,7 +40,7 @@ class HandClock:
 
 def rates(**chosen):
     """Put every limit out of the way but the chosen ones."""
-    return dict.fromkeys(("client", "address", "organisation"), PLENTY) | chosen
+    return dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | chosen
 
 
 async def take(limits, clock, *keys):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from harness import Answer, Deployment, basic
-from keyturn.demo import MAIN
+from keyturn.seeding import MAIN
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 

@@ -10,7 +10,6 @@ from harness import ACTOR, Deployment, basic, clear_texts, deployment
 from integration.renewal import FORM, Caller, another_caller, demo_caller
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
-from keyturn.demo import MAIN, OTHER
 from keyturn.directory.clients import disable_client, enable_client, end_client
 from keyturn.directory.credentials import disable_credential, enable_credential, end_credential
 from keyturn.directory.deletion import delete_organisation
@@ -21,6 +20,7 @@ from keyturn.directory.organisations import (
 )
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.rotation import cancel_rotation, finish_rotation, rotate_client_secret
+from keyturn.seeding import MAIN, OTHER
 
 DAY = 86_400
 

@@ -15,9 +15,9 @@ from keyturn.app import profiles
 from keyturn.cli.root import run
 from keyturn.core.secret import Secret, make_secret
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.demo import MAIN
 from keyturn.directory.deletion import delete_organisation
 from keyturn.exchange.inspect import Inspector, Knowledge, inspect
+from keyturn.seeding import MAIN
 from keyturn.tokens.inspection import Look, look_at
 
 
@@ -50,7 +50,7 @@ async def test_looks(here: Deployment) -> None:
     caller = demo_caller(here)
     token = await caller.begin()
     looks = {
-        caller.secret: Look.CLIENT_SECRET,
+        caller.secret: Look.SECRET,
         token["refresh_token"]: Look.REFRESH_TOKEN,
         token["access_token"]: Look.OWN_JWT,
         caller.secret[:-1] + ("a" if caller.secret[-1] != "a" else "b"): Look.DAMAGED,

@@ -5,7 +5,7 @@ import pytest
 from harness import Deployment, basic, deployment
 from integration.renewal import FORM, another_caller, demo_caller
 from keyturn.core.limits import Rate
-from keyturn.demo import OTHER
+from keyturn.seeding import OTHER
 from keyturn.web.refusals import KEPT_A_MINUTE
 
 LIMITS = ("ratelimit", "ratelimit-policy")

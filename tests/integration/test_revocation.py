@@ -8,7 +8,7 @@ from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
-from keyturn.demo import OTHER
+from keyturn.seeding import OTHER
 
 INACTIVE = {"active": False}
 

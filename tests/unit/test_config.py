@@ -64,7 +64,7 @@ def test_half_a_rate():
     """One half of a rate may be set alone."""
     rates = load({"KEYTURN_LIMITS__CLIENT__BURST": "5"}).limits.rates()
     assert (rates["client"].burst, rates["client"].per_minute) == (5, 60_000)
-    assert set(rates) == {"client", "address", "organisation"}
+    assert set(rates) == {"client", "user", "address", "organisation"}
 
 
 def test_lists_in_the_environment():

@@ -20,12 +20,19 @@ Org = Annotated[
     str | None, typer.Option("--org", metavar="SLUG", help="One organisation's; all if not given.")
 ]
 
+Issuer = Annotated[
+    str | None,
+    typer.Option(
+        "--issuer", metavar="NAME", help="One that all organisations share, as `keys list` names it."
+    ),
+]
+
 
 @verb(app)
-async def list(verbs: Verbs, org: Org = None) -> Answer:  # noqa: A001  # the command's name
+async def list(verbs: Verbs, org: Org = None, issuer: Issuer = None) -> Answer:  # noqa: A001  # the command's name
     """List the keys of each issuer; an issuer has none before its first token."""
     now = datetime.now(UTC)
-    return [row for ring in await verbs.rings(org) for row in _rows(ring, now)]
+    return [row for ring in await verbs.rings(org, issuer) for row in _rows(ring, now)]
 
 
 def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
@@ -59,12 +66,13 @@ def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
 async def rotate(
     verbs: Verbs,
     org: Org = None,
+    issuer: Issuer = None,
     algorithm: Annotated[
         Algorithm | None, typer.Option(help="One algorithm's ring; all in use if not given.")
     ] = None,
 ) -> Answer:
     """Rotate: the next key takes over as soon as every cached key set holds it (TK-14)."""
-    return [_turned(each) for each in await verbs.rotate(org, algorithm)]
+    return [_turned(each) for each in await verbs.rotate(org, issuer, algorithm)]
 
 
 def _turned(turned: Turned) -> Row:

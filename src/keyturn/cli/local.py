@@ -3,17 +3,17 @@
 import contextlib
 import os
 import pwd
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from keyturn.app import LocalServices, open_local, profiles, upkeep_of
+from keyturn.app import LocalServices, open_local, upkeep_of
+from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Ring, Turned
 from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
@@ -46,7 +46,7 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs(LocalSecrets):
+class LocalVerbs(LocalPeople, LocalSecrets):
     """The ``Verbs`` of one open deployment."""
 
     def __init__(
@@ -162,19 +162,22 @@ class LocalVerbs(LocalSecrets):
         store, known = await self._client(client_id)
         return await clients.end_client(self._actor, store, known, now=self._now, dice=self._dice)
 
-    async def rings(self, slug: str | None) -> Sequence[Ring]:
-        """List an organisation's signing keys, or those of every issuer."""
+    async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
+        """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         return [
             Ring(issuer, await self._store.signing_keys(issuer_id))
-            for issuer, issuer_id, _ in await self._issuers(slug)
+            for issuer, issuer_id, _ in await self._issuers(slug, shared)
         ]
 
-    async def rotate(self, slug: str | None, algorithm: Algorithm | None) -> Sequence[Turned]:
-        """Turn an organisation's rings, or every ring; one algorithm's, or of all that are in use."""
+    async def rotate(
+        self, slug: str | None, shared: str | None, algorithm: Algorithm | None
+    ) -> Sequence[Turned]:
+        """Turn an organisation's rings, a shared one, or all; one algorithm's, or of all in use."""
+        plan = self._services.ring_plan()
         return [
             await self._rotate(issuer, issuer_id, organisation_id, each)
-            for issuer, issuer_id, organisation_id in await self._issuers(slug)
-            for each in ([algorithm] if algorithm else self._algorithms(organisation_id, issuer_id))
+            for issuer, issuer_id, organisation_id in await self._issuers(slug, shared)
+            for each in ([algorithm] if algorithm else plan.algorithms_of(issuer_id))
         ]
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
@@ -241,32 +244,24 @@ class LocalVerbs(LocalSecrets):
             retires_at=getattr(result, "retires_at", None),
         )
 
-    async def _issuers(self, slug: str | None) -> Sequence[tuple[str, str, OrganisationId | None]]:
+    async def _issuers(
+        self, slug: str | None, shared: str | None
+    ) -> Sequence[tuple[str, str, OrganisationId | None]]:
         """Name issuers: for people, in the store, and the organisation where it is one's own."""
+        names = self._services.ring_plan().shared
+        if shared is not None:
+            if shared not in names:
+                raise OperatorError(f"no shared issuer {shared!r}; there is {', '.join(names) or 'none'}")
+            return [(shared, shared, None)]
         if slug is not None:
             organisation = await self.organisation(slug)
             if organisation.ended_at is not None:
                 raise OperatorError(f"organisation {slug!r} has ended")
             return [(organisation.slug, organisation.id, organisation.id)]
-        shared = sorted(
-            {each.shared_ring for each in profiles(self._services.dialects).values() if each.shared_ring}
-        )
         return [
             *((each.slug, each.id, each.id) for each in await self.organisations() if each.ended_at is None),
-            *((name, name, None) for name in shared),
+            *((name, name, None) for name in names),
         ]
-
-    def _algorithms(self, organisation_id: OrganisationId | None, issuer_id: str) -> Iterator[Algorithm]:
-        shared = None if organisation_id else issuer_id
-        used = {
-            each.algorithm
-            for each in profiles(self._services.dialects).values()
-            if each.shared_ring == shared
-        }
-        yield from sorted(used)
-
-    async def _store_of(self, slug: str) -> OrganisationStore:
-        return self._store.organisation_store((await self.organisation(slug)).id)
 
 
 def _never_signed(_key_id: str, _message: bytes, _signature: bytes) -> bool:

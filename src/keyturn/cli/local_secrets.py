@@ -3,38 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from keyturn.app import LocalServices, profiles
-from keyturn.cli.verbs import End
-from keyturn.core.actors import Actor
-from keyturn.core.errors import OperatorError
-from keyturn.core.ports import OrganisationStore
-from keyturn.core.records import Credential
+from keyturn.app import profiles
+from keyturn.cli.local_ground import LocalGround, instant_of
+from keyturn.cli.people_verbs import End
 from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import ClientId, CredentialId
 from keyturn.directory import credentials, public_keys, rotation
-from keyturn.directory.secret_status import SecretStatus, status_of
+from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Inspector, Knowledge, inspect
 from keyturn.tokens.inspection import Sight
 
 
-class LocalSecrets:
-    """The part of ``Verbs`` that is about secrets; ``LocalVerbs`` has the rest.
-
-    Args:
-        public_url: Where issuers begin, if that is configured.
-    """
-
-    def __init__(self, services: LocalServices, actor: Actor, public_url: str | None = None) -> None:
-        """Act as ``actor``."""
-        self._services = services
-        self._store = services.deployment
-        self._actor = actor
-        self._dice = services.dice
-        self._public_url = public_url
-
-    @property
-    def _now(self) -> datetime:
-        return self._services.clock.now()
+class LocalSecrets(LocalGround):
+    """The part of ``Verbs`` that is about secrets of clients, and about tokens."""
 
     async def create_secret(self, client_id: str, name: str, end: End) -> tuple[SecretStatus, Secret]:
         """Make a client secret; it is told once."""
@@ -46,7 +26,7 @@ class LocalSecrets:
             known,
             name,
             digester=self._services.digester,
-            expires_at=_instant(end, now),
+            expires_at=instant_of(end, now),
             now=now,
             dice=self._dice,
         )
@@ -55,9 +35,7 @@ class LocalSecrets:
     async def secrets(self, client_id: str) -> Sequence[SecretStatus]:
         """List a client's secrets."""
         store, known = await self._client(client_id)
-        organisation, now = await store.organisation(), self._now
-        listed = await credentials.list_client_secrets(self._actor, store, known)
-        return [status_of(each, organisation, now) for each in listed]
+        return await self._statuses(store, await credentials.list_client_secrets(self._actor, store, known))
 
     async def end_secret(self, credential_id: str, why: str) -> SecretStatus:
         """End a secret for good."""
@@ -96,7 +74,7 @@ class LocalSecrets:
             overlap,
             digester=self._services.digester,
             name=name,
-            expires_at=_instant(end, now),
+            expires_at=instant_of(end, now),
             now=now,
             dice=self._dice,
         )
@@ -154,26 +132,4 @@ class LocalSecrets:
     async def keys(self, client_id: str) -> Sequence[SecretStatus]:
         """List a client's public keys."""
         store, known = await self._client(client_id)
-        listed = await public_keys.list_public_keys(self._actor, store, known)
-        return [await self._status(store, each) for each in listed]
-
-    async def _status(self, store: OrganisationStore, credential: Credential) -> SecretStatus:
-        return status_of(credential, await store.organisation(), self._now)
-
-    async def _client(self, client_id: str) -> tuple[OrganisationStore, ClientId]:
-        known = ClientId(client_id.lower())
-        view = await self._store.client_view(known)
-        if view is None:
-            raise OperatorError(f"no client {client_id!r}")
-        return self._store.organisation_store(view.organisation.id), known
-
-    async def _credential(self, credential_id: str) -> tuple[OrganisationStore, CredentialId]:
-        known = CredentialId(credential_id.lower())
-        organisation_id = await self._store.organisation_of_credential(known)
-        if organisation_id is None:
-            raise OperatorError(f"no credential {credential_id!r}")
-        return self._store.organisation_store(organisation_id), known
-
-
-def _instant(end: End, now: datetime) -> datetime | None:
-    return now + end if isinstance(end, timedelta) else end
+        return await self._statuses(store, await public_keys.list_public_keys(self._actor, store, known))

@@ -28,6 +28,14 @@ NOUNS = {
     "serve": "Serve tokens until stopped.",
     "demo": "Show what a demo made.",
     "org": "Organisations.",
+    "user": "Users: people who are at home in an organisation.",
+    "service-user": "Service users: users that stand for programs.",
+    "membership": "Memberships: users' places in organisations.",
+    "team": "Teams: a tree in each organisation.",
+    "project": "Projects: what roles and teams decide about.",
+    "user-key": "User keys: by which users' programs come in.",
+    "api-token": "API tokens: long-lived, each for one organisation.",
+    "entity": "Entities: machine parties with secrets that can be read again.",
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
@@ -40,6 +48,10 @@ NOUNS = {
     "config": "The configuration.",
 }
 """Every noun, in the order of ``--help``; the module of that name holds its ``app``."""
+
+
+def _module_of(name: str) -> Any:
+    return import_module(f"keyturn.cli.{name.replace('-', '_')}")
 
 
 class Nouns(TyperGroup):
@@ -55,7 +67,7 @@ class Nouns(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         if name is None or found is None:
             return name, found, rest
-        return name, typer.main.get_command(import_module(f"keyturn.cli.{name}").app), rest
+        return name, typer.main.get_command(_module_of(name).app), rest
 
 
 root = typer.Typer(cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)

@@ -7,7 +7,8 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
-from keyturn.cli.verbs import End, Verbs
+from keyturn.cli.people_verbs import End
+from keyturn.cli.verbs import Verbs
 from keyturn.core.durations import parse_duration
 from keyturn.directory.secret_status import SecretStatus
 
@@ -19,12 +20,12 @@ Id = Annotated[
 ]
 
 
-def shown(status: SecretStatus) -> Row:
-    """Give what is shown of a secret: never the secret."""
+def shown(status: SecretStatus, owner: str = "client_id") -> Row:
+    """Give what is shown of a secret, and under ``owner`` whose it is: never the secret."""
     credential, life = status.credential, status.credential.life
     return {
         "id": credential.id,
-        "client_id": credential.owner_id,
+        owner: credential.owner_id,
         "name": credential.name,
         "standing": status.standing.value,
         "state": life.state.value,
@@ -50,7 +51,8 @@ def moment(text: str) -> datetime:
     return read
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
+    """Read a duration from the command line, such as 180d."""
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -62,11 +64,12 @@ ExpiresAt = Annotated[
 ]
 Expires = Annotated[
     timedelta | None,
-    typer.Option("--expires", parser=_duration, metavar="DURATION", help="Refuse it after that, as 180d."),
+    typer.Option("--expires", parser=duration, metavar="DURATION", help="Refuse it after that, as 180d."),
 ]
 
 
-def _end(expires_at: datetime | None, expires: timedelta | None) -> End:
+def chosen_end(expires_at: datetime | None, expires: timedelta | None) -> End:
+    """Take whichever of the two was given."""
     if expires_at is not None and expires is not None:
         raise typer.BadParameter("give --expires or --expires-at, not both")
     return expires_at or expires
@@ -81,7 +84,7 @@ async def create(
     expires: Expires = None,
 ) -> Answer:
     """Make a secret and print it, this once."""
-    status, secret = await verbs.create_secret(client_id, name, _end(expires_at, expires))
+    status, secret = await verbs.create_secret(client_id, name, chosen_end(expires_at, expires))
     return {**shown(status), "secret": secret.reveal()}
 
 
@@ -91,14 +94,14 @@ async def rotate(
     client_id: ClientIdArgument,
     overlap: Annotated[
         timedelta,
-        typer.Option(parser=_duration, metavar="DURATION", help="How long the old one stays good, as 24h."),
+        typer.Option(parser=duration, metavar="DURATION", help="How long the old one stays good, as 24h."),
     ],
     name: Annotated[str | None, typer.Option(help="What people call it; as the old one.")] = None,
     expires_at: ExpiresAt = None,
     expires: Expires = None,
 ) -> Answer:
     """Make the successor of a client's secret and print it, this once; the old one stays good for a while."""
-    status, secret = await verbs.rotate_secret(client_id, overlap, name, _end(expires_at, expires))
+    status, secret = await verbs.rotate_secret(client_id, overlap, name, chosen_end(expires_at, expires))
     return {**shown(status), "secret": secret.reveal()}
 
 

@@ -46,7 +46,7 @@ def _read() -> Secret:
 
 def _seen(sight: Sight, now: datetime) -> Row:
     """Show what can be told offline: never the secret, never a signature."""
-    row: Row = {"looks_like": sight.look.value, "verified": False}
+    row: Row = {"looks_like": (sight.kind or sight.look).replace("_", " "), "verified": False}
     if sight.look is Look.DAMAGED:
         row["note"] = "mistyped, cut or made up: the checksum does not fit"
     if sight.refresh is not None:

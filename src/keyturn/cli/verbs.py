@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret import Secret
 from keyturn.core.upkeep_ports import JobRun
@@ -48,11 +49,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     retires_at: datetime | None = None
 
 
-End = datetime | timedelta | None
-"""When a new secret expires: at an instant, after a duration, or as late as the policy allows."""
-
-
-class Verbs(Protocol):
+class Verbs(PeopleVerbs, Protocol):
     """Everything that can be done to a deployment; each raises ``OperatorError`` where the answer is no."""
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:
@@ -163,12 +160,14 @@ class Verbs(Protocol):
         """List a client's public keys."""
         ...
 
-    async def rings(self, slug: str | None) -> Sequence[Ring]:
-        """List an organisation's signing keys, or those of every issuer."""
+    async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
+        """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         ...
 
-    async def rotate(self, slug: str | None, algorithm: Algorithm | None) -> Sequence[Turned]:
-        """Turn an organisation's rings, or every ring; one algorithm's, or of all that are in use."""
+    async def rotate(
+        self, slug: str | None, shared: str | None, algorithm: Algorithm | None
+    ) -> Sequence[Turned]:
+        """Turn an organisation's rings, a shared one, or all; one algorithm's, or of all in use."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

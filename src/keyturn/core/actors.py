@@ -47,8 +47,8 @@ def system(job: str) -> Actor:
 
 
 def client(client_id: ClientId, organisation_id: OrganisationId) -> Actor:
-    """Name a client that came in with a token of its organisation."""
-    return Actor(f"client:{client_id}", organisation_id)
+    """Name a client that came in with a token of its organisation; it has no roles, so none permits anything."""
+    return Actor(f"client:{client_id}", organisation_id, frozenset())
 
 
 def user(member: User, membership: Membership, permissions: frozenset[str]) -> Actor:

@@ -31,6 +31,7 @@ Versioned = Organisation | Client | User | Membership | Team | Project | Entity 
 """Records that change; each change raises their ``version``."""
 
 Record = Versioned | SigningKey | Sealed | Revocation | Spent
+Removable = RefreshFamily | SigningKey | Membership | Team | Project
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ class Prefer(msgspec.Struct, frozen=True):
 class Remove(msgspec.Struct, frozen=True):
     """Delete a record of an organisation that is being deleted; holds where it is gone already."""
 
-    record: RefreshFamily | SigningKey | Membership | Team | Project
+    record: Removable
 
 
 class Shred(msgspec.Struct, frozen=True):

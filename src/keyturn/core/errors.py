@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from keyturn.core.changes import Change
-from keyturn.core.vocabulary import Code, OrganisationId, Reason
+from keyturn.core.vocabulary import Code, OrganisationId, OwnerKind, Reason
 
 
 class KeyturnError(Exception):
@@ -33,6 +33,12 @@ class Concern(msgspec.Struct, frozen=True):
 
     organisation_id: OrganisationId
     subject: str
+    kind: OwnerKind = OwnerKind.CLIENT
+
+    @property
+    def actor(self) -> str:
+        """Name it as the audit trail names who acts."""
+        return f"{self.kind}:{self.subject}"
 
 
 class Refusal(KeyturnError):

@@ -29,7 +29,7 @@ class Taken(msgspec.Struct, frozen=True):
     """What the limits say of one request, by the counter that leaves the least room.
 
     Args:
-        kind: Of the counter: ``client``, ``organisation`` or ``address``.
+        kind: Of the counter: ``client``, ``user``, ``organisation`` or ``address``.
         remaining: Requests for which there is still room now.
         seconds: Until there is room for one more; of a refused request, until a retry may succeed.
     """

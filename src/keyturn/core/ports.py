@@ -315,9 +315,10 @@ class DeploymentStore(Protocol):
 
 
 class Signer(Protocol):
-    """One key that signs now."""
+    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7)."""
 
     key_id: str
+    x5t: str | None
     algorithm: Algorithm
 
     def sign(self, message: bytes) -> bytes:
@@ -394,7 +395,8 @@ class Limits(Protocol):
         """Take one place in every counter, or none; answers at once where this process can.
 
         Args:
-            keys: Names of counters: ``client:<id>``, ``organisation:<id>``, ``address:<subscriber>``.
+            keys: Names of counters: ``client:<id>``, ``user:<id>``, ``organisation:<id>``,
+                ``address:<subscriber>``.
             now: Monotonic seconds.
 
         Raises:
@@ -447,7 +449,7 @@ class Passwords(Protocol):
         """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.
 
         Raises:
-            Unavailable: Too many wait already.
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
         """
         ...
 
@@ -455,7 +457,7 @@ class Passwords(Protocol):
         """Compare a password with a hash; with none, spend the same time and say no (PW-04).
 
         Raises:
-            Unavailable: Too many wait already.
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
         """
         ...
 

@@ -247,11 +247,13 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
             SHA-256 of its id.
         verifier: Of a password or recovery code: its argon2id hash in PHC form.
         sealed: Of a TOTP device its seed, of a readable secret the secret, under the master key.
-        mfa: Of an API token: its exchange needs a passcode of its owner's device.
+        mfa: Of an API token: its exchange needs a passcode of its owner's device. Of a password: it is too
+            short to be the only factor.
         last_used_on: The day, not the instant: a write a day is enough to find dormant ones.
         woken_on: The day from which dormancy counts, where an operator enabled it again.
         succeeds: The credential that it was made to replace.
         public_jwk: Of a public key: the key itself, with the ``kid`` that its owner's assertions name.
+        accepted_step: Of a TOTP device: the newest step that was accepted; it and all before it are spent.
     """
 
     id: CredentialId
@@ -272,6 +274,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     woken_on: date | None = None
     succeeds: CredentialId | None = None
     public_jwk: dict[str, str] | None = None
+    accepted_step: int | None = None
     epoch: int = 0
     version: int = 0
 
@@ -367,6 +370,11 @@ class UserView(msgspec.Struct, frozen=True):
     credentials: tuple[Credential, ...]
     memberships: tuple[Membership, ...]
     organisations: tuple[Organisation, ...]
+
+    def place_in(self, organisation_id: OrganisationId) -> tuple[Organisation, Membership] | None:
+        """Give an organisation and the user's membership in it, an ended one too; None where there is none."""
+        pairs = zip(self.organisations, self.memberships, strict=True)
+        return next((pair for pair in pairs if pair[0].id == organisation_id), None)
 
 
 class EntityView(msgspec.Struct, frozen=True):

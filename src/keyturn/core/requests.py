@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from keyturn.core.changes import Change
+from keyturn.core.changes import Change, RequireVersion
+from keyturn.core.errors import Concern
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import (
     Client,
@@ -90,6 +91,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
         organisation_alias: The UUID or API key by which a request names the organisation it wants a token of.
         scopes: What was asked; None when nothing was (RFC 6749 section 3.3).
         resources: Where the token shall be used (RFC 8707 section 2).
+        bearer_alias: Where the credential is an access token of ours: the UUID or API key by which the request
+            names the organisation that it must be of; None where it names none.
         passcode: Of the second factor.
         id_profile: The ID token that comes with the access token where ``openid`` is granted.
         accepts: Where the credential is an access token of ours: the profiles it may have (TK-08).
@@ -105,6 +108,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     organisation_alias: str | None = None
     scopes: tuple[str, ...] | None = None
     resources: tuple[str, ...] = ()
+    bearer_alias: str | None = None
     passcode: Secret | None = None
     id_profile: TokenProfile | None = None
     accepts: tuple[TokenProfile, ...] = ()
@@ -134,6 +138,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         accepts: The profiles whose tokens are taken here; no other kind passes (TK-08).
         scope: What the token must have been granted; None for nothing.
         permission: What the caller's roles must permit now; None for nothing.
+        bearer_alias: The UUID or API key by which the request names the organisation its token must be of.
         arguments: The call's slots: what its fields were read into.
     """
 
@@ -143,6 +148,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     accepts: tuple[TokenProfile, ...]
     scope: str | None = None
     permission: str | None = None
+    bearer_alias: str | None = None
     arguments: dict[str, Any] = {}
 
 
@@ -168,10 +174,15 @@ class LocatedHolder(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A user with their place in the organisation that a token is for."""
+    """A user with their place in the organisation that a token is for.
+
+    Args:
+        home: The user's home organisation.
+    """
 
     user: User
     membership: Membership
+    home: Organisation
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -200,6 +211,43 @@ class Proof(msgspec.Struct, frozen=True):
             return OwnerKind.USER
         return OwnerKind.CLIENT if self.holder is None else OwnerKind.ENTITY
 
+    @property
+    def owner_id(self) -> str:
+        """Give the id of the user, entity or client whose credential it is."""
+        if isinstance(self.holder, Member):
+            return self.holder.user.id
+        return self.client.id if self.holder is None else self.holder.id
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks in somebody else's name: a client that proved itself, or a contract's built-in one.
+
+    Args:
+        proof: Of a client of ours; None for a built-in one, which is known to all and proves nothing.
+    """
+
+    client_id: str
+    proof: Proof | None = None
+
+    @property
+    def organisation(self) -> Organisation | None:
+        """Give the client's organisation; None for a built-in one, which is of none."""
+        return None if self.proof is None else self.proof.organisation
+
+    @property
+    def about(self) -> Concern | None:
+        """Say whom a refusal is about that no user or entity can be named in."""
+        return None if self.organisation is None else Concern(self.organisation.id, self.client_id)
+
+    @property
+    def spends(self) -> tuple[Change, ...]:
+        """Give what the client's proof uses up, and that its own credential must still be as it was."""
+        if self.proof is None:
+            return ()
+        held = self.proof.credential
+        kept = () if held is None else (RequireVersion("credential", held.id, held.version),)
+        return (*self.proof.spends, *kept)
+
 
 class Basis(msgspec.Struct, frozen=True):
     """What a token rests on: ending any of it ends the token.
@@ -226,6 +274,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         subject: The ``sub`` that the token will carry.
         scopes: Asked scopes without repetition, in the order asked; None for all that may be had.
+        contract: Of a contract without clients: what its built-in one may have.
     """
 
     proof: Proof
@@ -236,6 +285,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | None
     resources: tuple[str, ...]
     earlier: Earlier | None = None
+    contract: BuiltInClient | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

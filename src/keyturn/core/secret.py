@@ -20,7 +20,13 @@ _RANDOM_LENGTH = 43
 PREFIXES: dict[CredentialKind, str] = {
     CredentialKind.CLIENT_SECRET: "kt_cs_",
     CredentialKind.REFRESH_TOKEN: "kt_rt_",
+    CredentialKind.USER_KEY: "kt_uk_",
+    CredentialKind.API_TOKEN: "kt_at_",
+    CredentialKind.ENTITY_SECRET: "kt_es_",
+    CredentialKind.RECOVERY_CODE: "kt_rc_",
 }
+_LONGER = {CredentialKind.API_TOKEN: (39, 53)}
+"""Random bytes and base62 digits where callers expect another length: an API token has 65 characters."""
 MASTER_KEY_PREFIX = "kt_master_"
 """How a master key begins; ``keys/sealing.py`` knows the rest."""
 SECRET_PATTERN = re.compile(r"kt_[a-z]{2}_[0-9A-Za-z]{49,}")
@@ -74,8 +80,9 @@ def _checksum(text: str) -> str:
 
 
 def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
-    """Make a fresh secret of a kind, with 256 random bits."""
-    return spell_secret(kind, int.from_bytes(dice(32)), _RANDOM_LENGTH)
+    """Make a fresh secret of a kind, with 256 random bits or more."""
+    size, length = _LONGER.get(kind, (32, _RANDOM_LENGTH))
+    return spell_secret(kind, int.from_bytes(dice(size)), length)
 
 
 def spell_secret(kind: CredentialKind, number: int, length: int) -> Secret:

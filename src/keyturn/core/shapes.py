@@ -5,14 +5,13 @@ named, never given as a function, so that the same table can be read from a file
 table into the function that runs; names that do not exist are found then, not at the first request.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from keyturn.core.secret import Secret
+from keyturn.core.transforms import TRANSFORMS
 
 TOKEN_FACTS = frozenset(
     {
@@ -46,7 +45,7 @@ TOKEN_FACTS = frozenset(
         "entity.type",
     }
 )
-"""What a claim may show. ``lifetime`` is a timedelta, ``*_at`` are datetimes, scope, audience and roles tuples.
+"""What a claim may show: ``lifetime`` a timedelta, ``*_at`` datetimes, scope, audience and roles tuples.
 
 Facts of a user or an entity are None where the token's subject is none. ``user.name`` is as it was typed,
 ``roles`` are those of the profile's dialect in the token's organisation, without the dialect's name."""
@@ -66,14 +65,16 @@ ANSWER_FACTS = TOKEN_FACTS | {
 """What an answer to an exchange may show.
 
 ``presented`` is the credential that was exchanged, ``notice`` the dialect's words for a warning or None,
-``fresh_id`` a new UUID, ``request.<slot>`` what a field was read into, ``setting.<name>`` the dialect's setting
-as it is for the token's organisation."""
+``fresh_id`` a new UUID, ``request.<slot>`` what a field was read into, ``setting.<name>`` the dialect's
+setting as it is for the token's organisation."""
 
 QUESTION_FACTS = frozenset(
     {
         "active",
         "scope",
         "client.id",
+        "username",
+        "organisation.id",
         "subject",
         "audience",
         "issuer",
@@ -92,10 +93,43 @@ REFUSAL_FACTS = frozenset(
 row, ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
-    "metadata": frozenset({"issuer", "algorithms"}),
-    "jwks": frozenset({"issuer", "keys"}),
+    "metadata": frozenset({"issuer", "algorithms", "request."}),
+    "jwks": frozenset({"issuer", "keys", "request."}),
+    "public_key": frozenset({"issuer", "keys", "pem", "algorithm", "request."}),
 }
-"""What each published document may show, beside ``url.<route>`` for every route of its dialect."""
+"""What each published document may show, beside ``url.<route>`` for every route of its dialect.
+
+``pem`` and ``algorithm`` are those of the one key that signs now; ``keys`` are all, as in ``jwks``."""
+
+_PROJECT_FACTS = frozenset(
+    {
+        "project.id",
+        "project.name",
+        "project.created_at",
+        "project.organisation_id",
+        "project.teams",
+        "project.open",
+    }
+)
+_EVERY_CALL = frozenset({"request_id", "fresh_id", "now", "notice", "request.", "setting."})
+
+OPERATION_FACTS: dict[str, frozenset[str]] = {
+    "introspect": QUESTION_FACTS,
+    "revoke": frozenset(),
+    "projects.list": _PROJECT_FACTS | _EVERY_CALL | {"projects", "total"},
+    "projects.create": _PROJECT_FACTS | _EVERY_CALL,
+    "projects.show": _PROJECT_FACTS | _EVERY_CALL,
+    "projects.change": _PROJECT_FACTS | _EVERY_CALL,
+    "projects.delete": _EVERY_CALL,
+}
+"""What the answer to each operation may show.
+
+``projects`` is a list of mappings with the names that ``project.`` has too: ``item.id``, ``item.name`` ...
+``item.teams`` are the paths of the teams. Where a list is asked for one name, ``project.`` is that project
+and there is no list."""
+
+MAY_BE_ABSENT = ("request.", "setting.", "row.")
+"""Facts that are there or not, as a request and its refusal have it: None where they are not."""
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -106,18 +140,24 @@ class Constant(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A member that shows a fact through a named transform; None and () are left out if ``optional``."""
+    """A member that shows a fact through a named transform; None and () are left out if ``optional``.
+
+    Args:
+        otherwise: The fact that is shown, through the same transform, where the first is None.
+    """
 
     path: str
     source: str
     transform: str = "plain"
     optional: bool = False
+    otherwise: str | None = None
 
 
 class Each(msgspec.Struct, frozen=True):
     """A list with one object for each element of a fact.
 
-    Inside, the element is called ``item``; of an element that is a mapping, ``item.<name>`` is a member.
+    Inside, the element is called ``item``; of an element that is a mapping, ``item.<name>`` is a member. An
+    empty path is for a body that is nothing but the list.
     """
 
     path: str
@@ -126,7 +166,10 @@ class Each(msgspec.Struct, frozen=True):
 
 
 class Switch(msgspec.Struct, frozen=True):
-    """A member that is shown in one of several ways, as the text of a fact says (``setting.<name>``)."""
+    """A member that is shown in one of several ways, as the text of a fact says (``setting.<name>``).
+
+    Every case has the path of the whole; a text that has no case is a fault.
+    """
 
     path: str
     on: str
@@ -139,59 +182,50 @@ class Shape(msgspec.Struct, frozen=True):
     members: tuple[Constant | Member | Each | Switch, ...]
 
 
+Part = Constant | Member | Each | Switch
 Facts = Mapping[str, Any]
 Renderer = Callable[[Facts], dict[str, Any]]
+BodyRenderer = Callable[[Facts], Any]
 
 
-def _epoch_seconds(value: datetime) -> int:
-    return int(value.timestamp())
-
-
-def _epoch_millis(value: datetime) -> int:
-    return int(value.timestamp() * 1000)
-
-
-def _whole_seconds(value: timedelta) -> int:
-    return int(value.total_seconds())
-
-
-def _second_digits(value: timedelta) -> str:
-    return str(int(value.total_seconds()))
-
-
-def _iso_millis(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _one_or_list(value: tuple[str, ...]) -> str | list[str]:
-    return value[0] if len(value) == 1 else list(value)
-
-
-def _plain(value: Any) -> Any:
-    return value
-
-
-TRANSFORMS: dict[str, Callable[[Any], Any]] = {
-    "plain": _plain,
-    "epoch_seconds": _epoch_seconds,
-    "epoch_millis": _epoch_millis,
-    "seconds": _whole_seconds,
-    "second_digits": _second_digits,
-    "iso_millis": _iso_millis,
-    "words": " ".join,
-    "list": list,
-    "one_or_list": _one_or_list,
-    "upper": str.upper,
-    "lower": str.lower,
-    "digits": str,
-    "reveal": Secret.reveal,
-}
-"""Name of a transform -> what it does with a fact; a table names one, it never holds one."""
-
-
-def sources(shape: Shape) -> Iterable[str]:
+def sources(shape: Shape | Each) -> Iterator[str]:
     """Name every fact that a shape shows, those inside lists by their list's source."""
-    return (member.source for member in shape.members if not isinstance(member, Constant))
+    if isinstance(shape, Each):
+        yield shape.source
+        return
+    for member in shape.members:
+        yield from _sources_of(member)
+
+
+def _sources_of(member: Part) -> Iterator[str]:
+    if isinstance(member, Switch):
+        yield member.on
+        for case in member.cases.values():
+            yield from _sources_of(case)
+    elif not isinstance(member, Constant):
+        yield member.source
+        if isinstance(member, Member) and member.otherwise is not None:
+            yield member.otherwise
+
+
+def is_known(source: str, known: frozenset[str]) -> bool:
+    """Tell whether a fact will be there; a prefix ending in ``.`` among the known admits all below it."""
+    return source in known or ("." in source and source.partition(".")[0] + "." in known)
+
+
+def compile_body(shape: Shape | Each, known: frozenset[str], where: str) -> BodyRenderer:
+    """Turn the table of a whole JSON body into the function that renders it: an object, or a list.
+
+    Raises:
+        ValueError: As ``compile_shape``, or a list that is the whole body has a path.
+    """
+    if isinstance(shape, Shape):
+        return compile_shape(shape, known, where)
+    if shape.path:
+        raise ValueError(f"{where}: a list that is the whole body has a path, {shape.path!r}")
+    if not is_known(shape.source, known):
+        raise ValueError(f"{where}: unknown fact {shape.source!r}")
+    return _each(shape, where)
 
 
 def compile_shape(shape: Shape, known: frozenset[str], where: str) -> Renderer:
@@ -206,23 +240,24 @@ def compile_shape(shape: Shape, known: frozenset[str], where: str) -> Renderer:
         ValueError: A fact or transform is unknown, or two members collide; the message names all of them.
     """
     problems = [
-        f"{where}: unknown fact {source!r}"
-        for source in sources(shape)
-        if source not in known and not ("." in source and source.partition(".")[0] + "." in known)
+        f"{where}: unknown fact {source!r}" for source in sources(shape) if not is_known(source, known)
     ]
-    problems += [
-        f"{where}: unknown transform {member.transform!r}"
-        for member in shape.members
-        if isinstance(member, Member) and member.transform not in TRANSFORMS
-    ]
-    problems += [
-        f"{where}: {member.path!r} has an empty name"
-        for member in shape.members
-        if "" in member.path.split(".")
-    ]
+    problems += [problem for member in shape.members for problem in _problems_of(member, where)]
     if problems:
         raise ValueError("; ".join(problems))
     return _compile_level([(member.path.split("."), member) for member in shape.members], where)
+
+
+def _problems_of(member: Part, where: str) -> Iterator[str]:
+    if isinstance(member, Member) and member.transform not in TRANSFORMS:
+        yield f"{where}: unknown transform {member.transform!r}"
+    if "" in member.path.split("."):
+        yield f"{where}: {member.path!r} has an empty name"
+    if isinstance(member, Switch):
+        for case in member.cases.values():
+            yield from _problems_of(case, where)
+            if case.path != member.path:
+                yield f"{where}: a case of {member.path!r} has another path, {case.path!r}"
 
 
 Step = Callable[[Facts], Any]
@@ -230,8 +265,8 @@ _LEFT_OUT = object()
 """What a step gives for a member that is not to be there."""
 
 
-def _compile_level(members: list[tuple[list[str], Constant | Member | Each]], where: str) -> Renderer:
-    groups: dict[str, list[tuple[list[str], Constant | Member | Each]]] = {}
+def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Renderer:
+    groups: dict[str, list[tuple[list[str], Part]]] = {}
     for (head, *rest), member in members:
         groups.setdefault(head, []).append((rest, member))
     steps: list[tuple[str, Step]] = []
@@ -254,31 +289,57 @@ def _compile_level(members: list[tuple[list[str], Constant | Member | Each]], wh
     return render
 
 
-def _leaf(name: str, member: Constant | Member | Each, where: str) -> Step:
+def _leaf(name: str, member: Part, where: str) -> Step:
     if isinstance(member, Constant):
         return _constant(member.value)
     if isinstance(member, Each):
-        return _each(name, member, where)
-    if member.transform == "plain" and not member.optional:
-        return itemgetter(member.source)
-    return _member(member.source, TRANSFORMS[member.transform], optional=member.optional)
+        return _each(member, f"{where}.{name}")
+    if isinstance(member, Switch):
+        return _switch(name, member, where)
+    if member.transform == "plain" and not member.optional and member.otherwise is None:
+        return _taking(member.source)
+    return _member(member)
+
+
+def _taking(source: str) -> Step:
+    """Take a fact; one that may be absent is None then, any other that is not there is a fault."""
+    if source.startswith(MAY_BE_ABSENT):
+        return lambda facts: facts.get(source)
+    return itemgetter(source)
 
 
 def _constant(value: Any) -> Step:
     return lambda _: value
 
 
-def _each(name: str, member: Each, where: str) -> Step:
-    inner = compile_shape(member.shape, frozenset({"item"}), f"{where}.{name}[]")
-    return lambda facts: [inner({"item": element}) for element in facts[member.source]]
+def _each(member: Each, where: str) -> Step:
+    inner = compile_shape(member.shape, frozenset({"item", "item."}), f"{where}[]")
+    take = _taking(member.source)
+    return lambda facts: [inner(_as_item(element)) for element in take(facts) or ()]
 
 
-def _member(source: str, transform: Callable[[Any], Any], *, optional: bool) -> Step:
-    left_out = _LEFT_OUT if optional else None
+def _as_item(element: Any) -> Facts:
+    if isinstance(element, Mapping):
+        return {f"item.{name}": value for name, value in element.items()}
+    return {"item": element}
+
+
+def _switch(name: str, member: Switch, where: str) -> Step:
+    take = _taking(member.on)
+    steps = {text: _leaf(name, case, where) for text, case in member.cases.items()}
+    return lambda facts: steps[take(facts)](facts)
+
+
+def _member(member: Member) -> Step:
+    left_out = _LEFT_OUT if member.optional else None
+    take, transform = _taking(member.source), TRANSFORMS[member.transform]
+    instead = None if member.otherwise is None else _taking(member.otherwise)
 
     def step(facts: Facts) -> Any:
-        value = facts[source]
-        if value is None or (optional and isinstance(value, tuple) and not value):
+        value = take(facts)
+        if value is None and instead is not None:
+            value = instead(facts)
+        if value is None or (member.optional and isinstance(value, tuple) and not value):
             return left_out
         return transform(value)
 

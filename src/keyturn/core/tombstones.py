@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from keyturn.core.life import Life, Standing, State
-from keyturn.core.records import Client, Credential, Organisation
+from keyturn.core.records import Client, Credential, Entity, Organisation, User
 
 ERASED = ""
 """The name of what has been erased."""
@@ -50,6 +50,38 @@ def client_tombstone(client: Client, now: datetime) -> Client:
         ended_at=client.ended_at or now,
         epoch=client.epoch + 1,
         version=client.version + 1,
+    )
+
+
+def user_tombstone(user: User, now: datetime) -> User:
+    """Keep a user's id, home and dates; every name and the address are gone."""
+    return User(
+        id=user.id,
+        organisation_id=user.organisation_id,
+        name=ERASED,
+        display_name=ERASED,
+        created_at=user.created_at,
+        service=user.service,
+        disabled=user.disabled,
+        ended_at=user.ended_at or now,
+        epoch=user.epoch + 1,
+        version=user.version + 1,
+    )
+
+
+def entity_tombstone(entity: Entity, now: datetime) -> Entity:
+    """Keep an entity's id and subject, by which others knew it, and its dates."""
+    return Entity(
+        id=entity.id,
+        subject=entity.subject,
+        organisation_id=entity.organisation_id,
+        name=ERASED,
+        type=ERASED,
+        created_at=entity.created_at,
+        disabled=entity.disabled,
+        ended_at=entity.ended_at or now,
+        epoch=entity.epoch + 1,
+        version=entity.version + 1,
     )
 
 

@@ -37,6 +37,9 @@ INTROSPECT = "introspect"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """The one value of ``client_assertion_type`` (RFC 7523 section 2.2)."""
 
+OPENID = "openid"
+"""The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1)."""
+
 OFFLINE_ACCESS = "offline_access"
 """The scope that asks for a refresh token (OpenID Connect Core section 11)."""
 
@@ -192,4 +195,5 @@ class Reason(StrEnum):
     CACHE_STALE = "cache_stale"
     KEY_UNAVAILABLE = "key_unavailable"
     CLOCK_UNUSABLE = "clock_unusable"
+    HASHING_BUSY = "hashing_busy"
     FAULT = "fault"

@@ -11,18 +11,39 @@ from typing import Any
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Replace
+from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
-from keyturn.core.life import State
 from keyturn.core.ports import OrganisationStore
-from keyturn.core.records import Client, Credential, Organisation
+from keyturn.core.records import Client, Organisation
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CLIENT_KINDS, INTROSPECT, REFRESH_TOKEN, ClientId
+from keyturn.core.vocabulary import (
+    CLIENT_CREDENTIALS,
+    CLIENT_KINDS,
+    INTROSPECT,
+    PASSWORD,
+    REFRESH_TOKEN,
+    ClientId,
+    CredentialKind,
+)
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_audiences, check_choices, check_name, check_scopes
+from keyturn.directory.owners import (
+    change,
+    check_reach,
+    disable,
+    enable,
+    end,
+    ended_credentials,
+    living_organisation,
+    require_living,
+    there,
+)
 
-GRANTS = (CLIENT_CREDENTIALS, REFRESH_TOKEN)
-"""The grant types that a client may be allowed."""
+GRANTS = (CLIENT_CREDENTIALS, REFRESH_TOKEN, PASSWORD)
+"""The grant types that a client may be allowed; ``password`` also needs its organisation's word."""
+
+CLIENT_CREDENTIAL_KINDS = (*CLIENT_KINDS, CredentialKind.API_TOKEN)
+"""All that a client can have: a service account has API tokens too."""
 
 RIGHTS = (INTROSPECT,)
 """What a client may be allowed beyond asking for tokens."""
@@ -64,10 +85,7 @@ async def create_client(
     Raises:
         OperatorError: Something of the wish is not acceptable.
     """
-    _check_reach(actor, store)
-    organisation = await store.organisation()
-    if organisation.ended_at is not None:
-        raise OperatorError(f"organisation {organisation.slug!r} has ended")
+    organisation = await living_organisation(actor, store)
     client = Client(
         id=ClientId(str(uuid.UUID(bytes=dice(16), version=4))),
         organisation_id=organisation.id,
@@ -89,7 +107,7 @@ async def create_client(
 
 async def list_clients(actor: Actor, store: OrganisationStore) -> Sequence[Client]:
     """List an organisation's clients, oldest first, ended ones included."""
-    _check_reach(actor, store)
+    check_reach(actor, store)
     return await store.clients()
 
 
@@ -99,10 +117,7 @@ async def show_client(actor: Actor, store: OrganisationStore, client_id: ClientI
     Raises:
         OperatorError: There is none by that id, or none for this actor: the same words (TN-02).
     """
-    client = await store.client(client_id) if actor.may_act_in(store.organisation_id) else None
-    if client is None:
-        raise OperatorError(f"no client {client_id!r}")
-    return client
+    return there(actor, store, "client", client_id, await store.client(client_id))
 
 
 async def change_client(
@@ -122,49 +137,21 @@ async def change_client(
     """
     client = await changeable_client(actor, store, client_id)
     accepted = _members(_accept(wish, dialects, await store.organisation()))
-    names = sorted(name for name, value in accepted.items() if getattr(client, name) != value)
-    if not names:
-        return client
-    changed = msgspec.structs.replace(client, **accepted, version=client.version + 1)
-    event = told(
-        "client.changed",
-        actor,
-        client.organisation_id,
-        client.id,
-        now=now,
-        dice=dice,
-        details={"changed": " ".join(names)},
-    )
-    await carry_out(store, event, Replace(changed, client.version))
-    return changed
+    return await change(actor, store, client, accepted, now=now, dice=dice)
 
 
 async def disable_client(
     actor: Actor, store: OrganisationStore, client_id: ClientId, *, now: datetime, dice: Dice
 ) -> Client:
     """Issue nothing more to a client and end every token it has out; undone by enabling."""
-    client = await changeable_client(actor, store, client_id)
-    if client.disabled:
-        return client
-    changed = msgspec.structs.replace(
-        client, disabled=True, epoch=client.epoch + 1, version=client.version + 1
-    )
-    event = told("client.disabled", actor, client.organisation_id, client.id, now=now, dice=dice)
-    await carry_out(store, event, Replace(changed, client.version))
-    return changed
+    return await disable(actor, store, await show_client(actor, store, client_id), now=now, dice=dice)
 
 
 async def enable_client(
     actor: Actor, store: OrganisationStore, client_id: ClientId, *, now: datetime, dice: Dice
 ) -> Client:
     """Issue to a client again; tokens from before it was disabled stay dead."""
-    client = await changeable_client(actor, store, client_id)
-    if not client.disabled:
-        return client
-    changed = msgspec.structs.replace(client, disabled=False, version=client.version + 1)
-    event = told("client.enabled", actor, client.organisation_id, client.id, now=now, dice=dice)
-    await carry_out(store, event, Replace(changed, client.version))
-    return changed
+    return await enable(actor, store, await show_client(actor, store, client_id), now=now, dice=dice)
 
 
 async def end_client(
@@ -172,28 +159,11 @@ async def end_client(
 ) -> Client:
     """End a client for good, with every token, secret and key it has; ending twice changes nothing."""
     client = await show_client(actor, store, client_id)
-    if client.ended_at is not None:
-        return client
-    changed = msgspec.structs.replace(
-        client, ended_at=now, epoch=client.epoch + 1, version=client.version + 1
-    )
-    ended = [
-        _end_with_owner(credential, now)
-        for kind in CLIENT_KINDS
-        for credential in await store.credentials_of(client.id, kind)
-        if credential.life.state is not State.ENDED
+    credentials = [
+        each for kind in CLIENT_CREDENTIAL_KINDS for each in await store.credentials_of(client.id, kind)
     ]
-    event = told(
-        "client.ended",
-        actor,
-        client.organisation_id,
-        client.id,
-        now=now,
-        dice=dice,
-        details={"credentials_ended": str(len(ended))},
-    )
-    await carry_out(store, event, Replace(changed, client.version), *ended)
-    return changed
+    ended = ended_credentials(credentials, now, "client ended")
+    return await end(actor, store, client, *ended, now=now, dice=dice)
 
 
 async def changeable_client(actor: Actor, store: OrganisationStore, client_id: ClientId) -> Client:
@@ -202,15 +172,7 @@ async def changeable_client(actor: Actor, store: OrganisationStore, client_id: C
     Raises:
         OperatorError: There is none, or it has ended.
     """
-    client = await show_client(actor, store, client_id)
-    if client.ended_at is not None:
-        raise OperatorError(f"client {client_id!r} has ended")
-    return client
-
-
-def _check_reach(actor: Actor, store: OrganisationStore) -> None:
-    if not actor.may_act_in(store.organisation_id):
-        raise OperatorError("no such organisation")
+    return require_living(await show_client(actor, store, client_id))
 
 
 def _accept(wish: ClientWish, dialects: Collection[str], organisation: Organisation) -> ClientWish:
@@ -231,13 +193,3 @@ def _accept(wish: ClientWish, dialects: Collection[str], organisation: Organisat
 
 def _members(accepted: ClientWish) -> dict[str, Any]:
     return msgspec.structs.asdict(accepted)
-
-
-def _end_with_owner(credential: Credential, now: datetime) -> Replace:
-    ended = msgspec.structs.replace(
-        credential,
-        life=credential.life.ended(now, "client ended"),
-        epoch=credential.epoch + 1,
-        version=credential.version + 1,
-    )
-    return Replace(ended, credential.version)

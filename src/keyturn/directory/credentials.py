@@ -1,11 +1,12 @@
-"""Client secrets: made and shown once, kept as a digest, ended at any time.
+"""Credentials: made and shown once, kept as a digest, ended at any time; and the secrets of clients.
 
-A client has at most two that are live, which is what rotating one without a gap needs (TE-05).
+A client has at most two secrets that are live, which is what rotating one without a gap needs (TE-05).
 """
 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -15,13 +16,14 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.ports import Digester, OrganisationStore
-from keyturn.core.records import Client, Credential, Organisation
+from keyturn.core.records import AuditEvent, Client, Credential, Entity, Organisation, User
 from keyturn.core.secret import Dice, Secret, make_secret
 from keyturn.core.secret_policy import is_dormant, policy_of
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client, show_client
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name
+from keyturn.directory.owners import raise_version, there
 
 MAX_LIVE_SECRETS = 2
 
@@ -53,41 +55,68 @@ async def create_client_secret(
     there = await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
     if len(live_secrets(there, now)) >= MAX_LIVE_SECRETS:
         raise OperatorError(f"client {client_id!r} has {MAX_LIVE_SECRETS} live secrets; end one first")
-    credential, secret = make_credential(client, name, expires_at, digester=digester, now=now, dice=dice)
-    event = told(
-        "credential.created",
-        actor,
-        client.organisation_id,
-        credential.id,
-        now=now,
+    credential, secret = make_credential(
+        CredentialKind.CLIENT_SECRET,
+        client,
+        name,
+        Life(created_at=now, expires_at=expires_at),
+        dialects=client.dialects,
+        digester=digester,
         dice=dice,
-        details=_facts(credential),
-        personal={"name": name},
     )
+    event = made(credential, actor, now=now, dice=dice)
     # Two writers who each saw one live secret would leave three: raising the client's version lets one win.
     await carry_out(store, event, raise_version(client), Add(credential))
     return credential, secret
 
 
 def make_credential(
-    client: Client, name: str, expires_at: datetime | None, *, digester: Digester, now: datetime, dice: Dice
+    kind: CredentialKind,
+    owner: Client | User | Entity,
+    name: str,
+    life: Life,
+    *,
+    dialects: tuple[str, ...],
+    digester: Digester,
+    dice: Dice,
+    **members: Any,
 ) -> tuple[Credential, Secret]:
-    """Make a secret and the record that keeps its digest; nothing is saved yet."""
-    secret = make_secret(CredentialKind.CLIENT_SECRET, dice)
+    """Make a secret and the record that keeps its digest; nothing is saved yet.
+
+    Args:
+        members: Further ones of the record; ``organisation_id`` where it is not the owner's.
+    """
+    secret = make_secret(kind, dice)
     pepper_id = digester.current_pepper_id
     digest = hashlib.sha256(secret.reveal().encode()).digest()
     credential = Credential(
-        id=CredentialId(uuid7(now, dice)),
-        kind=CredentialKind.CLIENT_SECRET,
-        owner_id=client.id,
-        organisation_id=client.organisation_id,
+        id=CredentialId(uuid7(life.created_at, dice)),
+        kind=kind,
+        owner_id=owner.id,
         name=check_name(name),
-        life=Life(created_at=now, expires_at=expires_at),
-        dialects=client.dialects,
+        life=life,
+        dialects=dialects,
         lookup_hash=digester.lookup_hash(digest, pepper_id),
         pepper_id=pepper_id,
+        **{"organisation_id": owner.organisation_id, **members},
     )
     return credential, secret
+
+
+def made(
+    credential: Credential, actor: Actor, *, now: datetime, dice: Dice, kind: str = "credential.created"
+) -> AuditEvent:
+    """Tell that a credential was made, and for whom."""
+    return told(
+        kind,
+        actor,
+        credential.organisation_id,
+        credential.id,
+        now=now,
+        dice=dice,
+        details=facts_of(credential),
+        personal={"name": credential.name},
+    )
 
 
 def accepted_end(asked: datetime | None, organisation: Organisation, now: datetime) -> datetime | None:
@@ -121,10 +150,7 @@ async def show_credential(actor: Actor, store: OrganisationStore, credential_id:
     Raises:
         OperatorError: There is none by that id, or none for this actor: the same words (TN-02).
     """
-    credential = await store.credential(credential_id) if actor.may_act_in(store.organisation_id) else None
-    if credential is None:
-        raise OperatorError(f"no credential {credential_id!r}")
-    return credential
+    return there(actor, store, "credential", credential_id, await store.credential(credential_id))
 
 
 async def end_credential(
@@ -192,7 +218,13 @@ async def _change(
         credential, life=life, epoch=credential.epoch + raises, version=credential.version + 1
     )
     event = told(
-        kind, actor, credential.organisation_id, credential.id, now=now, dice=dice, details=_facts(credential)
+        kind,
+        actor,
+        credential.organisation_id,
+        credential.id,
+        now=now,
+        dice=dice,
+        details=facts_of(credential),
     )
     await carry_out(store, event, Replace(changed, credential.version))
     return changed
@@ -203,10 +235,6 @@ def live_secrets(credentials: Sequence[Credential], now: datetime) -> list[Crede
     return [credential for credential in credentials if credential.life.standing(now) not in _SPENT]
 
 
-def raise_version(client: Client) -> Replace:
-    """Let one of two win who change the same client's secrets at once."""
-    return Replace(msgspec.structs.replace(client, version=client.version + 1), client.version)
-
-
-def _facts(credential: Credential) -> dict[str, str]:
+def facts_of(credential: Credential) -> dict[str, str]:
+    """Give what the trail tells of a credential beside its id."""
     return {"kind": credential.kind, "owner": credential.owner_id}

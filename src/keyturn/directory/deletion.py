@@ -1,7 +1,8 @@
 """Deleting an organisation: dead at once, erased in short batches, and said when it is complete (TN-05).
 
     1  one unit: it has ended, its epoch is raised, its name is gone, its audit key is destroyed
-    2  batches: credentials and clients become tombstones, refresh families and signing keys are removed
+    2  batches: credentials, clients, users and entities become tombstones; projects, teams, memberships,
+       refresh families and signing keys are removed
     3  one unit: nothing is left but tombstones; then the store's log is wiped
 
 Whatever is interrupted goes on where it was when the verb is called again. Decision 0015.
@@ -15,13 +16,15 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Change, Lost, Remove, Replace, Shred, Unit
 from keyturn.core.errors import OperatorError
 from keyturn.core.ports import DeploymentStore, Leftover
-from keyturn.core.records import Client, Credential, Organisation
+from keyturn.core.records import Client, Credential, Entity, Organisation, User
 from keyturn.core.secret import Dice
 from keyturn.core.tombstones import (
     client_tombstone,
     credential_tombstone,
     ended_organisation,
+    entity_tombstone,
     erased_organisation,
+    user_tombstone,
 )
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.organisations import show_organisation
@@ -109,6 +112,10 @@ def _erasure(record: Leftover, now: datetime) -> Change:
             return Replace(credential_tombstone(record, now), record.version)
         case Client():
             return Replace(client_tombstone(record, now), record.version)
+        case User():
+            return Replace(user_tombstone(record, now), record.version)
+        case Entity():
+            return Replace(entity_tombstone(record, now), record.version)
         case _:
             return Remove(record)
 

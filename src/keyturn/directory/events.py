@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Change, Lost, Outcome, Unit
+from keyturn.core.changes import Add, Change, Lost, Outcome, Replace, Unit
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
@@ -47,8 +47,11 @@ def told(
     )
 
 
-async def carry_out(store: Writer, event: AuditEvent, *changes: Change) -> None:
+async def carry_out(store: Writer, event: AuditEvent, *changes: Change, taken: str | None = None) -> None:
     """Record changes with their event; the row of a lost race has the same request id.
+
+    Args:
+        taken: What to say where something to add is there already.
 
     Raises:
         OperatorError: Another writer was first; nothing was changed.
@@ -65,10 +68,22 @@ async def carry_out(store: Writer, event: AuditEvent, *changes: Change) -> None:
     )
     outcome = await store.record(Unit(audit=event, changes=changes, audit_if_lost=lost))
     if isinstance(outcome, Lost):
-        raise OperatorError(_explain(outcome))
+        raise OperatorError(_explain(outcome, taken))
 
 
-def _explain(lost: Lost) -> str:
-    if isinstance(lost.change, Add):
-        return "something by that name or id is there already; slugs and ids are never used again"
+async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | None:
+    """Record changes with their event, or say what they lost to and write nothing.
+
+    For verbs that also serve calls over HTTP: there the front desk audits each refusal, once.
+    """
+    outcome = await store.record(Unit(audit=event, changes=changes))
+    return outcome if isinstance(outcome, Lost) else None
+
+
+def _explain(lost: Lost, taken: str | None) -> str:
+    change, winner = lost.change, lost.winner
+    # Where a new name is in use by another organisation's record, the store does not show whose it is.
+    renamed = isinstance(change, Replace) and (winner is None or winner.id != change.record.id)
+    if isinstance(change, Add) or (renamed and taken):
+        return taken or "something by that name or id is there already; slugs and ids are never used again"
     return "somebody else changed it in the same moment and nothing was done; look again and repeat"

@@ -20,6 +20,7 @@ from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory.dialect_settings import SettingTables, check_value, find_setting
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name, check_slug
+from keyturn.directory.owners import disable, enable, require_living
 
 
 async def create_organisation(
@@ -75,7 +76,7 @@ async def rename_organisation(
     actor: Actor, store: DeploymentStore, slug: str, name: str, *, now: datetime, dice: Dice
 ) -> Organisation:
     """Give an organisation another display name; its slug stays."""
-    organisation = await _changeable(actor, store, slug)
+    organisation = require_living(await show_organisation(actor, store, slug))
     if organisation.name == check_name(name):
         return organisation
     changed = msgspec.structs.replace(organisation, name=name, version=organisation.version + 1)
@@ -96,28 +97,14 @@ async def disable_organisation(
     actor: Actor, store: DeploymentStore, slug: str, *, now: datetime, dice: Dice
 ) -> Organisation:
     """Stop issuing under an organisation and end every token it has out; undone by enabling."""
-    organisation = await _changeable(actor, store, slug)
-    if organisation.disabled:
-        return organisation
-    changed = msgspec.structs.replace(
-        organisation, disabled=True, epoch=organisation.epoch + 1, version=organisation.version + 1
-    )
-    event = told("organisation.disabled", actor, organisation.id, organisation.id, now=now, dice=dice)
-    await carry_out(store, event, Replace(changed, organisation.version))
-    return changed
+    return await disable(actor, store, await show_organisation(actor, store, slug), now=now, dice=dice)
 
 
 async def enable_organisation(
     actor: Actor, store: DeploymentStore, slug: str, *, now: datetime, dice: Dice
 ) -> Organisation:
     """Issue under an organisation again; tokens from before it was disabled stay dead."""
-    organisation = await _changeable(actor, store, slug)
-    if not organisation.disabled:
-        return organisation
-    changed = msgspec.structs.replace(organisation, disabled=False, version=organisation.version + 1)
-    event = told("organisation.enabled", actor, organisation.id, organisation.id, now=now, dice=dice)
-    await carry_out(store, event, Replace(changed, organisation.version))
-    return changed
+    return await enable(actor, store, await show_organisation(actor, store, slug), now=now, dice=dice)
 
 
 async def change_organisation_setting(
@@ -136,7 +123,7 @@ async def change_organisation_setting(
     Raises:
         OperatorError: There is no such setting for organisations, or it may not have this value.
     """
-    organisation = await _changeable(actor, store, slug)
+    organisation = require_living(await show_organisation(actor, store, slug))
     dialect, _, name = setting.partition(".")
     table = find_setting(tables, dialect, name, "organisation")
     values = dict(organisation.settings.get(dialect, {}))
@@ -164,10 +151,3 @@ async def change_organisation_setting(
     )
     await carry_out(store, event, Replace(changed, organisation.version))
     return changed
-
-
-async def _changeable(actor: Actor, store: DeploymentStore, slug: str) -> Organisation:
-    organisation = await show_organisation(actor, store, slug)
-    if organisation.ended_at is not None:
-        raise OperatorError(f"organisation {slug!r} has ended")
-    return organisation

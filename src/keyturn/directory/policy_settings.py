@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from keyturn.directory.secrets import GRACE_DAYS, OVERLAP_HOURS, SECRET_DAYS
+
 _MOST_DAYS = 36_500
 
 
@@ -42,5 +44,29 @@ POLICY_SETTINGS = (
         name="secrets_made_before",
         kind="date",
         help="Client secrets made before that day are refused.",
+    ),
+    PolicySetting(
+        name=SECRET_DAYS.name,
+        kind="int",
+        default=SECRET_DAYS.default,
+        minimum=1,
+        maximum=_MOST_DAYS,
+        help="So many days an entity's secret lives: the most that may be asked, and what is given unasked.",
+    ),
+    PolicySetting(
+        name=GRACE_DAYS.name,
+        kind="int",
+        default=GRACE_DAYS.default,
+        minimum=0,
+        maximum=90,
+        help="So many days after its end an entity's secret is still accepted, with a warning.",
+    ),
+    PolicySetting(
+        name=OVERLAP_HOURS.name,
+        kind="int",
+        default=OVERLAP_HOURS.default,
+        minimum=0,
+        maximum=90 * 24,
+        help="So many hours an entity's old secret stays good after a reset.",
     ),
 )

@@ -7,20 +7,20 @@ so that it changes keys without a gap and its machines may have one each.
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Replace
+from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.life import Life, Standing
+from keyturn.core.life import Life
 from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Client, Credential
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client, show_client
+from keyturn.directory.credentials import facts_of, live_secrets
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name
+from keyturn.directory.owners import raise_version
 from keyturn.tokens import base64url
 from keyturn.tokens.errors import KeyRejected
 from keyturn.tokens.jwks import thumbprint
@@ -28,8 +28,6 @@ from keyturn.tokens.public_key import read_public_key
 
 MAX_LIVE_KEYS = 5
 """Without a ``kid`` an assertion costs a signature for each, so they stay few."""
-
-_OVER = frozenset({Standing.ENDED, Standing.EXPIRED})
 
 
 async def add_public_key(
@@ -79,18 +77,17 @@ async def add_public_key(
         credential.id,
         now=now,
         dice=dice,
-        details={"kind": credential.kind, "owner": client.id, "algorithm": jwk["alg"]},
+        details=facts_of(credential) | {"algorithm": jwk["alg"]},
     )
     # Two operators who each saw room would leave one too many: raising the client's version lets one win.
-    changed = msgspec.structs.replace(client, version=client.version + 1)
-    await carry_out(store, event, Replace(changed, client.version), Add(credential))
+    await carry_out(store, event, raise_version(client), Add(credential))
     return credential
 
 
 def _check_room(
     client: Client, there: Sequence[Credential], jwk: dict[str, str], digest: bytes, now: datetime
 ) -> None:
-    live = [each for each in there if each.life.standing(now) not in _OVER]
+    live = live_secrets(there, now)
     if any(each.lookup_hash == digest for each in live):
         raise OperatorError(f"client {client.id!r} has this key already")
     # Two keys under one name: which of them an assertion means would be a guess.

@@ -12,22 +12,23 @@ from datetime import datetime, timedelta
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Replace
+from keyturn.core.changes import Add, Replace, Versioned
 from keyturn.core.errors import OperatorError
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.ports import Digester, OrganisationStore
-from keyturn.core.records import AuditEvent, Credential
+from keyturn.core.records import AuditEvent, Client, Credential, User
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client
 from keyturn.directory.credentials import (
     accepted_end,
+    facts_of,
     live_secrets,
     make_credential,
-    raise_version,
     show_credential,
 )
 from keyturn.directory.events import carry_out, told
+from keyturn.directory.owners import raise_version
 
 LONGEST_OVERLAP = timedelta(days=90)
 
@@ -62,12 +63,51 @@ async def rotate_client_secret(
     client = await changeable_client(actor, store, client_id)
     ends = accepted_end(expires_at, await store.organisation(), now)
     old = await _only_live_secret(store, client_id, now)
-    made, secret = make_credential(client, name or old.name, ends, digester=digester, now=now, dice=dice)
-    successor = msgspec.structs.replace(made, dialects=old.dialects, scopes=old.scopes, succeeds=old.id)
+    life = Life(created_at=now, expires_at=ends)
+    return await succeed(
+        actor, store, client, old, life, overlap, name=name, digester=digester, now=now, dice=dice
+    )
+
+
+async def succeed(
+    actor: Actor,
+    store: OrganisationStore,
+    owner: Client | User,
+    old: Credential,
+    life: Life,
+    overlap: timedelta = timedelta(),
+    *,
+    guard: Versioned | None = None,
+    name: str | None = None,
+    digester: Digester,
+    now: datetime,
+    dice: Dice,
+) -> tuple[Credential, Secret]:
+    """Make the successor of a credential: it takes over all that the old one may do.
+
+    Args:
+        guard: Whose version is raised so that one of two changes at once wins; the owner's if not given.
+    """
+    successor, secret = make_credential(
+        old.kind,
+        owner,
+        name or old.name,
+        life,
+        dialects=old.dialects,
+        digester=digester,
+        dice=dice,
+        organisation_id=old.organisation_id,
+        scopes=old.scopes,
+        roles=old.roles,
+        mfa=old.mfa,
+        succeeds=old.id,
+    )
     until = now + overlap
     event = _event("credential.rotated", actor, successor, now, dice, until=until.isoformat())
     superseded = _with_life(old, old.life.superseded(now, until))
-    await carry_out(store, event, raise_version(client), Replace(superseded, old.version), Add(successor))
+    await carry_out(
+        store, event, raise_version(guard or owner), Replace(superseded, old.version), Add(successor)
+    )
     return successor, secret
 
 
@@ -153,7 +193,7 @@ def _with_life(credential: Credential, life: Life) -> Credential:
 def _event(
     kind: str, actor: Actor, credential: Credential, now: datetime, dice: Dice, **details: str
 ) -> AuditEvent:
-    facts = {"kind": credential.kind, "owner": credential.owner_id, **details}
+    facts = facts_of(credential) | details
     if credential.succeeds is not None:
         facts["succeeds"] = credential.succeeds
     return told(kind, actor, credential.organisation_id, credential.id, now=now, dice=dice, details=facts)

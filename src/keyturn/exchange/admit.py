@@ -1,9 +1,9 @@
 """Step 1: take the request's place in the limits.
 
-The address takes its place before anything is checked. The client and its organisation take theirs once the
-client is proven: a client id is no secret, so whoever counted a client's requests before that would let
-strangers use up its limit, and would tell them by a 429 that it exists (TN-04, TE-09). Guessing a machine's
-secret of 256 bits needs no limit of its own.
+The address takes its place before anything is checked. A client, a user and their organisation take theirs
+once they are proven: a client id or a name is no secret, so whoever counted requests before that would let
+strangers use up somebody's limit, and would tell them by a 429 that it exists (TN-04, TE-09). Guessing a
+machine's secret of 256 bits needs no limit of its own; what people remember has the lockout.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from keyturn.core.errors import Concern, SlowDown
 from keyturn.core.limits import Taken
 from keyturn.core.ports import Limits
 from keyturn.core.requests import Origin, Proof
-from keyturn.core.vocabulary import Reason
+from keyturn.core.vocabulary import OwnerKind, Reason
 
 TAKEN: ContextVar[Taken | None] = ContextVar("taken", default=None)
 """What the tightest limit said of the request that this task serves, for the desk to tell with whatever
@@ -41,6 +41,37 @@ async def admit_client(proof: Proof, limits: Limits, monotonic: float) -> None:
     client = proof.client
     keys = ["client:" + client.id, "organisation:" + client.organisation_id]
     await _take(keys, Concern(client.organisation_id, client.id), limits, monotonic)
+
+
+async def admit_holder(proof: Proof, limits: Limits, monotonic: float) -> None:
+    """Take one place for a proven user, entity or service account.
+
+    The organisation's is taken with it, unless the client that asked took that before.
+
+    Raises:
+        SlowDown: A limit of theirs is reached.
+        Unavailable: The counters that decide cannot be reached.
+    """
+    about = Concern(proof.organisation.id, proof.owner_id, proof.owner_kind)
+    shared = proof.client.built_in or proof.holder is None
+    organisation = ["organisation:" + proof.organisation.id] if shared else []
+    await _take([_counter(about), *organisation], about, limits, monotonic)
+
+
+async def admit_bearer(caller: Concern, limits: Limits, monotonic: float) -> None:
+    """Take one place for whoever came in with a token, and for their organisation, or for neither.
+
+    Raises:
+        SlowDown: A limit of theirs is reached.
+        Unavailable: The counters that decide cannot be reached.
+    """
+    await _take([_counter(caller), "organisation:" + caller.organisation_id], caller, limits, monotonic)
+
+
+def _counter(caller: Concern) -> str:
+    """Name the counter of a client, or of a user or an entity: all that is no client counts as a user."""
+    kind = "client" if caller.kind is OwnerKind.CLIENT else "user"
+    return f"{kind}:{caller.subject}"
 
 
 async def _take(keys: Sequence[str], about: Concern | None, limits: Limits, monotonic: float) -> None:

@@ -14,7 +14,7 @@ from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
 from keyturn.core.records import ClientView, Credential, Organisation, RefreshFamily
 from keyturn.core.refresh import RefreshToken
-from keyturn.core.requests import Located, PresentedCredential, Proof
+from keyturn.core.requests import Asker, Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.vocabulary import CredentialKind, Reason
@@ -58,9 +58,9 @@ def check_client(
     if isinstance(proved, Reason):
         raise InvalidClient(proved, about=about)
     found, spends = proved
-    reason = _objection(dialect, view)
+    reason = client_objection(dialect, view)
     if reason is None and found is not None:
-        reason = _secret_objection(dialect, found, view.organisation, now)
+        reason = credential_objection(dialect, found, view.organisation, now)
     if reason is not None:
         raise InvalidClient(reason, about=about)
     return Proof(view.organisation, view.client, found, spends)
@@ -77,7 +77,7 @@ def _prove(
     if presented.kind is CredentialKind.PUBLIC_KEY:
         return prove_assertion(presented.secret, view, audiences, now)
     held = () if view is None else _held(view, presented.kind)
-    found = _compare(presented.secret, held, digester)
+    found = compare_secret(presented.secret, held, digester)
     if presented.kind is CredentialKind.NONE:
         public = view is not None and view.client.public
         return (None, ()) if public else Reason.NO_CREDENTIAL
@@ -88,8 +88,11 @@ def _held(view: ClientView, kind: CredentialKind) -> tuple[Credential, ...]:
     return tuple(item for item in view.credentials if item.kind is kind)
 
 
-def _compare(presented: Secret, held: tuple[Credential, ...], digester: Digester) -> Credential | None:
-    """Compare with every credential that is held, in constant time, without stopping at a match."""
+def compare_secret(presented: Secret, held: Sequence[Credential], digester: Digester) -> Credential | None:
+    """Compare with every credential that is held, in constant time, without stopping at a match.
+
+    With none it costs what one costs (TE-09).
+    """
     digest = hashlib.sha256(presented.reveal().encode()).digest()
     if not held:
         compare_digest(digester.lookup_hash(digest, digester.current_pepper_id), _DECOY_HASH)
@@ -100,7 +103,8 @@ def _compare(presented: Secret, held: tuple[Credential, ...], digester: Digester
     return found
 
 
-def _objection(dialect: str, view: ClientView) -> Reason | None:
+def client_objection(dialect: str, view: ClientView) -> Reason | None:
+    """Say why a client is not accepted at all, whatever it proves; None where it is."""
     if not view.organisation.usable:
         return Reason.ORGANISATION_ENDED
     if not view.client.usable:
@@ -110,9 +114,10 @@ def _objection(dialect: str, view: ClientView) -> Reason | None:
     return None
 
 
-def _secret_objection(
+def credential_objection(
     dialect: str, credential: Credential, organisation: Organisation, now: datetime
 ) -> Reason | None:
+    """Say why a genuine credential of an organisation is not accepted now; None where it is."""
     if dialect not in credential.dialects:
         return Reason.WRONG_DIALECT
     return _OBJECTIONS.get(standing(credential, policy_of(organisation), now))
@@ -121,33 +126,36 @@ def _secret_objection(
 def check_family(
     presented: Secret,
     held: tuple[RefreshToken, RefreshFamily] | None,
-    proof: Proof,
+    asker: Asker,
     profile: str,
     digester: Digester,
     now: datetime,
 ) -> tuple[RefreshToken, RefreshFamily]:
-    """Prove that a refresh token is one of a living family of this client (RFC 6749 section 6, RT-05).
+    """Prove that a refresh token is one of a living family of whoever asks (RFC 6749 section 6, RT-05).
 
     Which generation it is, and what that means, is for ``refresh`` to judge.
 
     Raises:
         InvalidGrant: Unknown, ended, expired, another client's, or outdated by an epoch; the same for all.
     """
-    about = Concern(proof.organisation.id, proof.client.id)
     if held is None:
-        raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN, about=about)
+        raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN, about=asker.about)
     token, family = held
-    reason = _family_objection(family, proof, profile, now)
+    reason = _family_objection(family, asker, profile, now)
     if reason is None and not is_remembered(presented, token, family, digester):
         reason = Reason.UNKNOWN_REFRESH_TOKEN
     if reason is not None:
-        raise InvalidGrant(reason, about=about)
+        raise InvalidGrant(
+            reason, about=asker.about or Concern(family.organisation_id, family.subject, family.owner_kind)
+        )
     return token, family
 
 
-def _family_objection(family: RefreshFamily, proof: Proof, profile: str, now: datetime) -> Reason | None:
-    if (family.organisation_id, family.client_id) != (proof.organisation.id, proof.client.id):
+def _family_objection(family: RefreshFamily, asker: Asker, profile: str, now: datetime) -> Reason | None:
+    if family.client_id != asker.client_id:
         return Reason.OTHER_CLIENT
+    if asker.organisation is not None and asker.organisation.id != family.organisation_id:
+        return Reason.OTHER_ORGANISATION
     if family.profile != profile:
         return Reason.WRONG_DIALECT
     if family.ended_at is not None:

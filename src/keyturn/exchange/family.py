@@ -50,6 +50,7 @@ def open_family(
         organisation_id=proof.organisation.id,
         client_id=proof.client.id,
         subject=decision.subject,
+        owner_kind=proof.owner_kind,
         dialect=profile.dialect,
         profile=profile.kind,
         credential_id=decision.basis.credential_id,

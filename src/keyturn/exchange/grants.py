@@ -3,16 +3,27 @@
 from typing import Protocol
 
 from keyturn.core.errors import InvalidClient, InvalidGrant
-from keyturn.core.records import RefreshFamily
+from keyturn.core.records import Credential, Entity, RefreshFamily
 from keyturn.core.requests import (
     Authorization,
     Basis,
     Earlier,
+    Member,
     PresentedCredential,
     Proof,
     TokenRequest,
 )
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, CredentialKind, GrantType, Reason
+from keyturn.core.vocabulary import (
+    API_TOKEN,
+    CHANGE_ORGANISATION,
+    CLIENT_CREDENTIALS,
+    ENTITY_SECRET,
+    PASSWORD,
+    USER_KEY,
+    CredentialKind,
+    GrantType,
+    Reason,
+)
 
 
 class Grant(Protocol):
@@ -39,24 +50,73 @@ class ClientCredentials:
         """Ask for a token whose subject is the client itself (RFC 9068 section 2.2)."""
         if proof.credential is None:
             raise InvalidClient(Reason.NO_CREDENTIAL)
-        epochs = (proof.organisation.epoch, proof.client.epoch, proof.credential.epoch)
-        return Authorization(
-            proof=proof,
-            basis=Basis(proof.credential.id, epochs),
-            profile=request.profile,
-            grant_type=request.grant_type,
-            subject=proof.client.id,
-            scopes=request.scopes,
-            resources=request.resources,
-        )
+        return _authorization(request, proof, proof.credential)
 
 
-GRANTS: dict[GrantType, Grant] = {CLIENT_CREDENTIALS: ClientCredentials()}
+class OfHolder:
+    """A user's or an entity's own credential, for a token that says who they are.
+
+    Args:
+        kind: The one kind of credential that it takes (TK-08).
+    """
+
+    def __init__(self, kind: CredentialKind) -> None:
+        """Take one kind of credential."""
+        self._kind = kind
+
+    def require(self, credential: PresentedCredential) -> None:
+        """Take that kind."""
+        if credential.kind is not self._kind:
+            raise InvalidGrant(Reason.NO_CREDENTIAL)
+
+    def authorize(self, request: TokenRequest, proof: Proof) -> Authorization:
+        """Ask for a token whose subject is the credential's owner."""
+        if proof.credential is None:
+            raise InvalidGrant(Reason.NO_CREDENTIAL)
+        return _authorization(request, proof, proof.credential)
+
+
+GRANTS: dict[GrantType, Grant] = {
+    CLIENT_CREDENTIALS: ClientCredentials(),
+    PASSWORD: OfHolder(CredentialKind.PASSWORD),
+    USER_KEY: OfHolder(CredentialKind.USER_KEY),
+    API_TOKEN: OfHolder(CredentialKind.API_TOKEN),
+    ENTITY_SECRET: OfHolder(CredentialKind.ENTITY_SECRET),
+    CHANGE_ORGANISATION: OfHolder(CredentialKind.ACCESS_TOKEN),
+}
 
 
 def grant_for(grant_type: GrantType) -> Grant:
     """Give the grant of a type; a dialect's table can only name those there are."""
     return GRANTS[grant_type]
+
+
+def _authorization(request: TokenRequest, proof: Proof, credential: Credential) -> Authorization:
+    return Authorization(
+        proof=proof,
+        basis=Basis(credential.id, _epochs(proof, credential)),
+        profile=request.profile,
+        grant_type=request.grant_type,
+        subject=_subject(proof),
+        scopes=request.scopes,
+        resources=request.resources,
+        # A service account's API token is its own client's, which has audiences of its own.
+        contract=None if proof.holder is None else request.client_table,
+    )
+
+
+def _subject(proof: Proof) -> str:
+    return proof.holder.subject if isinstance(proof.holder, Entity) else proof.owner_id
+
+
+def _epochs(proof: Proof, credential: Credential) -> tuple[int, ...]:
+    """Give the epochs that a token will carry, in the order that ``OwnClaim`` documents."""
+    organisation, holder, client = proof.organisation, proof.holder, proof.client
+    if not isinstance(holder, Member):
+        owner = client if holder is None else holder
+        return (organisation.epoch, owner.epoch, credential.epoch)
+    asker = () if client.built_in else (client.epoch,)
+    return (organisation.epoch, holder.user.epoch, credential.epoch, holder.membership.epoch, *asker)
 
 
 def require_refresh_token(credential: PresentedCredential) -> None:
@@ -76,4 +136,5 @@ def authorize_refresh(request: TokenRequest, proof: Proof, family: RefreshFamily
         scopes=request.scopes,
         resources=request.resources,
         earlier=Earlier(family.scopes, family.audiences),
+        contract=request.client_table,
     )

@@ -14,15 +14,23 @@ import msgspec
 from keyturn.core.life import Standing
 from keyturn.core.ports import DeploymentStore, Digester, Registry, Revocations
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import ClientView, Credential, RefreshFamily
+from keyturn.core.records import (
+    ClientView,
+    Credential,
+    EntityView,
+    Organisation,
+    RefreshFamily,
+    UserView,
+)
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import NO_POLICY, policy_of, standing
-from keyturn.core.vocabulary import ClientId
+from keyturn.core.vocabulary import ClientId, CredentialKind, EntityId, OrganisationId, OwnerKind, UserId
 from keyturn.exchange.locate import locate_family
-from keyturn.exchange.standing import ending_of, family_ending
+from keyturn.exchange.standing import OwnerView, ending_of, family_ending, find_owner
 from keyturn.tokens.errors import Rejection, TokenRejected
 from keyturn.tokens.inspection import Look, Sight
 from keyturn.tokens.keyset import KeySet
+from keyturn.tokens.own import unverified_organisation
 from keyturn.tokens.verify import VerifiedClaims, verify_token
 
 
@@ -61,6 +69,8 @@ class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
     organisation: str | None = None
     client_id: str | None = None
+    user_id: str | None = None
+    entity_id: str | None = None
     credential_id: str | None = None
     family_id: str | None = None
 
@@ -72,7 +82,7 @@ async def inspect(presented: Secret, sight: Sight, inspector: Inspector, now: da
         Unavailable: The store cannot be read.
     """
     match sight.look:
-        case Look.CLIENT_SECRET:
+        case Look.SECRET:
             return await _secret(presented, inspector, now)
         case Look.REFRESH_TOKEN:
             return await _refresh_token(presented, inspector, now)
@@ -86,27 +96,60 @@ async def _secret(presented: Secret, inspector: Inspector, now: datetime) -> Kno
     digest = hashlib.sha256(presented.reveal().encode()).digest()
     found = await inspector.store.credential_by_hash(inspector.digester.lookup_hashes(digest))
     if found is None:
-        return Knowledge(genuine=False, standing="not here", active=False, why="no client has this secret")
-    view = await inspector.registry.find_client(ClientId(found.owner_id))
-    organisation = None if view is None else view.organisation
+        return Knowledge(genuine=False, standing="not here", active=False, why="nobody has this secret")
+    owner = await _owner_of(found, inspector.registry)
+    organisation = None if owner is None else _organisation_of(owner, found.organisation_id)
     policy = NO_POLICY if organisation is None else policy_of(organisation)
     stands = standing(found, policy, now)
     return Knowledge(
         genuine=True,
-        standing=_in_words(stands, found, view),
+        standing=_in_words(stands, found, owner, organisation),
         active=False,
         why="a secret is no token",
         organisation=None if organisation is None else organisation.slug,
-        client_id=found.owner_id,
+        **_owner_id(found.owner_id, owner),
         credential_id=found.id,
     )
 
 
-def _in_words(stands: Standing, credential: Credential, view: ClientView | None) -> str:
-    if view is not None and not view.organisation.usable:
+async def _owner_of(credential: Credential, registry: Registry) -> OwnerView | None:
+    """Find whose a credential is: its kind says what its owner is, but an API token may be a client's too."""
+    match credential.kind:
+        case CredentialKind.ENTITY_SECRET:
+            return await registry.find_entity(EntityId(credential.owner_id))
+        case CredentialKind.CLIENT_SECRET | CredentialKind.PUBLIC_KEY:
+            return await registry.find_client(ClientId(credential.owner_id))
+        case _:
+            user = await registry.find_user(UserId(credential.owner_id))
+            return user or await registry.find_client(ClientId(credential.owner_id))
+
+
+def _organisation_of(owner: OwnerView, wanted: OrganisationId) -> Organisation | None:
+    if not isinstance(owner, UserView):
+        return owner.organisation
+    place = owner.place_in(wanted)
+    return None if place is None else place[0]
+
+
+def _owner_id(owner_id: str, owner: OwnerView | None) -> dict[str, str]:
+    """Say whose something is, under the name of what the owner is."""
+    if isinstance(owner, UserView):
+        return {"user_id": owner_id}
+    return {"entity_id": owner.entity.id} if isinstance(owner, EntityView) else {"client_id": owner_id}
+
+
+def _in_words(
+    stands: Standing, credential: Credential, owner: OwnerView | None, organisation: Organisation | None
+) -> str:
+    if organisation is not None and not organisation.usable:
         return "its organisation is disabled or has ended"
-    if view is not None and not view.client.usable:
-        return "its client is disabled or has ended"
+    match owner:
+        case ClientView(client=record) if not record.usable:
+            return "its client is disabled or has ended"
+        case UserView(user=person) if not person.usable:
+            return "its user is disabled or has ended"
+        case EntityView(entity=party) if not party.usable:
+            return "its entity is disabled or has ended"
     why = credential.life.ended_why
     return f"{stands}: {why}" if stands is Standing.ENDED and why else stands.value
 
@@ -118,8 +161,9 @@ async def _refresh_token(presented: Secret, inspector: Inspector, now: datetime)
             genuine=False, standing="not here", active=False, why="its family is not here, or it was made up"
         )
     token, family = held
-    view = await inspector.registry.find_client(family.client_id)
-    ending = "its client is not here" if view is None else family_ending(family, view, now)
+    owner = await find_owner(family.owner_kind, family.subject, inspector.registry)
+    organisation = None if owner is None else _organisation_of(owner, family.organisation_id)
+    ending: str | None = await family_ending(family, inspector.registry, now)
     if ending is None:
         ending = _generation(presented, token.generation, family, inspector.digester)
     return Knowledge(
@@ -127,8 +171,8 @@ async def _refresh_token(presented: Secret, inspector: Inspector, now: datetime)
         standing="good" if ending is None else "dead",
         active=ending is None,
         why=ending if family.ended_why is None else f"{ending}: {family.ended_why}",
-        organisation=None if view is None else view.organisation.slug,
-        client_id=family.client_id,
+        organisation=None if organisation is None else organisation.slug,
+        **({"client_id": family.client_id} | _owner_id(family.subject, owner)),
         credential_id=family.credential_id,
         family_id=family.id,
     )
@@ -144,12 +188,17 @@ def _generation(presented: Secret, generation: int, family: RefreshFamily, diges
 
 async def _token(presented: Secret, sight: Sight, inspector: Inspector, now: datetime) -> Knowledge:
     claims = sight.claims or {}
-    view = await inspector.registry.find_client(ClientId(str(claims.get("sub"))))
-    profile = _profile(claims, inspector)
-    if view is None or profile is None:
-        unknown = "its subject is not here" if view is None else "no dialect that is served makes such tokens"
+    profile, kind = _profile(claims, inspector), _owner_kind(claims)
+    subject = str(claims.get("sub"))
+    owner = await find_owner(kind, subject, inspector.registry)
+    claimed = unverified_organisation(presented.reveal())
+    organisation = None if owner is None or claimed is None else _organisation_of(owner, claimed)
+    if organisation is None or profile is None:
+        unknown = (
+            "its subject is not here" if owner is None else "no dialect that is served makes such tokens"
+        )
         return Knowledge(genuine=False, standing="not here", active=False, why=unknown)
-    verified, flaw = await _prove(presented, claims, view, profile, inspector, now)
+    verified, flaw = await _prove(presented, claims, organisation, profile, inspector, now)
     why: str | None = flaw
     if verified is not None:
         why = await ending_of(verified, inspector.registry, inspector.revocations, now)
@@ -161,11 +210,18 @@ async def _token(presented: Secret, sight: Sight, inspector: Inspector, now: dat
         standing="good" if why is None else "dead" if genuine else "not ours",
         active=why is None,
         why=None if why is None else why.removeprefix("token_").replace("_", " "),
-        organisation=view.organisation.slug,
-        client_id=view.client.id,
+        organisation=organisation.slug,
+        **_owner_id(subject, owner),
         credential_id=verified.own.credential_id if verified else None,
         family_id=verified.own.family_id if verified else None,
     )
+
+
+def _owner_kind(claims: dict[str, object]) -> OwnerKind:
+    """Say what a token's subject claims to be; unproven, so it only says where to look."""
+    own = claims.get("kt")
+    said = own.get("s") if isinstance(own, dict) else None
+    return OwnerKind(said) if said in set(OwnerKind) else OwnerKind.CLIENT
 
 
 def _profile(claims: dict[str, object], inspector: Inspector) -> TokenProfile | None:
@@ -177,15 +233,15 @@ def _profile(claims: dict[str, object], inspector: Inspector) -> TokenProfile | 
 async def _prove(
     presented: Secret,
     claims: dict[str, object],
-    view: ClientView,
+    organisation: Organisation,
     profile: TokenProfile,
     inspector: Inspector,
     now: datetime,
 ) -> tuple[VerifiedClaims | None, Rejection | None]:
     """Verify a token by the published keys of its issuer; gives the claims, or the flaw."""
-    ring = await inspector.store.signing_keys(profile.shared_ring or view.organisation.id)
+    ring = await inspector.store.signing_keys(profile.shared_ring or organisation.id)
     url = inspector.public_url
-    issuer = str(claims.get("iss")) if url is None else profile.issuer_for(view.organisation.slug, url)
+    issuer = str(claims.get("iss")) if url is None else profile.issuer_for(organisation.slug, url)
     try:
         verified = verify_token(
             presented.reveal(),

@@ -3,12 +3,14 @@
 from typing import Any
 
 from keyturn.core.errors import UnauthorizedClient
+from keyturn.core.records import UserView
 from keyturn.core.requests import Question
 from keyturn.core.shapes import QUESTION_FACTS
-from keyturn.core.vocabulary import INTROSPECT, Reason
+from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
 from keyturn.exchange.policy import concern
-from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker, spend
+from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
 from keyturn.exchange.services import Services
+from keyturn.exchange.standing import find_owner, rest_of_family, rest_of_token
 
 _INACTIVE = dict.fromkeys(QUESTION_FACTS) | {"active": False}
 
@@ -21,12 +23,29 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
         Refusal: The client is not genuine, or memory is not current.
     """
     now = services.clock_watch.latest(services.clock.now())
-    proof = await prove_asker(question, services, now)
+    proof = await prove_questioner(question, services, now)
     if INTROSPECT not in proof.client.rights:
         raise UnauthorizedClient(Reason.RIGHT_MISSING, about=concern(proof))
     subject = await find_living(question, proof, services, now)
     await spend(question, proof, services, now)
-    return dict(_INACTIVE) if subject is None else _INACTIVE | _facts(subject)
+    if subject is None:
+        return dict(_INACTIVE)
+    return _INACTIVE | _facts(subject) | await _owner_facts(subject, services)
+
+
+async def _owner_facts(subject: Subject, services: Services) -> dict[str, Any]:
+    """Say of a user's token who they are in words, and of every token whose it is."""
+    if isinstance(subject, LivingFamily):
+        rest = rest_of_family(subject.family)
+    else:
+        rest = rest_of_token(subject.verified)
+    owner = (
+        await find_owner(rest.kind, rest.subject, services.registry) if rest.kind is OwnerKind.USER else None
+    )
+    return {
+        "username": owner.user.display_name if isinstance(owner, UserView) else None,
+        "organisation.id": rest.organisation_id,
+    }
 
 
 def _facts(subject: Subject) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from keyturn.core.errors import Concern, InvalidScope, InvalidTarget, UnauthorizedClient
+from keyturn.core.errors import Concern, InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Client, Organisation
-from keyturn.core.requests import Authorization, Decision, Proof
-from keyturn.core.vocabulary import OFFLINE_ACCESS, REFRESH_TOKEN, Reason
+from keyturn.core.requests import Authorization, Decision, Origin, Proof
+from keyturn.core.vocabulary import API_TOKEN, OFFLINE_ACCESS, REFRESH_TOKEN, Reason
 
 
 def decide(asked: Authorization) -> Decision:
@@ -18,9 +18,11 @@ def decide(asked: Authorization) -> Decision:
         InvalidTarget: A resource is none of the client's audiences, or of the earlier grant's.
     """
     proof = asked.proof
-    if asked.grant_type not in proof.client.grants:
+    # An API token was made for its owner, service account or user, by name: that is the leave to use it.
+    if asked.grant_type not in {*proof.client.grants, API_TOKEN}:
         raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
     scopes = _scopes(asked)
+    renewable = asked.earlier is None and asked.profile.refresh_lifetime_seconds is not None
     return Decision(
         proof=proof,
         basis=asked.basis,
@@ -28,9 +30,9 @@ def decide(asked: Authorization) -> Decision:
         grant_type=asked.grant_type,
         subject=asked.subject,
         scopes=scopes,
-        audiences=_audiences(asked),
+        audiences=_audiences(asked, scopes),
         lifetime=cap_lifetime(asked.profile, proof.client, proof.organisation),
-        refreshable=asked.earlier is None and OFFLINE_ACCESS in scopes,
+        refreshable=renewable and (asked.profile.always_refreshable or OFFLINE_ACCESS in scopes),
     )
 
 
@@ -65,10 +67,17 @@ def _allowed_scopes(asked: Authorization) -> list[str]:
     return [scope for scope in allowed if scope != OFFLINE_ACCESS]
 
 
-def _audiences(asked: Authorization) -> tuple[str, ...]:
-    """Choose the token's audience: the resources asked, or the default (RFC 8707 section 2)."""
+def _audiences(asked: Authorization, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Choose the token's audience: the resources asked, or the default (RFC 8707 section 2).
+
+    A contract without clients says by scope what its tokens are for.
+    """
     allowed = asked.proof.client.audiences
     default = allowed[:1]
+    if asked.contract is not None:
+        by_scope = asked.contract.audiences
+        named = [by_scope[scope] for scope in ("", *scopes) if scope in by_scope]
+        default = allowed = tuple(dict.fromkeys(named)) or (asked.contract.id,)
     if asked.earlier is not None:
         # What was taken from the client since is taken from its renewals too.
         default = allowed = tuple(each for each in asked.earlier.audiences if each in allowed)
@@ -95,6 +104,26 @@ def cap_lifetime(profile: TokenProfile, client: Client, organisation: Organisati
     return timedelta(seconds=min(seconds, *ceilings))
 
 
+def allows_password(organisation: Organisation, dialect: str, *, built_in: bool) -> bool:
+    """Tell whether passwords may be exchanged: where the contract knows no other way, or by leave (TE-07)."""
+    allowed: bool = organisation.setting(dialect, "password_grant", built_in)
+    return allowed
+
+
+def require_current_forms(origin: Origin, proof: Proof) -> None:
+    """Refuse a deprecated form of a request where the organisation switched those off.
+
+    Raises:
+        InvalidRequest: It did.
+    """
+    if origin.deprecated and not proof.organisation.setting(origin.dialect, "deprecated_forms", True):
+        raise InvalidRequest(
+            Reason.FIELD_INVALID,
+            f"no longer accepted: {', '.join(origin.deprecated)}",
+            about=concern(proof),
+        )
+
+
 def concern(proof: Proof) -> Concern:
     """Say whom a refusal after proof is about."""
-    return Concern(proof.organisation.id, proof.client.id)
+    return Concern(proof.organisation.id, proof.owner_id, proof.owner_kind)

@@ -5,23 +5,28 @@ from datetime import datetime
 import msgspec
 
 from keyturn.core.changes import Lost
+from keyturn.core.errors import InvalidClient
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
-from keyturn.core.vocabulary import ClientId
+from keyturn.core.vocabulary import ClientId, OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client, is_remembered
-from keyturn.exchange.locate import locate, locate_family
-from keyturn.exchange.recording import asked, refuse_replay
+from keyturn.exchange.askers import prove_client
+from keyturn.exchange.credentials import is_remembered
+from keyturn.exchange.locate import locate_family
+from keyturn.exchange.recording import asked, refuse_lost
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import ending_of, family_ending
 from keyturn.tokens.verify import VerifiedClaims
 
 
 class LivingToken(msgspec.Struct, frozen=True):
-    """An access token that is good now."""
+    """An access token that is good now.
 
-    client_id: ClientId
+    Args:
+        client_id: Whose it is to revoke; None where only a contract's built-in client had part in it.
+    """
+
+    client_id: ClientId | None
     verified: VerifiedClaims
 
 
@@ -35,18 +40,20 @@ class LivingFamily(msgspec.Struct, frozen=True):
 Subject = LivingToken | LivingFamily
 
 
-async def prove_asker(question: Question, services: Services, now: datetime) -> Proof:
+async def prove_questioner(question: Question, services: Services, now: datetime) -> Proof:
     """Authenticate the client that asks, like any other client (RFC 7662 section 2.1).
 
     Raises:
         Refusal: It is not who it claims, or asks too often.
     """
     services.registry.require_fresh()
-    located = await locate(question.client, question.organisation, services.registry)
+    if question.client is None:
+        raise InvalidClient(Reason.NO_CREDENTIAL)
     await admit(question.origin, services.limits, services.clock.monotonic())
-    audiences = assertion_audiences(question.client, located, question.accepts[0], services)
-    dialect = question.origin.dialect
-    proof = check_client(question.client, located, dialect, services.digester, now, audiences)
+    profile = question.accepts[0] if question.accepts else None
+    proof = await prove_client(
+        question.client, question.organisation, profile, question.origin, services, now
+    )
     await admit_client(proof, services.limits, services.clock.monotonic())
     services.uses.note(question, proof, services.recorder, now)
     return proof
@@ -62,7 +69,7 @@ async def spend(question: Question, proof: Proof, services: Services, now: datet
     if proof.spends:
         outcome = await services.recorder.record(asked(question, proof, now))
         if isinstance(outcome, Lost):
-            refuse_replay(outcome, proof)
+            refuse_lost(outcome, proof)
 
 
 async def find_living(
@@ -81,10 +88,9 @@ async def find_living(
         token, family = held
         fits = token.generation == family.generation or not newest_only
         known = fits and is_remembered(question.token, token, family, services.digester)
-        view = await services.registry.find_client(family.client_id) if known else None
-        if view is None or family.organisation_id != proof.organisation.id:
+        if not known or family.organisation_id != proof.organisation.id:
             return None
-        if family_ending(family, view, now) is not None:
+        if await family_ending(family, services.registry, now) is not None:
             return None
         return LivingFamily(family.client_id, family)
     verified = await services.own_tokens.verify(question.token, question.accepts, proof.organisation, now)
@@ -92,4 +98,6 @@ async def find_living(
         return None
     if await ending_of(verified, services.registry, services.revocations, now) is not None:
         return None
-    return LivingToken(ClientId(str(verified.claims.get("client_id", verified.subject))), verified)
+    own = verified.own
+    subject = ClientId(verified.subject) if own.owner_kind is OwnerKind.CLIENT else None
+    return LivingToken(own.client_id or subject, verified)

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from keyturn.core.changes import Change, Lost, RequireVersion, Touch, Unit
-from keyturn.core.errors import Concern, InvalidClient
-from keyturn.core.records import AuditEvent
-from keyturn.core.requests import Decision, IssuedToken, Proof, Question, TokenRequest
-from keyturn.core.vocabulary import Reason
+from keyturn.core.changes import Add, Change, Lost, Prefer, RequireVersion, Touch, Unit
+from keyturn.core.errors import Concern, Conflict, InvalidClient
+from keyturn.core.life import State
+from keyturn.core.records import AuditEvent, Credential, Organisation
+from keyturn.core.requests import Decision, IssuedToken, Member, Proof, Question, TokenRequest
+from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason
+from keyturn.exchange.policy import concern
 
 
 def issued(
@@ -28,11 +30,11 @@ def issued(
     if origin.deprecated:
         details["deprecated"] = " ".join(origin.deprecated)
     return Unit(
-        changes=(*still_as_proved(proof), *changes, *first_use(proof, now)),
+        changes=(*still_as_proved(proof), *changes, *first_use(proof, now), *_preferred(decision)),
         audit=AuditEvent(
             at=now,
             kind="token.issued",
-            actor="client:" + proof.client.id,
+            actor=concern(proof).actor,
             request_id=origin.request_id,
             organisation_id=proof.organisation.id,
             subject=token.id,
@@ -50,15 +52,30 @@ def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:
     return (Touch(used.organisation_id, used.owner_id, used.id, now.date()),)
 
 
-def refuse_replay(lost: Lost, proof: Proof) -> None:
-    """Refuse where a unit lost because what it spends was spent before: trying again can only lose again.
+def _preferred(decision: Decision) -> tuple[Prefer, ...]:
+    """Note where a user was last issued a token; an API token is good in one place and says nothing of it."""
+    organisation, holder = decision.proof.organisation, decision.proof.holder
+    if not isinstance(holder, Member) or decision.grant_type in {API_TOKEN, REFRESH_TOKEN}:
+        return ()
+    if holder.user.last_organisation_id == organisation.id:
+        return ()
+    return (Prefer(holder.user.id, holder.home.id, organisation.id),)
+
+
+def refuse_lost(lost: Lost, proof: Proof) -> None:
+    """Refuse where a unit lost to something that trying again can only lose to again.
 
     Raises:
-        InvalidClient: The assertion was used before (TE-06).
+        InvalidClient: An assertion that it spends was used before (TE-06).
+        Conflict: The API token ended, or was made again, while its exchange ran.
     """
-    if lost.change in proof.spends:
-        about = Concern(proof.organisation.id, proof.client.id)
-        raise InvalidClient(Reason.ASSERTION_REPLAYED, about=about)
+    if isinstance(lost.change, Add) and lost.change in proof.spends:
+        raise InvalidClient(Reason.ASSERTION_REPLAYED, about=Concern(proof.organisation.id, proof.client.id))
+    used, winner = proof.credential, lost.winner
+    if used is None or used.kind is not CredentialKind.API_TOKEN or not isinstance(winner, Credential):
+        return
+    if winner.id == used.id and winner.life.state is State.ENDED:
+        raise Conflict(Reason.SECRET_ENDED, "the token was changed meanwhile", about=concern(proof))
 
 
 def asked(question: Question, proof: Proof, now: datetime) -> Unit:
@@ -80,10 +97,30 @@ def asked(question: Question, proof: Proof, now: datetime) -> Unit:
 
 def still_as_proved(proof: Proof) -> tuple[Change, ...]:
     """Require that nobody has changed what a proof rests on since it was read."""
-    records = (
-        RequireVersion("organisation", proof.organisation.id, proof.organisation.version),
-        RequireVersion("client", proof.client.id, proof.client.version),
+    organisation, client, credential, holder = (
+        proof.organisation,
+        proof.client,
+        proof.credential,
+        proof.holder,
     )
-    if proof.credential is None:
-        return records
-    return (*records, RequireVersion("credential", proof.credential.id, proof.credential.version))
+    changes: list[Change] = [RequireVersion("organisation", organisation.id, organisation.version)]
+    if not client.built_in:
+        changes.append(RequireVersion("client", client.id, client.version))
+    if credential is not None:
+        changes.append(RequireVersion("credential", credential.id, credential.version))
+    if isinstance(holder, Member):
+        changes += _member_as_proved(holder, organisation)
+    elif holder is not None:
+        changes.append(RequireVersion("entity", holder.id, holder.version))
+    return tuple(changes)
+
+
+def _member_as_proved(member: Member, organisation: Organisation) -> list[Change]:
+    user, membership, home = member.user, member.membership, member.home
+    changes: list[Change] = [
+        RequireVersion("user", user.id, user.version),
+        RequireVersion("membership", membership.id, membership.version),
+    ]
+    if home.id != organisation.id:
+        changes.append(RequireVersion("organisation", home.id, home.version))
+    return changes

@@ -6,24 +6,24 @@ refusal may have a consequence: a replayed token ends its family, committed with
 
 from datetime import datetime, timedelta
 
-from keyturn.core.changes import Change, Lost, Replace, RequireVersion
-from keyturn.core.errors import InvalidGrant, Unavailable
-from keyturn.core.records import RefreshFamily
+from keyturn.core.changes import Change, Replace, RequireVersion
+from keyturn.core.errors import Concern, InvalidGrant
+from keyturn.core.records import RefreshFamily, UserView
 from keyturn.core.refresh import RefreshToken, Verdict, judge
-from keyturn.core.requests import Issued, Proof, TokenRequest
+from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
 from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import Reason
-from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client, check_family
+from keyturn.core.vocabulary import OwnerKind, Reason
+from keyturn.exchange.admit import admit, admit_holder
+from keyturn.exchange.askers import client_of, prove_asker
+from keyturn.exchange.credentials import check_family
 from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
-from keyturn.exchange.locate import locate, locate_family
-from keyturn.exchange.minting import mint
+from keyturn.exchange.holders import passcode_objection
+from keyturn.exchange.locate import locate_family
 from keyturn.exchange.policy import concern, decide
-from keyturn.exchange.recording import issued, refuse_replay
+from keyturn.exchange.road import begin, conclude, walk
 from keyturn.exchange.services import Services
-from keyturn.exchange.standing import outdated_by
+from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
 
 ATTEMPTS = 4
 """Racers lose to the one that rotates, then find its successor; who loses this often is refused for now."""
@@ -35,44 +35,51 @@ async def refresh(request: TokenRequest, services: Services) -> Issued:
     Raises:
         Refusal: Any step says no; a refresh that is refused or fails uses nothing up (RT-03).
     """
-    for _ in range(ATTEMPTS):
-        done = await _attempt(request, services)
-        if done is not None:
-            return done
-    raise Unavailable(Reason.LOST_RACE)
+    return await walk(_attempt, request, services, ATTEMPTS)
 
 
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
-    """Walk the road once; None when another use of the family was recorded first."""
-    now = services.clock.now()
-    services.clock_watch.require_sound(now)
-    services.registry.require_fresh()
-    located = await locate(request.client, request.organisation, services.registry)
-    held = await locate_family(request.credential.secret, services.registry, services.digester)
+    now = begin(services)
+    presented, digester = request.credential.secret, services.digester
+    held = await locate_family(presented, services.registry, digester)
     await admit(request.origin, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
-    audiences = assertion_audiences(request.client, located, request.profile, services)
-    proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
-    await admit_client(proof, services.limits, services.clock.monotonic())
-    presented = request.credential.secret
-    token, family = check_family(presented, held, proof, request.profile.kind, services.digester, now)
-    if (
-        located.view is None
-        or outdated_by(family.credential_id, family.epochs, located.view, now) is not None
-    ):
-        raise InvalidGrant(Reason.FAMILY_OUTDATED, about=concern(proof))
+    asker = await prove_asker(request, services, now)
+    token, family = check_family(presented, held, asker, request.profile.kind, digester, now)
+    proof = await _prove_owner(request, family, asker, services, now)
+    if proof.holder is not None:
+        await admit_holder(proof, services.limits, services.clock.monotonic())
     decision = decide(authorize_refresh(request, proof, family))
-    successor, changes = _turn(token, family, request, proof, services, now)
-    access_token, facts = await mint(decision, services, now)
-    changes = (*proof.spends, *changes)
-    outcome = await services.recorder.record(issued(request, decision, access_token, changes, now))
-    if isinstance(outcome, Lost):
-        refuse_replay(outcome, proof)
-        return None
-    facts.update(
-        access_token=access_token.value, refresh_token=successor, request_id=request.origin.request_id
-    )
-    return Issued(decision, access_token, facts)
+    renewal = _turn(token, family, request, proof, services, now)
+    return await conclude(request, decision, services, now, renewal)
+
+
+async def _prove_owner(
+    request: TokenRequest, family: RefreshFamily, asker: Asker, services: Services, now: datetime
+) -> Proof:
+    """Prove that all a family rests on is in force, as at its birth (TE-10).
+
+    Raises:
+        InvalidGrant: It is not, or the request names another organisation.
+    """
+    about = Concern(family.organisation_id, family.subject, family.owner_kind)
+    if await outdated_by(rest_of_family(family), services.registry, now) is not None:
+        raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
+    if family.owner_kind is OwnerKind.CLIENT and asker.proof is not None:
+        return asker.proof
+    owner = await find_owner(family.owner_kind, family.subject, services.registry)
+    place = owner.place_in(family.organisation_id) if isinstance(owner, UserView) else None
+    if not isinstance(owner, UserView) or place is None:
+        raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
+    organisation, membership = place
+    if request.organisation not in {None, organisation.slug}:
+        raise InvalidGrant(Reason.OTHER_ORGANISATION, about=about)
+    held = next(item for item in owner.credentials if item.id == family.credential_id)
+    member = Member(owner.user, membership, owner.home)
+    reason = passcode_objection(member, held, request.passcode)
+    if reason is not None:
+        raise InvalidGrant(reason, about=about)
+    return Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
 
 
 def _turn(

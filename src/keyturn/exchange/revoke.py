@@ -10,8 +10,8 @@ from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.family import end_family
 from keyturn.exchange.policy import concern
-from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_asker, spend
-from keyturn.exchange.recording import refuse_replay
+from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
+from keyturn.exchange.recording import refuse_lost
 from keyturn.exchange.services import Services
 
 ATTEMPTS = 4
@@ -29,7 +29,7 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
     """
     for _ in range(ATTEMPTS):
         now = services.clock.now()
-        proof = await prove_asker(question, services, now)
+        proof = await prove_questioner(question, services, now)
         subject = await find_living(question, proof, services, now, newest_only=False)
         if subject is None:
             await spend(question, proof, services, now)
@@ -41,7 +41,7 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
         outcome = await services.recorder.record(_unit(question, proof, subject, services, now))
         if isinstance(outcome, Recorded):
             return {}
-        refuse_replay(outcome, proof)
+        refuse_lost(outcome, proof)
     raise Unavailable(Reason.LOST_RACE)
 
 

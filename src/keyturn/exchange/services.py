@@ -8,7 +8,17 @@ import msgspec
 
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
-from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, Revocations
+from keyturn.core.ports import (
+    Digester,
+    KeyRings,
+    Limits,
+    Lockout,
+    Passwords,
+    Recorder,
+    Registry,
+    Revocations,
+    Sealer,
+)
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
@@ -36,6 +46,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
         token_paths: By dialect, the template of its token endpoint's path.
+        sealer: Opens the seeds of TOTP devices.
+        roles: ``<dialect>:<role>`` -> what it permits.
         clock_watch: Says whether the clock may be trusted (RE-07).
     """
 
@@ -46,6 +58,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     digester: Digester
     rings: KeyRings
     limits: Limits
+    lockout: Lockout
+    passwords: Passwords
+    sealer: Sealer
     revocations: Revocations
     own_tokens: TokenVerifier
     claims: Mapping[str, ClaimsRenderer]
@@ -53,3 +68,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
     token_paths: Mapping[str, str] = {}
+    roles: Mapping[str, frozenset[str]] = {}

@@ -8,8 +8,9 @@ at once. ``schedule`` says who signs when; here are the store, the master key an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -22,6 +23,7 @@ from keyturn.core.records import AuditEvent, Sealed, SigningKey
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId, Reason
 from keyturn.keys import schedule
+from keyturn.keys.certificates import certify
 from keyturn.keys.schedule import NotRotated, Rotated
 from keyturn.keys.signers import RSA_BITS, generate_key, load_signer
 
@@ -64,6 +66,7 @@ class Rings:
             is without the key of the first token (TK-14).
         jwks_cache: The longest time for which a served key set may be cached.
         rotate_after: For how long a key signs before its ring is due; None for ever.
+        certified: The issuers whose keys get certificates, which then name them.
         limit: How many issuers stay in memory.
     """
 
@@ -76,6 +79,7 @@ class Rings:
         *,
         jwks_cache: timedelta = JWKS_CACHE,
         rotate_after: timedelta | None = None,
+        certified: Collection[str] = (),
         rsa_bits: int = RSA_BITS,
         limit: int = RINGS_KEPT,
     ) -> None:
@@ -86,6 +90,7 @@ class Rings:
         self._algorithms_of = algorithms_of
         self._jwks_cache = jwks_cache
         self._rotate_after = rotate_after
+        self._certified = frozenset(certified)
         self._due: dict[tuple[str, Algorithm], bool] = {}
         self._rsa_bits = rsa_bits
         self._limit = limit
@@ -273,7 +278,10 @@ class Rings:
         signs_from: datetime,
         active_at: datetime | None = None,
     ) -> SigningKey:
-        made = await asyncio.to_thread(generate_key, algorithm, self._rsa_bits)
+        certificate = partial(certify, name=issuer_id, now=now, dice=self._dice)
+        made = await asyncio.to_thread(
+            generate_key, algorithm, self._rsa_bits, certificate if issuer_id in self._certified else None
+        )
         key_id = KeyId(made.public_jwk["kid"])
         return SigningKey(
             id=key_id,
@@ -284,6 +292,7 @@ class Rings:
             published_at=now,
             signs_from=signs_from,
             active_at=active_at,
+            certificate=made.certificate,
         )
 
     def _seat(self, issuer: _Issuer, algorithm: Algorithm, now: datetime) -> Signer:
@@ -293,7 +302,7 @@ class Rings:
         key = turn.key
         try:
             pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
-            signer = load_signer(key.id, algorithm, pkcs8)
+            signer = load_signer(key.id, algorithm, pkcs8, key.public_jwk.get("x5t"))
         except (Fault, ValueError) as error:
             # Another master key, or an altered row: nobody can sign until an operator has mended it (HT-09).
             if key.id not in self._told:  # once: callers must not be able to fill the log

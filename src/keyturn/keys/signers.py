@@ -25,12 +25,11 @@ from cryptography.hazmat.primitives.serialization import (
 from keyturn.core.errors import Fault
 from keyturn.core.ports import Signer
 from keyturn.core.vocabulary import Algorithm
+from keyturn.keys.certificates import PrivateKey, certificate_members
 from keyturn.tokens.jwks import public_jwk
 
 RSA_BITS = 2048
 """The default size, what the vendors' contracts have; 3072 where an operator asks (TK-13)."""
-
-PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
 
 _ECDSA = ECDSA(SHA256())
 _PKCS1 = PKCS1v15()
@@ -44,10 +43,12 @@ class GeneratedKey(msgspec.Struct, frozen=True):
     Args:
         public_jwk: The published form; its ``kid`` names the key.
         pkcs8: The private half, DER.
+        certificate: DER, where there is one.
     """
 
     public_jwk: dict[str, str]
     pkcs8: bytes
+    certificate: bytes | None = None
 
     def __repr__(self) -> str:
         """Show the public half alone: tracebacks print what they find."""
@@ -59,9 +60,9 @@ class Es256Signer:
 
     algorithm = Algorithm.ES256
 
-    def __init__(self, key_id: str, key: EllipticCurvePrivateKey) -> None:
+    def __init__(self, key_id: str, key: EllipticCurvePrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""
-        self.key_id = key_id
+        self.key_id, self.x5t = key_id, x5t
         self._sign = key.sign
 
     def sign(self, message: bytes) -> bytes:
@@ -75,9 +76,9 @@ class Rs256Signer:
 
     algorithm = Algorithm.RS256
 
-    def __init__(self, key_id: str, key: RSAPrivateKey) -> None:
+    def __init__(self, key_id: str, key: RSAPrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""
-        self.key_id = key_id
+        self.key_id, self.x5t = key_id, x5t
         self._sign = key.sign
 
     def sign(self, message: bytes) -> bytes:
@@ -90,14 +91,20 @@ class EdDsaSigner:
 
     algorithm = Algorithm.EDDSA
 
-    def __init__(self, key_id: str, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key_id: str, key: Ed25519PrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""
-        self.key_id = key_id
+        self.key_id, self.x5t = key_id, x5t
         self.sign: Callable[[bytes], bytes] = key.sign
 
 
-def generate_key(algorithm: Algorithm, rsa_bits: int = RSA_BITS) -> GeneratedKey:
-    """Make a key pair, from OpenSSL's generator; RSA takes 100 ms and more, so run it in a thread."""
+def generate_key(
+    algorithm: Algorithm, rsa_bits: int = RSA_BITS, certify: Callable[[PrivateKey], bytes] | None = None
+) -> GeneratedKey:
+    """Make a key pair, from OpenSSL's generator; RSA takes 100 ms and more, so run it in a thread.
+
+    Args:
+        certify: Makes the certificate that names the key; None for the name that its thumbprint is.
+    """
     key: PrivateKey
     match algorithm:
         case Algorithm.ES256:
@@ -107,11 +114,16 @@ def generate_key(algorithm: Algorithm, rsa_bits: int = RSA_BITS) -> GeneratedKey
         case Algorithm.EDDSA:
             key = Ed25519PrivateKey.generate()
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return GeneratedKey(public_jwk(key.public_key(), algorithm), pkcs8)
+    certificate = certify(key) if certify is not None else None
+    named = certificate_members(certificate) if certificate is not None else {}
+    return GeneratedKey(public_jwk(key.public_key(), algorithm) | named, pkcs8, certificate)
 
 
-def load_signer(key_id: str, algorithm: Algorithm, pkcs8: bytes) -> Signer:
+def load_signer(key_id: str, algorithm: Algorithm, pkcs8: bytes, x5t: str | None = None) -> Signer:
     """Import a private key that was sealed here.
+
+    Args:
+        x5t: What names its certificate, if it has one.
 
     Raises:
         Fault: It is not a key for that algorithm.
@@ -121,10 +133,10 @@ def load_signer(key_id: str, algorithm: Algorithm, pkcs8: bytes) -> Signer:
     key = load_der_private_key(pkcs8, password=None, unsafe_skip_rsa_key_validation=True)
     match algorithm, key:
         case Algorithm.ES256, EllipticCurvePrivateKey():
-            return Es256Signer(key_id, key)
+            return Es256Signer(key_id, key, x5t)
         case Algorithm.RS256, RSAPrivateKey():
-            return Rs256Signer(key_id, key)
+            return Rs256Signer(key_id, key, x5t)
         case Algorithm.EDDSA, Ed25519PrivateKey():
-            return EdDsaSigner(key_id, key)
+            return EdDsaSigner(key_id, key, x5t)
         case _:
             raise Fault(f"signing key {key_id} is not a key for {algorithm}")

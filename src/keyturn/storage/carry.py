@@ -15,7 +15,9 @@ from keyturn.core.changes import (
     Change,
     EndFamily,
     Lost,
+    Prefer,
     Record,
+    Removable,
     Remove,
     Replace,
     ReplaceKey,
@@ -26,28 +28,61 @@ from keyturn.core.changes import (
     Versioned,
 )
 from keyturn.core.errors import Fault
+from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     Client,
     Credential,
+    Entity,
+    Membership,
     Organisation,
+    Project,
     RefreshFamily,
     Revocation,
     Sealed,
     SigningKey,
     Spent,
+    Team,
+    User,
 )
 from keyturn.core.refresh import ended
+from keyturn.core.tombstones import ERASED
 from keyturn.core.vocabulary import OrganisationId
+from keyturn.storage.places import unique_names
 
 R = TypeVar("R", bound=Versioned | SigningKey)
 
-TABLES: dict[str, type[Organisation | Client | Credential | RefreshFamily]] = {
+TABLES: dict[str, type[Versioned]] = {
     "organisation": Organisation,
     "client": Client,
+    "user": User,
+    "membership": Membership,
+    "team": Team,
+    "project": Project,
+    "entity": Entity,
     "credential": Credential,
     "refresh_family": RefreshFamily,
 }
 """What a ``RequireVersion`` may name."""
+
+LEFTOVERS: tuple[type[Leftover], ...] = (
+    Credential,
+    Client,
+    Project,
+    Team,
+    Membership,
+    Entity,
+    User,
+    RefreshFamily,
+    SigningKey,
+)
+"""What an ended organisation leaves to be erased, in that order.
+
+All of it is the organisation's own, the memberships of users at home elsewhere included. What its users have
+elsewhere (memberships, API tokens made there) belongs to those organisations and stays: of the person it has
+the id, which leads to a tombstone, and a user whose home has ended is usable nowhere.
+"""
+TOMBSTONES: tuple[type[Leftover], ...] = (Credential, Client, Entity, User)
+"""Those of which a row without a name stays, so that no id is used again (TK-15)."""
 
 
 class Shelf(Protocol):
@@ -61,6 +96,10 @@ class Shelf(Protocol):
         """Find who already has a record's id or another name of it that must be unique."""
         ...
 
+    def rival(self, record: Record) -> Record | None:
+        """Find another record of the kind that has a name of this one, its id apart."""
+        ...
+
     def insert(self, record: Record) -> None:
         """Write a new record."""
         ...
@@ -69,7 +108,7 @@ class Shelf(Protocol):
         """Write a record in place of the one with its id."""
         ...
 
-    def delete(self, record: RefreshFamily | SigningKey) -> None:
+    def delete(self, record: Removable) -> None:
         """Delete the record with this id, if there is one."""
         ...
 
@@ -108,6 +147,8 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named += [organisation_of(change.record), organisation_of(change.was)]
         elif isinstance(change, Touch | Shred | EndFamily):
             named.append(change.organisation_id)
+        elif isinstance(change, Prefer):
+            named.append(change.home_id)
         elif change.table == "organisation":
             named.append(change.id)
     if any(name != organisation_id for name in named):
@@ -119,24 +160,27 @@ def organisation_of(record: Record) -> str | None:
     match record:
         case Organisation():
             return record.id
-        case Client() | Credential() | RefreshFamily() | Revocation() | Spent():
-            return record.organisation_id
         case SigningKey():
             return record.issuer_id
         case Sealed():
             return None
+        case _:
+            return record.organisation_id
 
 
 def topics_of(change: Change) -> Iterator[tuple[str, str]]:
     """Name what caches must hear of when a change held: a topic and a key in it; nothing for what none keeps.
 
-    ``organisation``: its id. ``client``: its id. ``credential``: its owner's id. ``signing_key``: the
-    issuer's id. ``sealed``: the purpose. ``revocation``: what it covers and until when (``revocation_key``).
-    ``last_use``: owner, credential and day. ``shred``: the id of the organisation whose key is destroyed.
+    ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
+    its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
+    and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
+    organisation whose key is destroyed.
     """
     match change:
         case Touch():
             yield LAST_USE, f"{change.owner_id}|{change.credential_id}|{change.day.isoformat()}"
+        case Prefer():
+            yield "user", change.user_id
         case Shred():
             yield SHRED, change.organisation_id
         case Add(Revocation() as revocation):
@@ -158,11 +202,14 @@ SHRED = "shred"
 _TOPICS: dict[type[Record], tuple[str, str]] = {
     Organisation: ("organisation", "id"),
     Client: ("client", "id"),
+    User: ("user", "id"),
+    Membership: ("membership", "user_id"),
+    Entity: ("entity", "id"),
     Credential: ("credential", "owner_id"),
     SigningKey: ("signing_key", "issuer_id"),
     Sealed: ("sealed", "purpose"),
 }
-"""Topic and key field of what caches keep; refresh families and spent things are read at each use."""
+"""Topic and key field of what caches keep; the others are read at each use."""
 
 
 def revocation_key(revocation: Revocation) -> str:
@@ -184,13 +231,15 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
         case Add():
             lost = _add(change, shelf, scope)
         case Replace():
-            lost = _replace(change, shelf)
+            lost = _replace(change, shelf, scope)
         case ReplaceKey():
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
         case Touch():
             _touch(change, shelf)
+        case Prefer():
+            _prefer(change, shelf)
         case Remove():
             lost = _remove(change, shelf)
         case EndFamily():
@@ -218,15 +267,26 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
         # What is dead may be killed again: the first revocation covers it.
         return None if isinstance(record, Revocation) else _lost(change, holder, scope)
     organisation = shelf.find(Organisation, organisation_of(record) or "")
-    if isinstance(record, Client | Credential) and organisation is None:
+    if isinstance(record, _INHABITANTS) and organisation is None:
         return Lost(change, None)
     # Deletion works through what there is; a ring or a client that came after it had passed would stay.
     if _has_ended(organisation) and not isinstance(record, Revocation | Spent):
         return _lost(change, organisation, scope)
     if isinstance(record, Credential) and shelf.tombstone_of(record.lookup_hash) is not None:
         return Lost(change, None)
+    if isinstance(record, Membership):
+        user = shelf.find(User, record.user_id)
+        if (
+            user is None
+            or user.ended_at is not None
+            or _has_ended(shelf.find(Organisation, user.organisation_id))
+        ):
+            return _lost(change, user, scope)
     shelf.insert(record)
     return None
+
+
+_INHABITANTS = (Client, User, Membership, Team, Project, Entity, Credential)
 
 
 def _has_ended(organisation: Organisation | None) -> bool:
@@ -256,6 +316,14 @@ def _touch(change: Touch, shelf: Shelf) -> None:
         shelf.update(msgspec.structs.replace(used, last_used_on=change.day))
 
 
+def _prefer(change: Prefer, shelf: Shelf) -> None:
+    user = shelf.find(User, change.user_id)
+    if user is None or user.organisation_id != change.home_id or user.ended_at is not None:
+        return
+    if user.last_organisation_id != change.organisation_id:
+        shelf.update(msgspec.structs.replace(user, last_organisation_id=change.organisation_id))
+
+
 def _remove(change: Remove, shelf: Shelf) -> Lost | None:
     here = shelf.find(type(change.record), change.record.id)
     if here is not None and organisation_of(here) != organisation_of(change.record):
@@ -264,7 +332,7 @@ def _remove(change: Remove, shelf: Shelf) -> Lost | None:
     return None
 
 
-def _replace(change: Replace, shelf: Shelf) -> Lost | None:
+def _replace(change: Replace, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
     record = change.record
     current = shelf.find(type(record), record.id)
     # Whose a record is never changes, so another organisation's is not found here, whatever the scope.
@@ -276,6 +344,11 @@ def _replace(change: Replace, shelf: Shelf) -> Lost | None:
         # A use since the record was read has raised no version; it must not be unwritten.
         days = [day for day in (record.last_used_on, current.last_used_on) if day is not None]
         record = msgspec.structs.replace(record, last_used_on=max(days, default=None))
+    if isinstance(record, User) and isinstance(current, User) and record.ended_at is None:
+        record = msgspec.structs.replace(record, last_organisation_id=current.last_organisation_id)
+    rival = None if unique_names(record) == unique_names(current) else shelf.rival(record)
+    if rival is not None:
+        return _lost(change, rival, scope)
     shelf.update(record)
     return None
 
@@ -286,6 +359,12 @@ def _same_names(current: Versioned, record: Versioned) -> bool:
         return current.slug == record.slug and current.api_key == record.api_key
     if isinstance(current, Credential) and isinstance(record, Credential):
         return current.owner_id == record.owner_id and current.kind == record.kind
+    if isinstance(current, User) and isinstance(record, User):
+        return record.name in {current.name, ERASED}
+    if isinstance(current, Membership) and isinstance(record, Membership):
+        return current.user_id == record.user_id
+    if isinstance(current, Entity) and isinstance(record, Entity):
+        return current.subject == record.subject
     return True
 
 

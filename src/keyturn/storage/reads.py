@@ -38,6 +38,7 @@ from keyturn.core.vocabulary import (
 from keyturn.storage import migrate, rows
 from keyturn.storage.causes import Complaints
 from keyturn.storage.engines import snapshot
+from keyturn.storage.people_reads import PeopleReads, SqlPeople
 from keyturn.storage.schema import (
     AUDIT,
     AUDIT_CHAIN,
@@ -52,11 +53,19 @@ from keyturn.storage.schema import (
 READERS = 2
 """Threads that read, each with a connection: misses and operators are few, and SQLite reads from memory."""
 
+VIEWED_KINDS = (*CLIENT_KINDS, CredentialKind.API_TOKEN)
+"""What a view of a client holds."""
+
 T = TypeVar("T")
 
 
 class Reads(Protocol):
     """Every question the stores ask; all may raise ``Unavailable``."""
+
+    @property
+    def people(self) -> PeopleReads:
+        """The questions about people and what they are in."""
+        ...
 
     async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
         """Read an organisation by its id."""
@@ -144,6 +153,7 @@ class SqlReads:
         self._patience = patience_seconds
         self._complaints = Complaints(engine.url.database or "")
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keyturn-reader")
+        self.people = SqlPeople(self._ask)
 
     def close(self) -> None:
         """Stop the threads after what they are reading; not to be called on the event loop."""
@@ -183,7 +193,7 @@ class SqlReads:
             organisation = None if client is None else shelf.find(Organisation, client.organisation_id)
             if client is None or organisation is None:
                 return None
-            held = _credentials(connection, client.organisation_id, client.id, *CLIENT_KINDS)
+            held = _credentials(connection, client.organisation_id, client.id, *VIEWED_KINDS)
             return ClientView(organisation, client, tuple(held))
 
         return await self._ask(view)

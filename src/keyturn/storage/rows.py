@@ -3,28 +3,40 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, or_, select, true
+from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, or_, select, true
 
-from keyturn.core.changes import Record, Versioned
+from keyturn.core.changes import Record, Removable, Versioned
 from keyturn.core.life import Life
 from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
     Credential,
+    Entity,
+    Membership,
     Organisation,
+    Project,
     RefreshFamily,
     Revocation,
     Sealed,
     SigningKey,
     Spent,
+    Team,
+    User,
 )
-from keyturn.storage import schema
-from keyturn.storage.carry import R
+from keyturn.core.tombstones import ERASED
+from keyturn.storage import people_schema, schema
+from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
+from keyturn.storage.places import Placed, place_of, unique_names
 
 _TABLES: dict[type[Any], Table] = {
     Organisation: schema.ORGANISATION,
     Client: schema.CLIENT,
+    User: people_schema.USER,
+    Membership: people_schema.MEMBERSHIP,
+    Team: people_schema.TEAM,
+    Project: people_schema.PROJECT,
+    Entity: people_schema.ENTITY,
     Credential: schema.CREDENTIAL,
     SigningKey: schema.SIGNING_KEY,
     Sealed: schema.SEALED,
@@ -51,6 +63,8 @@ def row_of(record: Record) -> dict[str, Any]:
     life = fields.pop("life", None)
     if life is not None:
         fields |= {name: getattr(life, name) for name in _LIFE_FIELDS}
+    elif isinstance(record, Placed):
+        fields["place"] = place_of(record)
     return fields
 
 
@@ -59,6 +73,8 @@ def record_of(kind: type[_ANY], row: RowMapping) -> _ANY:
     fields = dict(row)
     if kind is Credential:
         fields["life"] = Life(**{name: fields.pop(name) for name in _LIFE_FIELDS})
+    else:
+        fields.pop("place", None)
     return kind(**fields)
 
 
@@ -68,14 +84,12 @@ def records(connection: Connection, kind: type[_ANY], query: Select[Any]) -> Seq
 
 
 def leftovers(connection: Connection, organisation_id: str, limit: int) -> Sequence[Leftover]:
-    """Read what is left to erase of an organisation: credentials, clients, families, then keys."""
+    """Read what is left to erase of an organisation, in the order of ``LEFTOVERS``."""
     found: list[Leftover] = []
-    for kind, owner, still in (
-        (Credential, schema.CREDENTIAL.c.organisation_id, schema.CREDENTIAL.c.name != ""),
-        (Client, schema.CLIENT.c.organisation_id, schema.CLIENT.c.name != ""),
-        (RefreshFamily, schema.REFRESH_FAMILY.c.organisation_id, true()),
-        (SigningKey, schema.SIGNING_KEY.c.issuer_id, true()),
-    ):
+    for kind in LEFTOVERS:
+        columns = table_of(kind).c
+        owner = columns.issuer_id if kind is SigningKey else columns.organisation_id
+        still = columns.name != ERASED if kind in TOMBSTONES else true()
         query = select(table_of(kind)).where(owner == organisation_id, still).limit(limit - len(found))
         found += records(connection, kind, query)
     return found
@@ -101,13 +115,18 @@ class SqlShelf:
         """Find who already has a record's id or another name of it that must be unique."""
         if isinstance(record, Sealed):
             return self.find_sealed(record.purpose, record.id)
-        if not isinstance(record, Organisation):
-            row = self._connection.execute(_FIND[type(record)], {"at_id": record.id}).mappings().first()
-            return None if row is None else record_of(type(record), row)
-        columns = schema.ORGANISATION.c
-        names = (columns.slug == record.slug, columns.api_key == record.api_key)
-        query = select(schema.ORGANISATION).where(or_(columns.id == record.id, *names)).limit(1)
-        return self._first(Organisation, query)
+        row = self._connection.execute(_FIND[type(record)], {"at_id": record.id}).mappings().first()
+        return self.rival(record) if row is None else record_of(type(record), row)
+
+    def rival(self, record: Record) -> Record | None:
+        """Find another record of the kind that has a name of this one, its id apart."""
+        names = unique_names(record)
+        if not names:
+            return None
+        columns = table_of(type(record)).c
+        same = or_(*(and_(*(columns[key] == value for key, value in name.items())) for name in names))
+        query = select(table_of(type(record))).where(same, columns.id != record.id).limit(1)
+        return self._first(type(record), query)
 
     def insert(self, record: Record) -> None:
         """Write a new record."""
@@ -117,7 +136,7 @@ class SqlShelf:
         """Write a record in place of the one with its id."""
         self._connection.execute(_UPDATE[type(record)], {**row_of(record), "at_id": record.id})
 
-    def delete(self, record: RefreshFamily | SigningKey) -> None:
+    def delete(self, record: Removable) -> None:
         """Delete the record with this id, if there is one."""
         table = table_of(type(record))
         self._connection.execute(table.delete().where(table.c.id == record.id))

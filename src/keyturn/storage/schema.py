@@ -23,11 +23,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
 from keyturn.core.life import State
-from keyturn.core.vocabulary import Algorithm, CredentialKind
+from keyturn.core.vocabulary import Algorithm, CredentialKind, OwnerKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -117,7 +118,7 @@ class Word(TypeDecorator[StrEnum]):
         return None if value is None else self.kind(value)
 
 
-_WORDS = tuple[str, ...]
+WORDS = tuple[str, ...]
 
 METADATA = MetaData()
 
@@ -144,12 +145,12 @@ CLIENT = Table(
     Column("organisation_id", Text, ForeignKey("organisation.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("dialects", Json(_WORDS), nullable=False),
-    Column("grants", Json(_WORDS), nullable=False),
-    Column("scopes", Json(_WORDS), nullable=False),
-    Column("audiences", Json(_WORDS), nullable=False),
+    Column("dialects", Json(WORDS), nullable=False),
+    Column("grants", Json(WORDS), nullable=False),
+    Column("scopes", Json(WORDS), nullable=False),
+    Column("audiences", Json(WORDS), nullable=False),
     Column("public", Boolean, nullable=False),
-    Column("rights", Json(_WORDS), nullable=False),
+    Column("rights", Json(WORDS), nullable=False),
     Column("max_lifetime_seconds", BigInteger),
     Column("disabled", Boolean, nullable=False),
     Column("ended_at", Instant),
@@ -170,13 +171,19 @@ CREDENTIAL = Table(
     Column("state", Word(State), nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("expires_at", Instant),
+    Column("grace_until", Instant),
     Column("overlap_until", Instant),
     Column("ended_at", Instant),
     Column("ended_why", Text),
-    Column("dialects", Json(_WORDS), nullable=False),
+    Column("dialects", Json(WORDS), nullable=False),
     Column("lookup_hash", LargeBinary, nullable=False, index=True),
     Column("pepper_id", Text, nullable=False),
-    Column("scopes", Json(_WORDS)),
+    Column("scopes", Json(WORDS)),
+    Column("roles", Json(WORDS)),
+    Column("verifier", Text),
+    Column("sealed", LargeBinary),
+    Column("mfa", Boolean, nullable=False, server_default=false()),
+    Column("accepted_step", BigInteger),
     Column("last_used_on", Day),
     Column("woken_on", Day),
     Column("succeeds", Text),
@@ -198,6 +205,7 @@ SIGNING_KEY = Table(
     Column("signs_from", Instant, nullable=False),
     Column("active_at", Instant),
     Column("retires_at", Instant),
+    Column("certificate", LargeBinary),
 )
 
 SEALED = Table(
@@ -219,13 +227,14 @@ REFRESH_FAMILY = Table(
     Column("dialect", Text, nullable=False),
     Column("profile", Text, nullable=False),
     Column("credential_id", Text, nullable=False),
-    Column("scopes", Json(_WORDS), nullable=False),
-    Column("audiences", Json(_WORDS), nullable=False),
+    Column("scopes", Json(WORDS), nullable=False),
+    Column("audiences", Json(WORDS), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
-    Column("epochs", Json(tuple[int, int, int]), nullable=False),
+    Column("epochs", Json(tuple[int, ...]), nullable=False),
     Column("current_hash", LargeBinary, nullable=False),
     Column("pepper_id", Text, nullable=False),
+    Column("owner_kind", Word(OwnerKind), nullable=False, server_default=OwnerKind.CLIENT.value),
     Column("generation", BigInteger, nullable=False),
     Column("previous_hash", LargeBinary),
     Column("rotated_at", Instant),

@@ -19,9 +19,33 @@ from keyturn.core.ports import (
     Revocations,
     Sealer,
 )
-from keyturn.core.records import AuditRow, Client, ClientView, Credential, Organisation, Sealed, SigningKey
+from keyturn.core.records import (
+    AuditRow,
+    Client,
+    ClientView,
+    Credential,
+    Entity,
+    Membership,
+    Organisation,
+    Project,
+    Sealed,
+    SigningKey,
+    Team,
+    User,
+    UserView,
+)
 from keyturn.core.upkeep_ports import UpkeepStore
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
+from keyturn.core.vocabulary import (
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    EntityId,
+    MembershipId,
+    OrganisationId,
+    ProjectId,
+    TeamId,
+    UserId,
+)
 from keyturn.storage.feed import Confirmation
 from keyturn.storage.lockout import Tag
 from keyturn.storage.personal import key_place, open_personal
@@ -109,6 +133,7 @@ class NarrowStore:
     def __init__(self, organisation_id: OrganisationId, reads: Reads, recorder: ScopedRecorder) -> None:
         self._id = organisation_id
         self._reads = reads
+        self._people = reads.people
         self._recorder = recorder
 
     @property
@@ -145,8 +170,57 @@ class NarrowStore:
         """Read an owner's credentials of a kind, oldest first."""
         return await self._reads.credentials_of(self._id, owner_id, kind)
 
+    async def user(self, user_id: UserId) -> User | None:
+        """Read one of the users at home in it."""
+        return await self._people.one(User, self._id, user_id)
+
+    async def user_by_name(self, name: str) -> User | None:
+        """Read one of the users at home in it by canonical name, ended ones included."""
+        return await self._people.user_by_name(self._id, name)
+
+    async def users(self) -> Sequence[User]:
+        """Read all users at home in it, oldest first."""
+        return await self._people.all_of(User, self._id)
+
+    async def membership(self, membership_id: MembershipId) -> Membership | None:
+        """Read one of its memberships."""
+        return await self._people.one(Membership, self._id, membership_id)
+
+    async def membership_of(self, user_id: UserId) -> Membership | None:
+        """Read a user's membership in it, an ended one too."""
+        return await self._people.membership_of(self._id, user_id)
+
+    async def memberships(self) -> Sequence[Membership]:
+        """Read all its memberships, oldest first."""
+        return await self._people.all_of(Membership, self._id)
+
+    async def team(self, team_id: TeamId) -> Team | None:
+        """Read one of its teams."""
+        return await self._people.one(Team, self._id, team_id)
+
+    async def teams(self) -> Sequence[Team]:
+        """Read all its living teams, oldest first."""
+        return await self._people.living(Team, self._id)
+
+    async def project(self, project_id: ProjectId) -> Project | None:
+        """Read one of its projects."""
+        return await self._people.one(Project, self._id, project_id)
+
+    async def projects(self) -> Sequence[Project]:
+        """Read all its living projects, by name."""
+        # Sorted here: databases disagree about the order of letters.
+        return sorted(await self._people.living(Project, self._id), key=lambda each: each.name)
+
+    async def entity(self, entity_id: EntityId) -> Entity | None:
+        """Read one of its entities."""
+        return await self._people.one(Entity, self._id, entity_id)
+
+    async def entities(self) -> Sequence[Entity]:
+        """Read all its entities, oldest first."""
+        return await self._people.all_of(Entity, self._id)
+
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
-        """Read what is left to erase of it once it has ended: credentials, clients, families, then keys."""
+        """Read what is left to erase of it once it has ended (``carry.LEFTOVERS``)."""
         return await self._reads.leftovers(self._id, limit)
 
     async def record(self, unit: Unit) -> Outcome:
@@ -181,8 +255,24 @@ class WideStore:
         return await self._reads.organisation_by_slug(slug)
 
     async def client_view(self, client_id: ClientId) -> ClientView | None:
-        """Read a client with its organisation and its client secrets."""
+        """Read a client with its organisation and what it proves itself with."""
         return await self._reads.client_view(client_id)
+
+    async def organisation_by_alias(self, alias: str) -> Organisation | None:
+        """Read an organisation by its id or its API key, ended ones included."""
+        return await self._reads.people.organisation_by_alias(alias)
+
+    async def user_view(self, user_id: UserId) -> UserView | None:
+        """Read a user with all that a token for them could rest on."""
+        return await self._reads.people.user_view(user_id)
+
+    async def user_by_email(self, email: str) -> User | None:
+        """Read a user by canonical e-mail address, ended ones included."""
+        return await self._reads.people.user_by_email(email)
+
+    async def entity_by_id(self, entity_id: EntityId) -> Entity | None:
+        """Read an entity wherever it is: its id is taken in the whole deployment."""
+        return await self._reads.people.entity(entity_id)
 
     async def organisation_of_credential(self, credential_id: CredentialId) -> OrganisationId | None:
         """Tell whose a credential is."""

@@ -21,16 +21,16 @@ def encode_token(claims: Mapping[str, Any], signer: Signer, header_type: str) ->
 
     Args:
         claims: Anything msgspec encodes, ``OwnClaim`` included; their order is kept.
-        signer: Gives ``kid`` and ``alg`` of the header.
+        signer: Gives ``kid`` and ``alg`` of the header, and ``x5t`` where its key has a certificate.
         header_type: The header's ``typ``, for example ``at+jwt`` (RFC 9068 section 2.1).
     """
-    message = _header(signer.key_id, signer.algorithm, header_type) + base64url.encode(
-        _ENCODER.encode(claims)
-    )
+    header = _header(signer.key_id, signer.algorithm, header_type, signer.x5t)
+    message = header + base64url.encode(_ENCODER.encode(claims))
     return (message + b"." + base64url.encode(signer.sign(message))).decode("ascii")
 
 
 @lru_cache(maxsize=HEADERS_KEPT)
-def _header(key_id: str, algorithm: Algorithm, header_type: str) -> bytes:
+def _header(key_id: str, algorithm: Algorithm, header_type: str, x5t: str | None) -> bytes:
     """Encode the header and the dot after it, once for each key and type."""
-    return base64url.encode(_ENCODER.encode({"alg": algorithm, "kid": key_id, "typ": header_type})) + b"."
+    header = {"alg": algorithm, "kid": key_id, "typ": header_type}
+    return base64url.encode(_ENCODER.encode(header | {"x5t": x5t} if x5t else header)) + b"."

@@ -23,7 +23,8 @@ _PARTS = 3
 class Look(StrEnum):
     """What a text looks like."""
 
-    CLIENT_SECRET = "client secret"
+    SECRET = "secret"
+    """One that we make and somebody holds for long: ``Sight.kind`` says which."""
     REFRESH_TOKEN = "refresh token"
     MASTER_KEY = "master key"
     DAMAGED = "damaged secret"
@@ -37,12 +38,14 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What can be told without asking anybody.
 
     Args:
+        kind: What a secret is for, by its prefix.
         refresh: What a refresh token says of itself.
         header: Of a JWT, unverified.
         claims: Of a JWT, unverified.
     """
 
     look: Look
+    kind: CredentialKind | None = None
     refresh: RefreshToken | None = None
     header: dict[str, Any] | None = None
     claims: dict[str, Any] | None = None
@@ -60,8 +63,8 @@ def look_at(presented: Secret) -> Sight:
 
 def _secret(presented: Secret) -> Sight:
     kind = parse_secret(presented.reveal())
-    if kind is CredentialKind.CLIENT_SECRET:
-        return Sight(look=Look.CLIENT_SECRET)
+    if kind is not None and kind is not CredentialKind.REFRESH_TOKEN:
+        return Sight(look=Look.SECRET, kind=kind)
     parts = split_refresh_token(presented)
     if parts is None:
         return Sight(look=Look.DAMAGED)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from keyturn.core.vocabulary import ClientId, CredentialId, FamilyId, OrganisationId, OwnerKind
+from keyturn.tokens.compact import decode_object, split
 from keyturn.tokens.errors import Rejection, TokenRejected
 
 CLAIM = "kt"
@@ -25,9 +26,9 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         kind: ``k``, the token's kind, for example ``oauth2.access``; unique in the deployment (TK-08).
         organisation_id: ``o``, whose token it is.
         credential_id: ``c``, the credential it was issued for.
-        epochs: ``e``, those of the organisation, of the client, user or entity that owns the credential, and of
-            the credential, at the time of issue; of a user's token also of the membership, and where a client
-            of ours asked for it that client's. The token is dead once one of them is below the current.
+        epochs: ``e``, those of the organisation, of the client, user or entity that owns the credential, and
+            of the credential, at the time of issue; of a user's token also of the membership, and where a
+            client of ours asked for it that client's. It is dead once one of them is below the current.
         family_id: ``f``, the refresh family it belongs to; absent where there is none.
         owner_kind: ``s``, what the subject is; absent for a client.
         client_id: ``a``, the client that asked, where it is ours and not the subject.
@@ -40,6 +41,15 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     family_id: FamilyId | None = msgspec.field(name="f", default=None)
     owner_kind: OwnerKind = msgspec.field(name="s", default=OwnerKind.CLIENT)
     client_id: ClientId | None = msgspec.field(name="a", default=None)
+
+
+def unverified_organisation(presented: str) -> OrganisationId | None:
+    """Say whose token a text claims to be: to find the keys that could prove it, and for nothing else."""
+    try:
+        claims = decode_object(split(presented)[2], Rejection.CLAIMS_JSON)
+        return decode_own_claim(claims.get(CLAIM)).organisation_id
+    except TokenRejected:
+        return None
 
 
 def encode_own_claim(own: OwnClaim) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from keyturn.core.json_guard import BadJson, decode_json
 from keyturn.core.vocabulary import Algorithm
@@ -41,6 +41,12 @@ def read_public_key(given: bytes) -> dict[str, str]:
     if type(jwk) is not dict or "kty" not in jwk:
         raise KeyRejected("this is not a JWK, an object with the member kty; of a key set give one key")
     return _from_jwk(jwk)
+
+
+def public_pem(jwk: dict[str, str], algorithm: Algorithm) -> str:
+    """Give a published key in PEM, as a ``PUBLIC KEY`` (RFC 7468 section 13)."""
+    key: PublicKey = read_key(jwk, algorithm)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _from_pem(given: bytes) -> dict[str, str]:

@@ -13,6 +13,8 @@ import structlog
 from keyturn.core.errors import (
     Fault,
     InvalidClient,
+    InvalidGrant,
+    InvalidToken,
     MethodNotAllowed,
     NotFound,
     Refusal,
@@ -21,22 +23,40 @@ from keyturn.core.errors import (
 )
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
-from keyturn.core.requests import Issued, Question, TokenRequest
-from keyturn.core.vocabulary import REFRESH_TOKEN, ClientId, Code, GrantType, Reason, RequestId
+from keyturn.core.requests import Call, Issued, Origin, Question, TokenRequest
+from keyturn.core.vocabulary import (
+    API_TOKEN,
+    CHANGE_ORGANISATION,
+    ENTITY_SECRET,
+    PASSWORD,
+    REFRESH_TOKEN,
+    USER_KEY,
+    ClientId,
+    Code,
+    GrantType,
+    Reason,
+    RequestId,
+)
 from keyturn.exchange.admit import TAKEN
+from keyturn.exchange.bearer import identify
+from keyturn.exchange.change import change_organisation
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
 from keyturn.exchange.locate import FROM_MEMORY
+from keyturn.exchange.login import log_in
 from keyturn.exchange.refresh import refresh
 from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
+from keyturn.web.added import added_facts, shows_settings
 from keyturn.web.address import Network, client_address
 from keyturn.web.documents import document_facts
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
 from keyturn.web.refusals import Refusals
+from keyturn.web.verbs import VERBS, Ports
+from keyturn.wire.ask import Asked, Publication
 from keyturn.wire.compile import CompiledRoute, Match, Router
 from keyturn.wire.http import WireRequest, WireResponse
 
@@ -57,7 +77,14 @@ _NOTHING_HERE = WireResponse(
 )
 
 
-EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {REFRESH_TOKEN: refresh}
+EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]] = {
+    REFRESH_TOKEN: refresh,
+    PASSWORD: log_in,
+    USER_KEY: log_in,
+    API_TOKEN: log_in,
+    ENTITY_SECRET: log_in,
+    CHANGE_ORGANISATION: change_organisation,
+}
 """The exchanges that have a road of their own; every other grant takes ``issue``."""
 
 QUESTIONS: dict[str, Callable[[Question, Services], Awaitable[dict[str, Any]]]] = {
@@ -87,6 +114,7 @@ class Desk:
         router: Router,
         urls: dict[str, dict[str, str]],
         services: Services,
+        ports: Ports,
         metrics: Metrics,
         refusals: Refusals,
         trusted_proxies: Sequence[Network] = (),
@@ -95,6 +123,7 @@ class Desk:
         self._router = router
         self._urls = urls
         self._services = services
+        self._ports = ports
         self._metrics = metrics
         self._trusted = trusted_proxies
         self._refusals = refusals
@@ -158,7 +187,12 @@ class Desk:
         if near is None:
             return _NOTHING_HERE
         refusal = NotFound(Reason.MALFORMED, "nothing here")
-        return near.refuse(refusal, request.request_id, self._services.clock.now())
+        return self._told(near, refusal, request)
+
+    def _told(self, route: CompiledRoute, refusal: Refusal, request: WireRequest) -> WireResponse:
+        """Write a refusal in the words of a route."""
+        now = self._services.clock.now()
+        return route.refuse(refusal, request.request_id, uuid7(now, self._services.dice), now)
 
     def _address(self, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> str:
         socket_address = scope["client"][0] if scope["client"] else ""
@@ -179,11 +213,11 @@ class Desk:
             told = await self._audited(refusal, route, request)
         except Exception as fault:  # noqa: BLE001 - whatever happens is answered
             told = _broken(fault, route, request)
-        response = route.refuse(told, request.request_id, self._services.clock.now())
+        response = self._told(route, told, request)
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(match)).encode())
             response = WireResponse(response.status, response.body, (*response.headers, allow))
-        proven = told.about is not None and not isinstance(told, InvalidClient)
+        proven = told.about is not None and not isinstance(told, _unproven(route))
         if proven or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
         return told.reason.value, response
@@ -202,26 +236,47 @@ class Desk:
         method = "GET" if request.method == "HEAD" else request.method
         if method not in match.routes:
             raise MethodNotAllowed(Reason.METHOD, "method not allowed")
-        if route.table.document is not None:
-            slug, urls = request.params["organisation"], self._urls[route.dialect]
-            return route.write(await document_facts(route.table.document.name, slug, urls, self._services))
-        if route.read is None:
-            raise Fault(f"{route.dialect}.{route.table.name} neither reads nor publishes")
-        asked = route.read(request)
+        asked = _wanted(route, request) if route.read is None else route.read(request)
+        try:
+            return route.write(await self._facts(route, asked))
+        except Refusal as refusal:
+            refusal.echoes = asked.origin.echoes
+            raise
+
+    async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
+        """Do what is asked, and give the facts that its answer may show."""
+        services = self._services
         if isinstance(asked, Question):
-            return route.write(await QUESTIONS[asked.operation](asked, self._services))
-        issued = await EXCHANGES.get(asked.grant_type, issue)(asked, self._services)
-        return route.write(issued.facts)
+            return await QUESTIONS[asked.operation](asked, services)
+        if isinstance(asked, Call):
+            return await self._call(route, asked)
+        if isinstance(asked, Publication):
+            return await document_facts(asked, self._urls[route.dialect], services)
+        issued = await EXCHANGES.get(asked.grant_type, issue)(asked, services)
+        if route.added:
+            proof = issued.decision.proof
+            issued.facts["presented"] = asked.credential.secret
+            issued.facts.update(added_facts(route, asked.origin, proof.organisation, proof.notices, services))
+        return issued.facts
+
+    async def _call(self, route: CompiledRoute, call: Call) -> dict[str, Any]:
+        """Make an Actor of a call's token and let it do what it asks, as far as its rights go."""
+        actor = await identify(call, self._services)
+        facts = await VERBS[call.operation](actor, call, self._ports)
+        organisation = await self._ports.store_of(actor).organisation() if shows_settings(route) else None
+        notices = facts.pop("notices", ())
+        added = added_facts(route, call.origin, organisation, notices, self._services)
+        return {**added, **facts, "request_id": call.origin.request_id}
 
     async def _audited(self, refusal: Refusal, route: CompiledRoute, request: WireRequest) -> Refusal:
         """Record a refusal before it is told; without its row nothing is told but 503 (AD-05, HT-09)."""
-        if isinstance(refusal, Unavailable) or route.read is None:
+        if isinstance(refusal, Unavailable) or route.table.document is not None:
             return refusal
         about = refusal.about
         event = AuditEvent(
             at=self._services.clock.now(),
-            kind="token.refused",
-            actor="client:" + about.subject if about else "anonymous",
+            kind="call.refused" if route.is_call else "token.refused",
+            actor=about.actor if about else "anonymous",
             request_id=request.request_id,
             outcome=refusal.code.value,
             organisation_id=about.organisation_id if about else None,
@@ -268,12 +323,34 @@ def check_roads(routes: Iterable[CompiledRoute]) -> None:
             for exchange in table.exchanges
             if exchange.grant_type not in {*GRANTS, *EXCHANGES}
         ]
-        if table.operation is not None and table.operation.name not in QUESTIONS:
+        roads = QUESTIONS if table.bearer is None else VERBS
+        if table.operation is not None and table.operation.name not in roads:
             unknown.append(GrantType(table.operation.name))
-        if table.document is not None and "{organisation}" not in table.path:
-            unknown.append(GrantType("a document of no organisation"))
         if unknown:
             raise ValueError(f"{route.dialect}.{table.name}: nothing here does {unknown[0]!r}")
+
+
+def _wanted(route: CompiledRoute, request: WireRequest) -> Publication:
+    """Say what is wanted of a published document that reads nothing but its path."""
+    if route.table.document is None:
+        raise Fault(f"{route.dialect}.{route.table.name} neither reads nor publishes")
+    origin = Origin(
+        request_id=request.request_id,
+        address=request.address,
+        dialect=route.dialect,
+        route=route.table.name,
+    )
+    return Publication(origin, route.table.document, request.params.get("organisation"))
+
+
+def _unproven(route: CompiledRoute) -> tuple[type[Refusal], ...]:
+    """Name the refusals of a caller who has not proved to be the one that the refusal is about.
+
+    A client that authenticated itself is proven, although its grant is worth nothing.
+    """
+    if route.table.authentication is not None and not any(each.owner for each in route.table.exchanges):
+        return (InvalidClient,)
+    return (InvalidClient, InvalidGrant, InvalidToken)
 
 
 def _route_of(match: Match, method: str) -> CompiledRoute:

@@ -6,18 +6,43 @@ Slots are the neutral names of a table's fields; from here on no wire name is kn
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from keyturn.core import errors
-from keyturn.core.requests import Origin, PresentedCredential, Question, TokenRequest
+from keyturn.core.requests import Call, Origin, PresentedCredential, Question, TokenRequest
 from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import Code, CredentialKind, Reason
+from keyturn.core.vocabulary import Code, CredentialKind, OwnerName, Reason
 from keyturn.wire.http import WireRequest
 from keyturn.wire.parse import basic
 from keyturn.wire.readers import READERS
-from keyturn.wire.tables import ClientAuthentication, Conflict, Exchange, Operation, Route
+from keyturn.wire.tables import (
+    Bearer,
+    ClientAuthentication,
+    Conflict,
+    Document,
+    Exchange,
+    Operation,
+    Route,
+)
 
 Slots = dict[str, Any]
-Asked = TokenRequest | Question
-Ask = Callable[[Origin, Slots], Asked]
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """A wish for a published document.
+
+    Args:
+        organisation: The slug in its path; None where the document is its profile's.
+    """
+
+    origin: Origin
+    document: Document
+    organisation: str | None
+
+
+Asked = TokenRequest | Question | Call | Publication
+Ask = Callable[[Origin, Slots, Secret | None], Asked]
+"""Makes what is asked of the slots and the access token that a call brings."""
 
 _read_owner, _read_secret = READERS["uuid_or_text"], READERS["secret"]
 
@@ -30,6 +55,7 @@ REFUSAL_OF: dict[Code, type[errors.Refusal]] = {
         errors.InvalidScope,
         errors.InvalidTarget,
         errors.UnsupportedGrantType,
+        errors.InvalidToken,
     )
 }
 """The codes that a table may name for a field, or for a credential that is not there."""
@@ -70,49 +96,98 @@ def compile_ask(route: Route) -> Callable[[Slots], Ask | None]:
 
     It gives None where the grant type is none of the route's.
     """
+    if route.document is not None:
+        return _always(_publisher(route.document))
     if route.operation is not None:
-        question = _questioner(route.operation, route.authentication or ClientAuthentication())
-        return lambda _: question
-    authentication = route.authentication
-    asks = {exchange.wire_grant: _exchanger(exchange, authentication) for exchange in route.exchanges}
+        if route.bearer is not None:
+            return _always(_caller(route.operation, route.bearer))
+        return _always(_questioner(route.operation, route.authentication))
+    asks = {exchange.wire_grant: _exchanger(exchange, route) for exchange in route.exchanges}
     if None in asks:
-        alone = asks[None]
-        return lambda _: alone
+        return _always(asks[None])
     return lambda slots: asks.get(slots["grant_type"]) if "grant_type" in slots else _ungranted
 
 
-def _ungranted(origin: Origin, slots: Slots) -> Asked:  # noqa: ARG001 - an ``Ask`` like the others
+def _always(ask: Ask) -> Callable[[Slots], Ask]:
+    return lambda _: ask
+
+
+def _ungranted(origin: Origin, slots: Slots, token: Secret | None) -> Asked:  # noqa: ARG001 - as any ``Ask``
     """Stand for a request whose missing ``grant_type`` is a problem already."""
     raise errors.InvalidRequest(Reason.FIELD_MISSING, "grant_type is required")
 
 
-def _exchanger(exchange: Exchange, authentication: ClientAuthentication | None) -> Ask:
-    def ask(origin: Origin, slots: Slots) -> TokenRequest:
-        credential = _presented(exchange, slots) if exchange.secret else None
-        client = credential if authentication is None else presented_client(authentication, slots)
+def _exchanger(exchange: Exchange, route: Route) -> Ask:
+    present = _presenter(exchange, route)
+    accepts = () if route.bearer is None or exchange.secret else route.bearer.accepts
+    authentication, named = route.authentication, route.bearer and route.bearer.organisation
+    built_in = exchange.client and _naming(exchange.client.id)
+
+    def ask(origin: Origin, slots: Slots, token: Secret | None) -> TokenRequest:
+        credential = present(slots, token)
+        client = built_in or credential
+        if authentication is not None and built_in is None:
+            client = presented_client(authentication, slots)
         presented = credential or client
         if presented is None or client is None:
             raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL)
+        if exchange.deprecated:
+            marks = (*origin.deprecated, str(exchange.grant_type))
+            origin = msgspec.structs.replace(origin, deprecated=marks)
         return TokenRequest(
             origin=origin,
             profile=exchange.profile,
             grant_type=exchange.grant_type,
             credential=presented,
             client=client,
+            client_table=exchange.client,
             organisation=slots.get("organisation"),
+            organisation_alias=slots.get(exchange.organisation) if exchange.organisation else None,
             scopes=slots.get("scope"),
             resources=slots.get("resource", ()),
+            bearer_alias=slots.get(named) if named else None,
+            passcode=slots.get(exchange.passcode) if exchange.passcode else None,
+            id_profile=exchange.id_profile,
+            accepts=accepts,
         )
 
     return ask
 
 
-def _presented(exchange: Exchange, slots: Slots) -> PresentedCredential:
-    secret = next((slots[slot] for slot in exchange.secret if slot in slots), None)
+def _naming(client_id: str) -> PresentedCredential:
+    """Name a client that needs no secret."""
+    return PresentedCredential(kind=CredentialKind.NONE, secret=Secret(""), owner=client_id)
+
+
+def _presenter(
+    exchange: Exchange, route: Route
+) -> Callable[[Slots, Secret | None], PresentedCredential | None]:
+    """Give the function that finds the credential of an exchange; None where the client's own is it."""
+    if exchange.secret:
+        names = {field.slot: field.name for field in reversed(route.fields)}
+        wanted = names.get(exchange.secret[0], exchange.secret[0])
+        return lambda slots, _: _presented(exchange, slots, wanted)
+    if exchange.kind is CredentialKind.ACCESS_TOKEN:
+        return lambda _, token: _presented_token(token)
+    return lambda *_: None
+
+
+def _presented_token(token: Secret | None) -> PresentedCredential:
+    if token is None:
+        raise errors.InvalidToken(Reason.TOKEN_MISSING)
+    return PresentedCredential(kind=CredentialKind.ACCESS_TOKEN, secret=token, named=OwnerName.SECRET)
+
+
+def _presented(exchange: Exchange, slots: Slots, wanted: str) -> PresentedCredential:
+    """Take the secret that the table prefers; the others that came must be the same."""
+    given = [slots[slot] for slot in exchange.secret if slot in slots]
     owner = slots.get(exchange.owner) if exchange.owner else None
-    if secret is None or (exchange.owner and owner is None):
-        raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL, f"{exchange.secret[0]} is required")
-    return PresentedCredential(kind=exchange.kind, secret=secret, owner=owner)
+    if not given or (exchange.owner and owner is None):
+        raise REFUSAL_OF[exchange.absent](Reason.NO_CREDENTIAL, f"{wanted} is required")
+    if len({secret.reveal() for secret in given}) > 1:
+        raise errors.InvalidRequest(Reason.TWO_AUTHENTICATIONS, f"{wanted} is given twice, and differently")
+    named = exchange.named if exchange.owner else OwnerName.SECRET
+    return PresentedCredential(kind=exchange.kind, secret=given[0], owner=owner, named=named)
 
 
 def presented_client(table: ClientAuthentication, slots: Slots) -> PresentedCredential:
@@ -138,15 +213,38 @@ def presented_client(table: ClientAuthentication, slots: Slots) -> PresentedCred
     return PresentedCredential(kind=CredentialKind.CLIENT_SECRET, secret=secret, owner=owner)
 
 
-def _questioner(operation: Operation, authentication: ClientAuthentication) -> Ask:
-    def ask(origin: Origin, slots: Slots) -> Question:
+def _questioner(operation: Operation, authentication: ClientAuthentication | None) -> Ask:
+    def ask(origin: Origin, slots: Slots, token: Secret | None) -> Question:  # noqa: ARG001 - as any ``Ask``
         return Question(
             origin=origin,
             operation=operation.name,
-            client=presented_client(authentication, slots),
+            client=None if authentication is None else presented_client(authentication, slots),
             token=slots[operation.token],
             accepts=operation.accepts,
             organisation=slots.get("organisation"),
         )
+
+    return ask
+
+
+def _caller(operation: Operation, bearer: Bearer) -> Ask:
+    def ask(origin: Origin, slots: Slots, token: Secret | None) -> Call:
+        return Call(
+            origin=origin,
+            operation=operation.name,
+            token=token,
+            accepts=bearer.accepts,
+            scope=bearer.scope,
+            permission=bearer.permission,
+            bearer_alias=slots.get(bearer.organisation) if bearer.organisation else None,
+            arguments=dict(slots),
+        )
+
+    return ask
+
+
+def _publisher(document: Document) -> Ask:
+    def ask(origin: Origin, slots: Slots, token: Secret | None) -> Publication:  # noqa: ARG001 - as any ``Ask``
+        return Publication(origin, document, slots.get("organisation"))
 
     return ask

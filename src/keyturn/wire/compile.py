@@ -4,12 +4,14 @@ Compiling checks every name in the tables, so a dialect that compiles cannot fai
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-from keyturn.wire.check import check_route
+from keyturn.core.shapes import sources
+from keyturn.wire.check import check_route, codes_of
 from keyturn.wire.read import Reader, compile_reader
-from keyturn.wire.tables import Dialect, Route
+from keyturn.wire.tables import Dialect, Route, Source
 from keyturn.wire.write import (
     AnswerWriter,
     RefusalWriter,
@@ -18,12 +20,18 @@ from keyturn.wire.write import (
     compile_refusals,
 )
 
+ADDED = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
+"""Facts of an answer that no road makes: the desk adds them where an answer shows them."""
+
 
 class CompiledRoute(msgspec.Struct, frozen=True):
     """One route, ready to serve.
 
     Args:
-        read: None for a published document, which reads nothing but its path.
+        read: None for a published document that reads nothing but its path.
+        added: The facts of ``ADDED`` that its answers show, so that nobody makes what nobody shows.
+        settings: The dialect's settings as the deployment has them; an organisation's value comes first.
+        notices: Neutral name of a warning -> the contract's words for it.
     """
 
     dialect: str
@@ -31,6 +39,15 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     read: Reader | None
     write: AnswerWriter
     refuse: RefusalWriter
+    added: frozenset[str] = frozenset()
+    settings: Mapping[str, Any] = {}
+    notices: Mapping[str, str] = {}
+    collapse_slashes: bool = False
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it does something for whoever brings a bearer token."""
+        return self.table.operation is not None and self.table.bearer is not None
 
 
 def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute, ...]:
@@ -42,22 +59,54 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
     Raises:
         ValueError: A table names something that does not exist; the message says where.
     """
-    refuse = compile_refusals(dialect.refusals, f"{dialect.name}.refusals")
     names = [route.name for route in dialect.routes]
     if len(set(names)) < len(names):
         raise ValueError(f"{dialect.name}: two routes have one name")
+    for route in dialect.routes:
+        check_route(route, dialect, f"{dialect.name}.{route.name}")
+    needed = codes_of(route for route in dialect.routes if route.refusals is None)
+    refuse = compile_refusals(dialect.refusals, needed, f"{dialect.name}.refusals")
     urls = frozenset("url." + name for name in names)
+    settings = {setting.name: setting.default for setting in dialect.settings}
 
     def compiled(route: Route) -> CompiledRoute:
         where = f"{dialect.name}.{route.name}"
-        check_route(route, where)
-        if route.document is not None:
-            write = compile_document(route.answer, route.document, urls, cache_seconds, where)
-            return CompiledRoute(dialect.name, route, None, write, refuse)
-        write = compile_answer(route, where)
-        return CompiledRoute(dialect.name, route, compile_reader(route, dialect.name), write, refuse)
+        return CompiledRoute(
+            dialect=dialect.name,
+            table=route,
+            read=compile_reader(route, dialect.name) if _reads(route) else None,
+            write=_writer(route, urls, cache_seconds, where),
+            refuse=_own_refusals(route, where) or refuse,
+            added=_added(route),
+            settings=settings,
+            notices=dialect.notices,
+            collapse_slashes=dialect.collapse_slashes,
+        )
 
     return tuple(map(compiled, dialect.routes))
+
+
+def _reads(route: Route) -> bool:
+    return route.document is None or any(field.source is not Source.PATH for field in route.fields)
+
+
+def _writer(route: Route, urls: frozenset[str], cache_seconds: int, where: str) -> AnswerWriter:
+    if route.document is None:
+        return compile_answer(route, where)
+    return compile_document(route, route.document, urls, cache_seconds, where)
+
+
+def _own_refusals(route: Route, where: str) -> RefusalWriter | None:
+    if route.refusals is None:
+        return None
+    return compile_refusals(route.refusals, codes_of([route]), f"{where}.refusals")
+
+
+def _added(route: Route) -> frozenset[str]:
+    answers = (route.answer, *route.variants)
+    shown = {source for each in answers if each.shape is not None for source in sources(each.shape)}
+    shown |= {each.when for each in route.variants if each.when is not None}
+    return frozenset(source for source in shown if source.startswith(ADDED))
 
 
 PATHS_KEPT = 4096
@@ -106,7 +155,10 @@ class Router:
         return next(iter(match.routes.values())) if match else None
 
     def match(self, path: str) -> Match | None:
-        """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01)."""
+        """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01).
+
+        Only a dialect whose callers join base URLs carelessly may be called with several slashes in front.
+        """
         known = self._matched.get(path)
         if known is None:
             known = self._find(path)
@@ -117,6 +169,10 @@ class Router:
         return known
 
     def _find(self, path: str) -> Match | None:
+        if path.startswith("//"):
+            match = self._find("/" + path.lstrip("/"))
+            lenient = match and {method: one for method, one in match.routes.items() if one.collapse_slashes}
+            return Match(lenient, match.params) if match and lenient else None
         exact = self._exact.get(path)
         if exact is not None:
             return Match(exact, {})

@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from keyturn.core.errors import InvalidClient, InvalidRequest, UnsupportedMediaType
+from keyturn.core.errors import InvalidClient, InvalidRequest, InvalidToken, UnsupportedMediaType
 from keyturn.core.json_guard import BadJson, decode_json
+from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
 from keyturn.wire.http import WireRequest
-from keyturn.wire.readers import MAX_FIELD_BYTES
-from keyturn.wire.tables import FORM, JSON
+from keyturn.wire.readers import MAX_FIELD_BYTES, READERS
+from keyturn.wire.tables import FORM, JSON, Bearer
 
 MAX_FIELDS = 100
 
@@ -135,6 +136,40 @@ def basic(request: WireRequest, *, other_schemes_refused: bool) -> tuple[str, st
 def _form_text(raw: bytes) -> str:
     text = _decoded(raw.replace(b"+", b" "))
     return _unescaped(text) if "%" in text else text
+
+
+def bearer(request: WireRequest, table: Bearer) -> Secret | None:
+    """Read the access token of a call, from every place where the contract has it (RFC 6750 section 2.1).
+
+    Returns:
+        The token as claimed; None when none was sent: another scheme brings none.
+
+    Raises:
+        InvalidRequest: Two different ones, or two ``Authorization`` headers (RFC 6750 section 3.1).
+        InvalidToken: What stands in its place can be no token.
+    """
+    headers = request.header(b"authorization")
+    if len(headers) > 1:
+        raise InvalidRequest(Reason.TWO_AUTHENTICATIONS, "more than one Authorization header")
+    found = {_bearer_of(value, bare=table.bare) for value in headers}
+    found |= {value.strip() for name in table.headers for value in request.header(name.encode())}
+    found.discard(b"")
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InvalidRequest(Reason.TWO_AUTHENTICATIONS, "more than one access token")
+    try:
+        token: Secret = READERS["secret"](found.pop().decode("ascii"))
+    except ValueError:
+        raise InvalidToken(Reason.MALFORMED) from None
+    return token
+
+
+def _bearer_of(value: bytes, *, bare: bool) -> bytes:
+    scheme, _, token = value.strip().partition(b" ")
+    if scheme.lower() == b"bearer":
+        return token.strip()
+    return scheme if bare and not token else b""
 
 
 PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}

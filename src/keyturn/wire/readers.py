@@ -6,8 +6,10 @@ message the caller may see: it names what was expected and never repeats what ca
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from keyturn.core.canonical import canonical_email, canonical_user_name
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import ASSERTION_TYPE
 
@@ -18,6 +20,14 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """RFC 6749 section 3.3, ``scope-token``."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 """UUIDs compare without case (RFC 9562 section 4)."""
+_DATE_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+"""RFC 3339 section 5.6, ``date-time``, with at most nanoseconds."""
+MAX_LIST = 100
+MAX_INTEGER = 2**53 - 1
+"""What every JSON reader holds exactly (RFC 8259 section 6)."""
+_DIGITS = re.compile(r"-?[0-9]{1,16}", re.ASCII)
 _FORBIDDEN = re.compile(r"[\x00\r\n\ud800-\udfff]")
 """HT-02: NUL and line breaks reach neither store nor header; lone surrogates cannot be encoded."""
 
@@ -82,6 +92,69 @@ def _jwt_bearer(value: Any) -> str:
     return text
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(word for word in _text(value).split(" ") if word)
+
+
+def _text_list(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        message = "must be an array of strings"
+        raise ValueError(message)  # noqa: TRY004 - a caller's mistake, told to the caller
+    if len(value) > MAX_LIST:
+        message = "is too long"
+        raise ValueError(message)
+    return tuple(map(_text, value))
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or abs(value) > MAX_INTEGER:
+        message = "must be a whole number"
+        raise ValueError(message)
+    return value
+
+
+def _integer_text(value: Any) -> int:
+    return _integer(int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else None)
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        message = "must be true or false"
+        raise ValueError(message)
+    return value
+
+
+def _boolean_text(value: Any) -> bool:
+    return _boolean({"true": True, "false": False}.get(value) if isinstance(value, str) else None)
+
+
+def _date_time(value: Any) -> datetime:
+    text = _text(value)
+    try:
+        if _DATE_TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # the 31st of February, or an offset that leaves the calendar
+    message = "must be a date and time with a zone (RFC 3339)"
+    raise ValueError(message)
+
+
+def _email(value: Any) -> str:
+    try:
+        return canonical_email(_text(value))
+    except ValueError:
+        message = "must be an e-mail address"
+        raise ValueError(message) from None
+
+
+def _user_name(value: Any) -> str:
+    try:
+        return canonical_user_name(_text(value))
+    except ValueError:
+        message = "must be a user name"
+        raise ValueError(message) from None
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "secret": _secret,
@@ -90,8 +163,18 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "scope_list": _scope_list,
     "absolute_uri": _absolute_uri,
     "jwt_bearer": _jwt_bearer,
+    "prefixed_word": _words,
+    "text_list": _text_list,
+    "integer": _integer,
+    "boolean": _boolean,
+    "date_time": _date_time,
+    "email": _email,
+    "user_name": _user_name,
 }
 """Name of a reader -> what it does; a table names one, it never holds one."""
 
-LIST_READERS = frozenset({"scope_list"})
+TEXT_READERS: dict[str, Callable[[Any], Any]] = {"integer": _integer_text, "boolean": _boolean_text}
+"""Those that read other than in JSON where all there is is text: forms, queries, headers and paths."""
+
+LIST_READERS = frozenset({"scope_list", "text_list"})
 """Those that read a JSON array."""

@@ -6,14 +6,33 @@ a name in a table may be is checked once, when the dialect is compiled, by ``wir
 """
 
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from keyturn.core.profile import TokenProfile
 from keyturn.core.requests import BuiltInClient
 from keyturn.core.shapes import Each, Shape
-from keyturn.core.vocabulary import Algorithm, Code, CredentialKind, GrantType, OwnerName
+from keyturn.core.vocabulary import Code, CredentialKind, GrantType, OwnerName
+
+# A dialect's file takes all its tables from here.
+from keyturn.wire.fixtures import ApiTokenFixture as ApiTokenFixture
+from keyturn.wire.fixtures import ClientFixture as ClientFixture
+from keyturn.wire.fixtures import DemoEntry as DemoEntry
+from keyturn.wire.fixtures import EntityFixture as EntityFixture
+from keyturn.wire.fixtures import Fixture as Fixture
+from keyturn.wire.fixtures import FixtureState as FixtureState
+from keyturn.wire.fixtures import ProjectFixture as ProjectFixture
+from keyturn.wire.fixtures import Sample as Sample
+from keyturn.wire.fixtures import TeamFixture as TeamFixture
+from keyturn.wire.fixtures import UserFixture as UserFixture
+from keyturn.wire.settings import DEPRECATED_FORMS as DEPRECATED_FORMS
+from keyturn.wire.settings import Scope as Scope
+from keyturn.wire.settings import Setting as Setting
+from keyturn.wire.settings import algorithm_setting as algorithm_setting
+from keyturn.wire.settings import deprecated_setting as deprecated_setting
+from keyturn.wire.settings import issuer_setting as issuer_setting
+from keyturn.wire.settings import lifetime_setting as lifetime_setting
+from keyturn.wire.settings import refresh_settings as refresh_settings
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -46,7 +65,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         deprecated: The whole field is; use is marked in the audit trail, and an organisation can refuse it.
         required_by: Name of a ``bool`` setting of the deployment that makes it required.
         choices: All that the text, or each word of a list, may be.
-        prefix: Of the reader ``prefixed_word``: of several words the one that begins so, without case.
+        prefix: Of the reader ``prefixed_word``: of several words the one that begins so, without case; the
+            slot holds the rest of it in lower case.
+        any_case: A JSON member is found by its name in any case.
         minimum: The least value of a number.
         maximum: The greatest value of a number.
         longest: The most characters of a text.
@@ -68,6 +89,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     required_by: str | None = None
     choices: tuple[str, ...] = ()
     prefix: str = ""
+    any_case: bool = False
     minimum: int | None = None
     maximum: int | None = None
     longest: int | None = None
@@ -114,6 +136,8 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
         bare: ``Authorization`` may hold the token without a scheme.
         scope: What it must have been granted; None for nothing.
         permission: What its owner's roles must permit at the time of the call; None for nothing.
+        organisation: Slot of the UUID or API key by which the request names the organisation that the token
+            must be of; None where it names none.
     """
 
     accepts: tuple[TokenProfile, ...]
@@ -121,6 +145,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     bare: bool = False
     scope: str | None = None
     permission: str | None = None
+    organisation: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +166,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         id_profile: The ID token that comes with the access token where ``openid`` is granted.
         wire_grant: The value of the ``grant_type`` slot that selects it; None where the route alone decides.
         absent: Public code when the secret or its owner is not there.
+        deprecated: Its use is marked in the audit trail, and an organisation can refuse it.
     """
 
     grant_type: GrantType
@@ -155,6 +181,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     id_profile: TokenProfile | None = None
     wire_grant: str | None = None
     absent: Code = Code.INVALID_CLIENT
+    deprecated: bool = False
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,7 +265,9 @@ class RefusalRow(msgspec.Struct, frozen=True):
 
     Args:
         text: The words for the caller; ``{description}`` stands for the core's, ``{tail}`` for the masked
-            last characters of a presented secret that is worth nothing.
+            last characters of a presented secret that is worth nothing. Where the core has no words for a
+            text that is nothing else, there is none.
+        mask: What ``{tail}`` becomes where there are such characters: they stand for ``{tail}`` in it.
         values: Further facts of this row: ``row.<name>``.
     """
 
@@ -246,6 +275,7 @@ class RefusalRow(msgspec.Struct, frozen=True):
     code: str | int
     headers: tuple[tuple[str, str], ...] = ()
     text: str = "{description}"
+    mask: str = "{tail}"
     values: dict[str, str | int | None] = {}
 
 
@@ -253,95 +283,19 @@ BASIC_CHALLENGE = (("WWW-Authenticate", 'Basic realm="token endpoint", charset="
 """What a 401 to a client owes (RFC 6749 section 5.2, RFC 9110 section 11.6.1)."""
 
 
+BEARER_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api"'),)
+"""What a 401 to a call without a token owes (RFC 6750 section 3)."""
+INVALID_TOKEN_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error="invalid_token"'),)
+"""What a 401 to a call with a bad token owes (RFC 6750 section 3.1)."""
+INSUFFICIENT_SCOPE_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error="insufficient_scope"'),)
+"""What a 403 to a call with a token for something else may say (RFC 6750 section 3.1)."""
+
+
 class Refusals(msgspec.Struct, frozen=True):
-    """A dialect's refusals: one body for all and a row for every public code."""
+    """One body for all refusals, and a row for every public code that the roads of its routes can give."""
 
     shape: Shape
     rows: dict[Code, RefusalRow]
-
-
-class Scope(StrEnum):
-    """Who sets a setting."""
-
-    DEPLOYMENT = "deployment"
-    ORGANISATION = "organisation"
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting of a dialect.
-
-    Args:
-        kind: ``int``, ``str`` or ``bool``.
-        minimum: The least value of an ``int``.
-        maximum: The greatest value of an ``int``.
-        choices: All there may be, where not everything may.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    scope: Scope
-    help: str
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[str, ...] = ()
-
-
-def algorithm_setting(default: Algorithm) -> Setting:
-    """Declare what a dialect's access tokens are signed with."""
-    return Setting(
-        name="algorithm",
-        kind="str",
-        default=default.value,
-        scope=Scope.DEPLOYMENT,
-        choices=tuple(algorithm.value for algorithm in Algorithm),
-        help="What access tokens are signed with.",
-    )
-
-
-def lifetime_setting(default: int, *, minimum: int, maximum: int) -> Setting:
-    """Declare how long a dialect's access tokens live, in seconds."""
-    return Setting(
-        name="lifetime_seconds",
-        kind="int",
-        default=default,
-        scope=Scope.ORGANISATION,
-        minimum=minimum,
-        maximum=maximum,
-        help="How long an access token lives.",
-    )
-
-
-def refresh_settings(profile: TokenProfile) -> tuple[Setting, ...]:
-    """Declare how a dialect's refresh families live, with a profile's defaults."""
-    return (
-        Setting(
-            name="refresh_lifetime_seconds",
-            kind="int",
-            default=profile.refresh_lifetime_seconds,
-            scope=Scope.ORGANISATION,
-            minimum=60,
-            maximum=366 * 86_400,
-            help="The absolute end of a refresh family, however often it is renewed.",
-        ),
-        Setting(
-            name="refresh_grace_seconds",
-            kind="int",
-            default=profile.refresh_grace_seconds,
-            scope=Scope.ORGANISATION,
-            minimum=0,
-            maximum=60,
-            help="How long a used refresh token still gives the same successor: an answer was lost.",
-        ),
-        Setting(
-            name="refresh_mode",
-            kind="str",
-            default=profile.refresh_mode,
-            scope=Scope.ORGANISATION,
-            choices=("rotate", "reuse"),
-            help="Whether each use replaces the refresh token; reuse is for callers that keep the first one.",
-        ),
-    )
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -355,145 +309,6 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     permissions: tuple[str, ...] = ()
-
-
-class ClientFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A client that the demo makes for the dialect, with one secret.
-
-    Args:
-        key: Its facts begin so: ``client.id``, ``client.secret``, ``client.scopes``, ``client.audience``.
-        public: It has no secret.
-        unlisted_scopes: It may have these too, but the demo entry's ``client.scopes`` does not show them.
-    """
-
-    name: str
-    grants: tuple[str, ...]
-    scopes: tuple[str, ...]
-    unlisted_scopes: tuple[str, ...] = ()
-    rights: tuple[str, ...] = ()
-    key: str = "client"
-    public: bool = False
-
-
-class TeamFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A team that the demo makes; ``path`` from the root, for example ``/Demo/Left``, with all above it."""
-
-    path: str
-
-
-class ProjectFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A project that the demo makes, in the teams of these paths."""
-
-    name: str
-    teams: tuple[str, ...] = ()
-    open: bool = False
-
-
-class UserFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A user that the demo makes.
-
-    Facts: ``<key>.id``, ``.name``, ``.email``, ``.password``, ``.user_key``, ``.totp_secret``, ``.projects``
-    (names of the projects the user may see), and of the organisation ``.organisation_name``.
-
-    Args:
-        name: The user name; ``{slug}`` in ``name`` and ``email`` stands for the organisation.
-        roles: In the organisation, each a role of the dialect.
-        elsewhere: A member of the other organisation too, with the same roles.
-        password: Gets one.
-        user_key: Gets one.
-        totp: Gets a device.
-    """
-
-    key: str
-    name: str
-    email: str | None = None
-    service: bool = False
-    roles: tuple[str, ...] = ()
-    teams: tuple[str, ...] = ()
-    elsewhere: bool = False
-    password: bool = False
-    user_key: bool = False
-    totp: bool = False
-
-
-class FixtureState(StrEnum):
-    """What has become of a fixture's secret."""
-
-    LIVE = "live"
-    GRACE = "grace"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-
-
-class ApiTokenFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """An API token that the demo makes; fact ``<key>.secret``.
-
-    Args:
-        owner: Key of the user or client whose it is.
-    """
-
-    key: str
-    name: str
-    owner: str
-    scopes: tuple[str, ...] | None = None
-    roles: tuple[str, ...] | None = None
-    mfa: bool = False
-    state: FixtureState = FixtureState.LIVE
-
-
-class EntityFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity that the demo makes; facts ``<key>.id``, ``<key>.type``, ``<key>.secret``.
-
-    Args:
-        id: ``{slug}`` stands for the organisation's slug in upper case.
-        users: Keys of the users who look after its secret.
-    """
-
-    key: str
-    id: str
-    type: str
-    users: tuple[str, ...] = ()
-    state: FixtureState = FixtureState.LIVE
-
-
-Fixture = ClientFixture | TeamFixture | ProjectFixture | UserFixture | ApiTokenFixture | EntityFixture
-
-
-class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``--demo`` makes for the dialect and shows of it.
-
-    Args:
-        fixtures: Made in this order, in both organisations.
-        members: The dialect's object in demo.json; facts are ``public_url``, ``url.<route>``, ``issuer``,
-            ``organisation.id``, ``.slug``, ``.name``, ``.api_key``, what each fixture names, and all of the
-            other organisation's facts behind ``other.``.
-        curl: A command line that works when pasted; ``{member}`` stands for a member's value.
-        other: Whether demo.json shows the same object for organisation globex.
-    """
-
-    fixtures: tuple[Fixture, ...]
-    members: Shape
-    curl: str
-    other: bool = True
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A golden exchange: run as a test, shown in the docs.
-
-    Args:
-        headers: Sent as they are; ``{member}`` stands for a member of the demo entry, ``{basic}`` for the
-            HTTP Basic form of the client.
-        body: Sent as it is, with the same places; ``{member:form}`` percent-encodes.
-        answer: The whole body; a string ``<jwt>``, ``<uuid>``, ``<text>`` or ``<digits>`` stands for any such
-            value.
-    """
-
-    name: str
-    route: str
-    status: int
-    answer: Any
-    headers: tuple[tuple[str, str], ...] = ()
-    body: str = ""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

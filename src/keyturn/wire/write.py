@@ -8,13 +8,23 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
-from keyturn.core.shapes import ANSWER_FACTS, DOCUMENT_FACTS, QUESTION_FACTS, REFUSAL_FACTS, compile_shape
+from keyturn.core.shapes import (
+    ANSWER_FACTS,
+    DOCUMENT_FACTS,
+    OPERATION_FACTS,
+    REFUSAL_FACTS,
+    BodyRenderer,
+    compile_body,
+    compile_shape,
+    is_known,
+)
 from keyturn.core.vocabulary import Code
 from keyturn.wire.http import Headers, WireResponse
-from keyturn.wire.tables import Answer, Document, Refusals, Route
+from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 
 AnswerWriter = Callable[[dict[str, Any]], WireResponse]
-RefusalWriter = Callable[[Refusal, str, datetime], WireResponse]
+RefusalWriter = Callable[[Refusal, str, str, datetime], WireResponse]
+"""Takes the refusal, the request's id, a fresh id and the time."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,23 +38,17 @@ PRIVATE: Headers = (
 
 
 def compile_answer(route: Route, where: str) -> AnswerWriter:
-    """Turn a route's answer into its writer.
+    """Turn a route's answers into their writer.
 
     Raises:
-        ValueError: The table shows a fact that its road does not make.
+        ValueError: A table shows a fact that its road does not make.
     """
-    answer = route.answer
-    known = ANSWER_FACTS if route.operation is None else QUESTION_FACTS
-    render = compile_shape(answer.shape, known, where)
-
-    def write(facts: dict[str, Any]) -> WireResponse:
-        return WireResponse(answer.status, _encode(render(facts)), PRIVATE)
-
-    return write
+    known = ANSWER_FACTS if route.operation is None else OPERATION_FACTS[route.operation.name]
+    return _compile_variants(route, known, PRIVATE, where)
 
 
 def compile_document(
-    answer: Answer, document: Document, urls: frozenset[str], max_age_seconds: int, where: str
+    route: Route, document: Document, urls: frozenset[str], max_age_seconds: int, where: str
 ) -> AnswerWriter:
     """Turn a published document's table into its writer; anybody may cache it for ``max_age_seconds``.
 
@@ -53,13 +57,37 @@ def compile_document(
     """
     if document.name not in DOCUMENT_FACTS:
         raise ValueError(f"{where}: unknown document {document.name!r}")
-    render = compile_shape(answer.shape, DOCUMENT_FACTS[document.name] | urls, where)
     headers = (
         (b"content-type", b"application/json"),
         (b"cache-control", b"public, max-age=%d" % max_age_seconds),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
     )
+    return _compile_variants(route, DOCUMENT_FACTS[document.name] | urls, headers, where)
+
+
+def _compile_variants(route: Route, known: frozenset[str], headers: Headers, where: str) -> AnswerWriter:
+    """Give the writer of the first variant whose fact is there, and of the plain answer where none is."""
+    write = _compile_one(route.answer, known, headers, where)
+    if not route.variants:
+        return write
+    unknown = [each.when for each in route.variants if each.when is None or not is_known(each.when, known)]
+    if unknown:
+        raise ValueError(f"{where}: unknown fact {unknown[0]!r}")
+    variants = [(each.when, _compile_one(each, known, headers, where)) for each in route.variants]
+
+    def write_first(facts: dict[str, Any]) -> WireResponse:
+        chosen = (one for when, one in variants if when is not None and facts.get(when) is not None)
+        return next(chosen, write)(facts)
+
+    return write_first
+
+
+def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where: str) -> AnswerWriter:
+    if answer.shape is None:
+        empty = WireResponse(answer.status, b"", _without_type(headers))
+        return lambda _: empty
+    render: BodyRenderer = compile_body(answer.shape, known, where)
 
     def write(facts: dict[str, Any]) -> WireResponse:
         return WireResponse(answer.status, _encode(render(facts)), headers)
@@ -67,32 +95,41 @@ def compile_document(
     return write
 
 
-def compile_refusals(refusals: Refusals, where: str) -> RefusalWriter:
-    """Turn a dialect's refusal table into its writer.
+def _without_type(headers: Headers) -> Headers:
+    return tuple(header for header in headers if header[0] != b"content-type")
+
+
+def compile_refusals(refusals: Refusals, needed: frozenset[Code], where: str) -> RefusalWriter:
+    """Turn a refusal table into its writer.
+
+    A code that has no row is none that its roads give, so it is told like any other fault of ours.
+
+    Args:
+        needed: The codes that the roads can give.
 
     Raises:
-        ValueError: A public code has no row, or the body shows a fact that refusals do not have.
+        ValueError: A needed code has no row, or the body shows a fact that refusals do not have.
     """
-    missing = sorted(set(Code) - set(refusals.rows))
+    missing = sorted(needed - set(refusals.rows))
     if missing:
         message = f"{where}: no refusal row for {', '.join(missing)}"
         raise ValueError(message)
     render = compile_shape(refusals.shape, REFUSAL_FACTS, where)
-    rows = {
-        code: (row, PRIVATE + tuple((name.lower().encode(), value.encode()) for name, value in row.headers))
-        for code, row in refusals.rows.items()
-    }
+    rows = {code: _compile_row(row) for code, row in refusals.rows.items()}
+    fault = rows[Code.SERVER_ERROR]
 
-    def write(refusal: Refusal, request_id: str, now: datetime) -> WireResponse:
-        row, headers = rows[refusal.code]
+    def write(refusal: Refusal, request_id: str, fresh_id: str, now: datetime) -> WireResponse:
+        row, constant, headers = rows.get(refusal.code, fault)
         body = render(
             {
-                "code": row.code,
+                **constant,
+                **{f"request.{slot}": value for slot, value in refusal.echoes.items()},
                 "description": refusal.description,
+                "text": _text(row, refusal),
                 "issues": refusal.issues or (HTTPStatus(row.status).phrase,),
                 "request_id": request_id,
+                "fresh_id": fresh_id,
                 "now": now,
-                "status": row.status,
             }
         )
         if isinstance(refusal, SlowDown | Unavailable):
@@ -100,3 +137,21 @@ def compile_refusals(refusals: Refusals, where: str) -> RefusalWriter:
         return WireResponse(row.status, _encode(body), headers)
 
     return write
+
+
+def _compile_row(row: RefusalRow) -> tuple[RefusalRow, dict[str, Any], Headers]:
+    """Give a row with the facts and headers that all its refusals share."""
+    constant = {f"row.{name}": value for name, value in row.values.items()}
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in row.headers)
+    return row, {**constant, "code": row.code, "status": row.status}, PRIVATE + headers
+
+
+def _text(row: RefusalRow, refusal: Refusal) -> str | None:
+    """Fill in a row's words; what is filled in is never looked through for places again."""
+    if row.text == "{description}":
+        return refusal.description
+    tail = "" if refusal.tail is None else row.mask.replace("{tail}", refusal.tail)
+    before, place, after = row.text.partition("{tail}")
+    words = refusal.description or ""
+    filled = [part.replace("{description}", words) for part in (before, after)]
+    return (tail if place else "").join(filled)

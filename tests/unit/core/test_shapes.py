@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TRANSFORMS, Constant, Each, Member, Shape, compile_shape, sources
+from keyturn.core.shapes import Constant, Each, Member, Shape, Switch, compile_body, compile_shape, sources
+from keyturn.core.transforms import TRANSFORMS
 
-KNOWN = frozenset({"a", "b", "list", "client."})
+KNOWN = frozenset({"a", "b", "list", "client.", "request.", "setting."})
 AT = datetime(2026, 11, 1, 12, 30, 15, 250_999, tzinfo=UTC)
 
 
@@ -79,6 +80,9 @@ def test_each():
         ("iso_millis", AT, "2026-11-01T12:30:15.250Z"),
         ("iso_millis", AT.replace(microsecond=0), "2026-11-01T12:30:15.000Z"),
         ("iso_millis", AT.astimezone(timezone(timedelta(hours=5))), "2026-11-01T12:30:15.250Z"),
+        ("local_iso_millis", AT.astimezone(timezone(timedelta(hours=5))), "2026-11-01T12:30:15.250"),
+        ("short_id", "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000", "ffff0000"),
+        ("pem_one_line", "-----A-----\nQUJD\nREVG\n-----B-----\n", "-----A-----\nQUJDREVG\n-----B-----"),
         ("words", ("a", "b"), "a b"),
         ("words", (), ""),
         ("list", ("a",), ["a"]),
@@ -144,6 +148,64 @@ def test_unknown_names_in_a_list():
 def test_collision(members):
     """Two members of one place do not compile, and the message names the place."""
     assert "is there twice" in refused(*members)
+
+
+def test_each_of_mappings():
+    """Of elements that are mappings each name is a fact of its own, lists among them too."""
+    shape = Shape((Member("n", "item.name", "upper"), Each("t", "item.teams", Shape((Member("p", "item"),)))))
+    rendered = render(Each("l", "list", shape), list=({"name": "x", "teams": ("/a",)},))
+    assert rendered == {"l": [{"n": "X", "t": [{"p": "/a"}]}]}
+
+
+def test_list_as_body():
+    """A list with an empty path is a whole body; one with a path, or of an unknown fact, is a mistake."""
+    body = compile_body(Each("", "list", Shape((Member("m", "item"),))), KNOWN, "here")
+    assert body({"list": ("a",)}) == [{"m": "a"}]
+    assert compile_body(Shape((Member("m", "a"),)), KNOWN, "here")({"a": 1}) == {"m": 1}
+    for wrong, says in ((Each("l", "list", Shape(())), "has a path"), (Each("", "x", Shape(())), "unknown")):
+        with pytest.raises(ValueError, match=says):
+            compile_body(wrong, KNOWN, "here")
+
+
+def test_switch():
+    """A switch shows the case that a fact names, and a fact that has no case is a fault."""
+    both = {"s": Member("n.m", "a", "epoch_seconds"), "ms": Member("n.m", "a", "epoch_millis")}
+    switch = Switch("n.m", "setting.unit", both | {"no": Constant("n.m", 0)})
+    shown = [render(switch, a=AT, **{"setting.unit": unit}) for unit in ("s", "ms", "no")]
+    assert [each["n"]["m"] for each in shown] == [1793536215, 1793536215250, 0]
+    assert list(sources(Shape((switch,)))) == ["setting.unit", "a", "a"]
+    with pytest.raises(KeyError):
+        render(switch, a=AT, **{"setting.unit": "h"})
+
+
+def test_mistakes_in_a_switch():
+    """A switch's fact, its cases' facts and transforms, and their paths are checked like any other."""
+    assert "unknown fact 'x'" in refused(Switch("m", "x", {}))
+    assert "unknown fact 'y'" in refused(Switch("m", "a", {"k": Member("m", "y")}))
+    assert "unknown transform 'z'" in refused(Switch("m", "a", {"k": Member("m", "b", "z")}))
+    assert "another path, 'n'" in refused(Switch("m", "a", {"k": Constant("n", 1)}))
+
+
+def test_facts_that_may_be_absent():
+    """What a request did not say is null or left out, and of nothing there is an empty list."""
+    members = (
+        Member("x", "request.x"),
+        Member("y", "request.y", optional=True),
+        Each("z", "request.z", Shape(())),
+    )
+    assert render(*members) == {"x": None, "z": []}
+    assert render(*members, **{"request.x": 1, "request.y": 2}) == {"x": 1, "y": 2, "z": []}
+    with pytest.raises(KeyError):
+        render(Member("m", "client.name"))
+
+
+def test_otherwise():
+    """Where one fact is absent another is shown, through the same transform."""
+    member = Member("m", "request.id", "upper", otherwise="a")
+    assert render(member, a="fresh") == {"m": "FRESH"}
+    assert render(member, a="fresh", **{"request.id": "mine"}) == {"m": "MINE"}
+    assert "unknown fact 'x'" in refused(Member("m", "a", otherwise="x"))
+    assert list(sources(Shape((member,)))) == ["request.id", "a"]
 
 
 @pytest.mark.parametrize("path", ["", "a.", ".a", "a..b"])

@@ -45,7 +45,7 @@ async def test_made(deployment):
         {"name": "a\nb"},
         {"dialects": ("nope",)},
         {"dialects": ()},
-        {"grants": ("password",)},
+        {"grants": ("implicit",)},
         {"grants": ()},
         {"scopes": ("a b",)},
         {"audiences": ("api",)},

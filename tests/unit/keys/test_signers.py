@@ -1,11 +1,23 @@
 """Signing keys."""
 
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA1
 
 from keyturn.core.errors import Fault
 from keyturn.core.vocabulary import Algorithm
+from keyturn.keys.certificates import certify
 from keyturn.keys.signers import generate_key, load_signer
+from keyturn.tokens import base64url
+from keyturn.tokens.encode import encode_token
 from keyturn.tokens.keyset import KeySet
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 SIZES = {Algorithm.ES256: 64, Algorithm.RS256: 256, Algorithm.EDDSA: 64}
 
@@ -42,3 +54,37 @@ def test_a_generated_key_does_not_print():
     """TK-12: a fresh key shows its id alone."""
     made = generate_key(Algorithm.ES256)
     assert repr(made) == f"GeneratedKey({made.public_jwk['kid']})"
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_certificate_names_its_key(algorithm):
+    """TK-13: a certified key's id is the SHA-1 of its self-signed certificate, in hex and as `x5t`."""
+    made = generate_key(algorithm, certify=lambda key: certify(key, "shared", NOW, secrets.token_bytes))
+    certificate = x509.load_der_x509_certificate(made.certificate)
+    thumbprint = certificate.fingerprint(SHA1())  # noqa: S303  # what x5t is
+    assert made.public_jwk["kid"] == thumbprint.hex().upper()
+    assert base64url.decode(made.public_jwk["x5t"].encode()) == thumbprint
+    assert certificate.subject == certificate.issuer
+    assert certificate.subject.rfc4514_string() == "CN=shared"
+    certificate.verify_directly_issued_by(certificate)
+    key = KeySet.from_jwks([made.public_jwk]).get(made.public_jwk["kid"])
+    signer = load_signer(made.public_jwk["kid"], algorithm, made.pkcs8, made.public_jwk["x5t"])
+    assert key.verify(signer.sign(b"message"), b"message")
+
+
+def test_a_certificate_outlives_its_key():
+    """A certificate is valid already on a clock that is behind, and for decades; no two have one serial."""
+    key, dice = generate_private_key(SECP256R1()), secrets.token_bytes
+    first, second = (x509.load_der_x509_certificate(certify(key, "shared", NOW, dice)) for _ in range(2))
+    assert first.not_valid_before_utc < NOW
+    assert first.not_valid_after_utc > NOW + timedelta(days=20 * 365)
+    assert 0 < first.serial_number != second.serial_number
+
+
+def test_the_header_names_the_certificate_where_there_is_one():
+    """A token's header has `x5t` if its key has a certificate, and no such member otherwise."""
+    for x5t, members in ((None, ["alg", "kid", "typ"]), ("dGh1bWI", ["alg", "kid", "typ", "x5t"])):
+        signer = load_signer("key-1", Algorithm.EDDSA, generate_key(Algorithm.EDDSA).pkcs8, x5t)
+        header = json.loads(base64url.decode(encode_token({}, signer, "JWT").split(".")[0].encode()))
+        assert list(header) == members
+        assert header.get("x5t") == x5t

@@ -1,12 +1,15 @@
 """The registry's memory: what it keeps, what it forgets, and what it must never keep."""
 
 import asyncio
+from datetime import date
 
 import pytest
 
+from contract.people_kit import api_token, membership, user
 from contract.store_kit import ACME, BETA, client, credential, organisation
 from keyturn.core.clock import SystemClock
-from keyturn.core.records import ClientView
+from keyturn.core.records import ClientView, UserView
+from keyturn.storage.carry import LAST_USE
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.registry import CachedRegistry
 
@@ -175,3 +178,108 @@ async def test_memory_is_bounded(registry, reads):
         await registry.find_client(name)
     assert ("organisation", BETA) not in registry.versions
     assert len(registry.versions) == 5
+
+
+class People:
+    """Answers about people from the same place."""
+
+    def __init__(self, reads):
+        self._reads = reads
+
+    async def user_view(self, user_id):
+        return await self._reads.client_view(user_id)
+
+    async def entity_view(self, entity_id):
+        return await self._reads.client_view(entity_id)
+
+    async def user_by_email(self, email):
+        return await self._reads.client_view(email)
+
+
+def user_view(name="user-1", version=0, **fields):
+    """Make a view of a user at home in one organisation and a member of another."""
+    there = membership(f"member-{name}", name, BETA)
+    held = (api_token(f"token-{name}", name),)
+    return UserView(
+        organisation(), user(name, version=version, **fields), held, (there,), (organisation(BETA),)
+    )
+
+
+@pytest.fixture
+def people(reads):
+    """Know three users by id and address, and an entity that has a client's id."""
+    reads.people = People(reads)
+    for name in ("user-1", "user-2", "user-3"):
+        reads.answers |= {name: user_view(name), f"{name}@example.org": user(name)}
+    reads.gate.set()
+    return reads
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        ("user", "user-1"),
+        ("membership", "user-1"),
+        ("credential", "user-1"),
+        ("organisation", ACME),
+        ("organisation", BETA),
+        ("*", "*"),
+    ],
+)
+async def test_a_users_view_goes_with_what_it_rests_on(registry, people, feed, touched):
+    """A user is read again after a change of anything that a token for them rests on, and all versions go."""
+    await registry.find_user("user-1")
+    assert set(registry.versions) == {
+        ("user", "user-1"),
+        ("membership", "member-user-1"),
+        ("credential", "token-user-1"),
+        ("organisation", ACME),
+        ("organisation", BETA),
+    }
+    touch(feed, touched)
+    assert registry.versions == {}
+    people.answers["user-1"] = user_view(version=1)
+    assert (await registry.find_user("user-1")).user.version == 1
+
+
+async def test_a_name_that_is_on_its_way_is_not_joined_after_a_change(registry, people, feed):
+    """Whoever asks for an address after a change does not join the read of one who asked before it."""
+    people.gate.clear()
+    early = asyncio.create_task(registry.find_user_by_email("new@example.org"))
+    await settle()
+    people.answers["new@example.org"] = user("user-1")
+    people.answers["user-1"] = user_view(email="new@example.org")
+    touch(feed, ("user", "user-1"))
+    late = asyncio.create_task(registry.find_user_by_email("new@example.org"))
+    await settle()
+    people.gate.set()
+    assert await early is None
+    assert (await late).user.id == "user-1"
+
+
+async def test_an_unknown_person_costs_a_read_each_time(registry, people):
+    """TE-09, PW-04: the absence of a user, an address or an entity is never answered from memory."""
+    for _ in range(3):
+        assert await registry.find_user("new") is None
+        assert await registry.find_user_by_email("new@x") is None
+        assert await registry.find_entity("NEW") is None
+    assert people.asked == ["new", "new@x", "NEW"] * 3
+
+
+async def test_memory_of_people_is_bounded(registry, people):
+    """Beyond its limit memory forgets the least recently used user with all versions, whoever shares some."""
+    for name in ("user-1", "user-2", "client-1", "user-3"):
+        await (registry.find_client(name) if name == "client-1" else registry.find_user(name))
+    users = {key for table, key in registry.versions if table == "user"}
+    assert users == {"user-2", "user-3"}
+    assert ("membership", "member-user-1") not in registry.versions
+    assert {("organisation", ACME), ("organisation", BETA), ("client", "client-1")} <= set(registry.versions)
+
+
+async def test_a_day_of_use_is_noted_on_users_too(registry, people, feed):
+    """A day of use of a user's token is taken over without a read."""
+    await registry.find_user("user-1")
+    touch(feed, (LAST_USE, "user-1|token-user-1|2026-03-02"))
+    [held] = (await registry.find_user("user-1")).credentials
+    assert held.last_used_on == date(2026, 3, 2)
+    assert people.asked == ["user-1"]

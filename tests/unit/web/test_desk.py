@@ -207,7 +207,9 @@ async def test_lost_race(here, times, status):
     await here.jwks()
     here.store.recorder = Losing(here.store.recorder, times)
     here.desk, _ = assemble(
-        here.local, MemoryLimits(dict.fromkeys(("client", "address", "organisation"), Rate(9, 9))), PUBLIC_URL
+        here.local,
+        MemoryLimits(dict.fromkeys(("client", "user", "address", "organisation"), Rate(9, 9))),
+        PUBLIC_URL,
     )
     answer = await token(here)
     assert answer.status == status

@@ -1,9 +1,11 @@
 """Named readers of single values: what passes, what it becomes, and what is said of the rest."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from keyturn.core.secret import Secret
-from keyturn.wire.readers import MAX_FIELD_BYTES, MAX_SCOPES, READERS
+from keyturn.wire.readers import MAX_FIELD_BYTES, MAX_SCOPES, READERS, TEXT_READERS
 
 UUID = "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"
 
@@ -55,7 +57,10 @@ def test_read(reader, value, read):
 )
 def test_refused(reader, value):
     """HT-02: every reader refuses wrong types, NUL, line breaks, lone surrogates and overlong values."""
-    with pytest.raises(ValueError, match=r"^(must be|is|holds) [a-z A-Z]+$"):
+    if (reader, type(value)) in {("integer", int), ("boolean", bool)}:
+        assert READERS[reader](value) == value
+        return
+    with pytest.raises(ValueError, match=r"^(must be|is|holds) [-a-z A-Z0-9()]+$"):
         READERS[reader](value)
 
 
@@ -98,3 +103,79 @@ def test_secret_is_whole():
     assert isinstance(read, Secret)
     assert read.reveal() == " tail "
     assert "tail" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "read"),
+    [
+        ("prefixed_word", " Tenant:a  b ", ("Tenant:a", "b")),
+        ("text_list", [], ()),
+        ("text_list", ["b", "a", "b"], ("b", "a", "b")),
+        ("integer", -7, -7),
+        ("boolean", False, False),
+        ("email", " A.b@Example.ORG ", "a.b@example.org"),
+        ("user_name", " Ana ", "ana"),
+        ("date_time", "2026-11-01T12:00:00Z", datetime(2026, 11, 1, 12, tzinfo=UTC)),
+        ("date_time", "2026-11-01T14:00:00.5+02:00", datetime(2026, 11, 1, 12, 0, 0, 500_000, tzinfo=UTC)),
+        (
+            "date_time",
+            "2026-11-01t12:00:00.123456789z",
+            datetime(2026, 11, 1, 12, 0, 0, 123_456, tzinfo=UTC),
+        ),
+    ],
+)
+def test_typed(reader, value, read):
+    """Lists, numbers, times and names are read into values of their own type, in one form."""
+    assert READERS[reader](value) == read
+    assert type(READERS[reader](value)) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("reader", "value"),
+    [
+        ("integer", "7"),
+        ("integer", 2**53),
+        ("integer", True),
+        ("boolean", 1),
+        ("boolean", "true"),
+        ("text_list", "a"),
+        ("text_list", ["a"] * 101),
+        ("date_time", "2026-11-01"),
+        ("date_time", "2026-11-01T12:00:00"),
+        ("date_time", "2026-02-31T12:00:00Z"),
+        ("date_time", "2026-11-01T12:00:00.Z"),
+        ("date_time", "2026-11-01T12:00:00.1234567890Z"),
+        ("date_time", "0001-01-01T00:00:00+23:59"),
+        ("date_time", "\u0662026-11-01T12:00:00Z"),
+        ("email", "nobody"),
+        ("user_name", "a\u200bb"),
+    ],
+)
+def test_typed_refused(reader, value):
+    """TE-03: a value of another type, out of bounds or of no such form is refused."""
+    with pytest.raises(ValueError, match=r"^(must be|is) "):
+        READERS[reader](value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "read"),
+    [
+        ("integer", "0100", 100),
+        ("integer", "-1", -1),
+        ("integer", "1.5", None),
+        ("integer", "\u0661", None),
+        ("integer", " 1", None),
+        ("integer", "1" * 17, None),
+        ("boolean", "true", True),
+        ("boolean", "false", False),
+        ("boolean", "True", None),
+        ("boolean", "1", None),
+    ],
+)
+def test_text_reader(reader, text, read):
+    """Where all there is is text, a number is its digits and a boolean its word, and nothing looser."""
+    if read is None:
+        with pytest.raises(ValueError, match="must be"):
+            TEXT_READERS[reader](text)
+    else:
+        assert TEXT_READERS[reader](text) is read or TEXT_READERS[reader](text) == read

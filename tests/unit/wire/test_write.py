@@ -3,9 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
-from keyturn.core.errors import InvalidClient, InvalidRequest, SlowDown, Unavailable
+from keyturn.core.errors import InvalidClient, InvalidGrant, InvalidRequest, SlowDown, Unavailable
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import Code, Reason
@@ -18,7 +19,7 @@ ROWS = {code: RefusalRow(400, f"E_{code}") for code in Code}
 
 def refusals(*members, **rows):
     """Compile a refusal table with some rows of its own."""
-    return compile_refusals(Refusals(Shape(members), ROWS | rows), "toy.refusals")
+    return compile_refusals(Refusals(Shape(members), ROWS | rows), frozenset(Code), "toy.refusals")
 
 
 def test_answer():
@@ -42,9 +43,8 @@ def test_answer():
 
 def test_document():
     """A published document may be cached by anybody for its own time and read by any page."""
-    write = compile_document(
-        Answer(Shape((Member("u", "url.x"),))), Document("metadata"), frozenset({"url.x"}), 17, "toy.meta"
-    )
+    table = Route(name="meta", path="/m", answer=Answer(Shape((Member("u", "url.x"),))))
+    write = compile_document(table, Document("metadata"), frozenset({"url.x"}), 17, "toy.meta")
     response = write({"url.x": "https://a"})
     assert json.loads(response.body) == {"u": "https://a"}
     assert (b"cache-control", b"public, max-age=17") in response.headers
@@ -61,7 +61,7 @@ def test_refusal_facts():
         Member("id", "request_id"),
         Each("all", "issues", Shape((Member("m", "item"),))),
     )
-    response = write(InvalidRequest(Reason.MALFORMED, issues=("x", "y")), "r-1", NOW)
+    response = write(InvalidRequest(Reason.MALFORMED, issues=("x", "y")), "r-1", "fresh", NOW)
     assert response.status == 400
     assert json.loads(response.body) == {
         "code": "E_invalid_request",
@@ -83,7 +83,7 @@ def test_silent_refusal_says_its_status():
     write = refusals(
         Each("all", "issues", Shape((Member("m", "item"),))), **{Code.INVALID_CLIENT: RefusalRow(401, "x")}
     )
-    assert json.loads(write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).body) == {
+    assert json.loads(write(InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW).body) == {
         "all": [{"m": "Unauthorized"}]
     }
 
@@ -99,7 +99,7 @@ def test_silent_refusal_says_its_status():
 )
 def test_retry_after(refusal, wait):
     """Only a refusal that passes says when to come back."""
-    headers = dict(refusals()(refusal, "r", NOW).headers)
+    headers = dict(refusals()(refusal, "r", "fresh", NOW).headers)
     assert headers.get(b"retry-after") == wait
 
 
@@ -107,7 +107,58 @@ def test_row_headers():
     """A row's own headers are sent with its refusal and with no other."""
     row = RefusalRow(401, "x", (("WWW-Authenticate", "Basic"),))
     write = refusals(**{Code.INVALID_CLIENT: row})
-    assert (b"www-authenticate", b"Basic") in write(InvalidClient(Reason.WRONG_SECRET), "r", NOW).headers
-    others = write(InvalidRequest(Reason.MALFORMED), "r", NOW).headers
+    assert (b"www-authenticate", b"Basic") in write(
+        InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW
+    ).headers
+    others = write(InvalidRequest(Reason.MALFORMED), "r", "fresh", NOW).headers
     assert b"www-authenticate" not in dict(others)
     assert (b"cache-control", b"no-store") in others
+
+
+def test_words_of_a_row():
+    """A row's own words stand around the core's and the masked tail, and nothing put in is read as a place."""
+    row = RefusalRow(400, "x", text="no: {description}{tail}", mask=": xx-{tail}", values={"module": 7})
+    write = refusals(Member("m", "text"), Member("n", "row.module"), **{Code.INVALID_GRANT: row})
+
+    def told(refusal):
+        return json.loads(write(refusal, "r", "fresh", NOW).body)
+
+    assert told(InvalidGrant(Reason.SECRET_ENDED, "bad", tail="abcde")) == {"m": "no: bad: xx-abcde", "n": 7}
+    assert told(InvalidGrant(Reason.WRONG_SECRET)) == {"m": "no: ", "n": 7}
+    assert told(InvalidGrant(Reason.SECRET_ENDED, "{tail}", tail="{description}"))["m"] == (
+        "no: {tail}: xx-{description}"
+    )
+
+
+def test_echoes_in_a_refusal():
+    """A refusal repeats what was read, and a fresh id stands in for what was not."""
+    write = refusals(Member("id", "request.id", otherwise="fresh_id"))
+    refusal = InvalidRequest(Reason.MALFORMED)
+    assert json.loads(write(refusal, "r", "fresh", NOW).body) == {"id": "fresh"}
+    refusal.echoes = {"id": "mine"}
+    assert json.loads(write(refusal, "r", "fresh", NOW).body) == {"id": "mine"}
+
+
+def test_code_without_a_row():
+    """A refusal that no road of the table gives is told as a fault of ours."""
+    table = Refusals(Shape((Member("e", "code"),)), {Code.SERVER_ERROR: RefusalRow(500, "ours")})
+    write = compile_refusals(table, frozenset({Code.SERVER_ERROR}), "toy")
+    assert write(InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW).status == 500
+    with pytest.raises(ValueError, match="no refusal row for invalid_client"):
+        compile_refusals(table, frozenset({Code.INVALID_CLIENT}), "toy")
+
+
+def test_variants_and_no_body():
+    """The first variant whose fact is there is the answer, and an answer without a shape has no body."""
+    token = Answer(Shape((Member("t", "id_token"),)), when="id_token")
+    variants = (token, Answer(None, 204, when="notice"))
+    table = Route(name="get", path="/t", answer=Answer(Shape((Constant("plain", 1),))), variants=variants)
+    write = compile_answer(table, "toy.get")
+    assert write({"id_token": "x", "notice": "y"}).body == b'{"t":"x"}'
+    assert write({"id_token": None, "notice": None}).body == b'{"plain":1}'
+    empty = write({"notice": "y"})
+    assert (empty.status, empty.body) == (204, b"")
+    assert b"content-type" not in dict(empty.headers)
+    wrong = msgspec.structs.replace(table, variants=(Answer(Shape(()), when="no_such"),))
+    with pytest.raises(ValueError, match="unknown fact 'no_such'"):
+        compile_answer(wrong, "toy.get")

@@ -1,0 +1,70 @@
+"""Named transforms: how a shape's member shows a fact. A table names one, it never holds one."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from keyturn.core.secret import Secret
+
+
+def _epoch_seconds(value: datetime) -> int:
+    return int(value.timestamp())
+
+
+def _epoch_millis(value: datetime) -> int:
+    return int(value.timestamp() * 1000)
+
+
+def _whole_seconds(value: timedelta) -> int:
+    return int(value.total_seconds())
+
+
+def _second_digits(value: timedelta) -> str:
+    return str(int(value.total_seconds()))
+
+
+def _iso_millis(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _local_iso_millis(value: datetime) -> str:
+    return _iso_millis(value).removesuffix("Z")
+
+
+def _short_id(value: str) -> str:
+    """Cut a UUID short; its beginning is a clock's, the same for a minute, so the end it is."""
+    return value[-8:]
+
+
+def _pem_one_line(value: str) -> str:
+    first, *body, last = value.splitlines()
+    return "\n".join((first, "".join(body), last))
+
+
+def _one_or_list(value: tuple[str, ...]) -> str | list[str]:
+    return value[0] if len(value) == 1 else list(value)
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "plain": _plain,
+    "epoch_seconds": _epoch_seconds,
+    "epoch_millis": _epoch_millis,
+    "seconds": _whole_seconds,
+    "second_digits": _second_digits,
+    "iso_millis": _iso_millis,
+    "local_iso_millis": _local_iso_millis,
+    "short_id": _short_id,
+    "pem_one_line": _pem_one_line,
+    "words": " ".join,
+    "list": list,
+    "one_or_list": _one_or_list,
+    "upper": str.upper,
+    "lower": str.lower,
+    "digits": str,
+    "reveal": Secret.reveal,
+}
+"""Name of a transform -> what it does with a fact."""

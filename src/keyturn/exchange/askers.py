@@ -1,0 +1,89 @@
+"""Who asks in somebody else's name: a client that proves itself, or a contract's built-in one."""
+
+from datetime import datetime
+
+from keyturn.core.errors import InvalidClient, UnauthorizedClient
+from keyturn.core.profile import TokenProfile
+from keyturn.core.records import BUILT_IN, Client, Organisation
+from keyturn.core.requests import Asker, BuiltInClient, Origin, PresentedCredential, Proof, TokenRequest
+from keyturn.core.vocabulary import PASSWORD, ClientId, CredentialKind, Reason
+from keyturn.exchange.admit import admit_client
+from keyturn.exchange.audiences import assertion_audiences
+from keyturn.exchange.credentials import check_client
+from keyturn.exchange.locate import locate
+from keyturn.exchange.policy import allows_password, concern
+from keyturn.exchange.services import Services
+
+
+async def prove_client(
+    presented: PresentedCredential,
+    organisation: str | None,
+    profile: TokenProfile | None,
+    origin: Origin,
+    services: Services,
+    now: datetime,
+) -> Proof:
+    """Authenticate a client: locate and check it, as ``issue`` does.
+
+    Args:
+        profile: The token that is asked for or about; None where no signed assertion is expected.
+
+    Raises:
+        InvalidClient: It is not who it claims.
+    """
+    located = await locate(presented, organisation, services.registry)
+    audiences = () if profile is None else assertion_audiences(presented, located, profile, services)
+    return check_client(presented, located, origin.dialect, services.digester, now, audiences)
+
+
+async def prove_asker(request: TokenRequest, services: Services, now: datetime) -> Asker:
+    """Prove whoever asks in a user's or an entity's name, and take a client's place in the limits.
+
+    Raises:
+        InvalidClient: It is not who it claims, or not the one client of the contract.
+        UnauthorizedClient: It may not use this grant. Said before a password is looked at, so that a grant
+            that is off is no place to try passwords.
+        SlowDown: A limit of the client is reached.
+    """
+    if request.client_table is not None:
+        _require_built_in(request, request.client_table)
+        return Asker(request.client_table.id)
+    proof = await prove_client(
+        request.client, request.organisation, request.profile, request.origin, services, now
+    )
+    allowed = request.grant_type in proof.client.grants
+    if allowed and request.grant_type == PASSWORD:
+        allowed = allows_password(proof.organisation, request.profile.dialect, built_in=False)
+    if not allowed:
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
+    await admit_client(proof, services.limits, services.clock.monotonic())
+    return Asker(proof.client.id, proof)
+
+
+def _require_built_in(request: TokenRequest, table: BuiltInClient) -> None:
+    """Refuse a request that names another client than its contract's; many name none at all."""
+    client = request.client
+    if client is request.credential:
+        return
+    if client.owner != table.id:
+        raise InvalidClient(Reason.UNKNOWN_CLIENT)
+    if client.kind is not CredentialKind.NONE:
+        raise InvalidClient(Reason.WRONG_SECRET)
+
+
+def client_of(asker: Asker, request: TokenRequest, organisation: Organisation) -> Client:
+    """Give the client of an asker; a built-in one may do anywhere what its contract's table says."""
+    if asker.proof is not None:
+        return asker.proof.client
+    table = request.client_table or BuiltInClient(id=asker.client_id)
+    return Client(
+        id=ClientId(table.id),
+        organisation_id=organisation.id,
+        name=table.id,
+        created_at=organisation.created_at,
+        dialects=(request.profile.dialect,),
+        grants=(request.grant_type,),
+        scopes=table.scopes,
+        audiences=tuple(table.audiences.values()) or (table.id,),
+        version=BUILT_IN,
+    )

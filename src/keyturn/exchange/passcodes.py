@@ -1,0 +1,124 @@
+"""The second factor, and the count of guesses at what people remember or read off a device (PW-05, PW-06).
+
+A passcode is accepted once: its step, and so every step before it, is written to the device's row in the unit
+that records the issuance. Two nodes that accept one passcode at once race for that row, and one of them wins.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from keyturn.core.addresses import subscriber
+from keyturn.core.changes import Replace
+from keyturn.core.errors import InvalidPasscode, PasscodeRequired
+from keyturn.core.life import Standing
+from keyturn.core.lockout import LockoutTicket
+from keyturn.core.records import Credential, User, UserView
+from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
+from keyturn.core.secret import Secret
+from keyturn.core.totp import verify
+from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
+from keyturn.exchange.credentials import compare_secret
+from keyturn.exchange.holders import requires_passcode
+from keyturn.exchange.locate import canonical_address, canonical_name
+from keyturn.exchange.policy import concern
+from keyturn.exchange.services import Services
+
+SEED_PURPOSE = "totp"
+"""What a device's seed is sealed for, under its credential's id."""
+
+
+async def admit_guess(
+    request: TokenRequest, located: LocatedHolder, services: Services, now: datetime
+) -> LockoutTicket | None:
+    """Count an attempt at a password or a passcode as failed, before it is checked; None where there is none.
+
+    Raises:
+        SlowDown: Nothing may be checked now; the same for names that nobody has (Reason.LOCKED_OUT).
+        Unavailable: It could not be counted, so nothing may be checked.
+    """
+    guessed = request.credential.kind is CredentialKind.PASSWORD
+    if not guessed and (request.passcode is None or not _may_need_passcode(located)):
+        return None
+    return await services.lockout.admit(
+        counted_name(request, located), subscriber(request.origin.address), now
+    )
+
+
+def _may_need_passcode(located: LocatedHolder) -> bool:
+    """Tell of a secret that names itself whether it is good with a second factor only."""
+    return located.credential is not None and requires_passcode(located.credential, _user(located))
+
+
+def _user(located: LocatedHolder) -> User | None:
+    return located.view.user if isinstance(located.view, UserView) else None
+
+
+def counted_name(request: TokenRequest, located: LocatedHolder) -> str:
+    """Name the one count of failures that a user has, by whatever name they come (PW-03).
+
+    A name that nobody has is counted as if somebody had it.
+    """
+    if isinstance(located.view, UserView):
+        return f"{located.view.home.id}/{located.view.user.name}"
+    owner = request.credential.owner or ""
+    if request.credential.named is OwnerName.EMAIL:
+        return "email/" + canonical_address(owner)
+    home = request.organisation if located.organisation is None else located.organisation.id
+    return f"{home}/{canonical_name(owner)}"
+
+
+def check_passcode(
+    request: TokenRequest, located: LocatedHolder, proof: Proof, services: Services, now: datetime
+) -> Proof:
+    """Check the second factor where one is needed; one that nobody asked for is ignored.
+
+    Returns:
+        The proof, with what the passcode's use spends.
+
+    Raises:
+        PasscodeRequired: None came.
+        InvalidPasscode: It is wrong, or was accepted before.
+    """
+    if proof.credential is None or not requires_passcode(proof.credential, _user(located)):
+        return proof
+    if request.passcode is None:
+        raise PasscodeRequired(Reason.PASSCODE_MISSING, "a passcode is required", about=concern(proof))
+    spend = _accept(request.passcode, located, services, now)
+    if isinstance(spend, Reason):
+        raise InvalidPasscode(spend, "the passcode is not accepted", about=concern(proof))
+    return msgspec.structs.replace(proof, spends=(*proof.spends, spend))
+
+
+def _accept(presented: Secret, located: LocatedHolder, services: Services, now: datetime) -> Replace | Reason:
+    """Find the device or the recovery code that a passcode is of, and what its use changes."""
+    view = located.view
+    held = view.credentials if isinstance(view, UserView) else ()
+    living = [item for item in held if item.life.standing(now) is Standing.GOOD]
+    replayed = False
+    for device in (item for item in living if item.kind is CredentialKind.TOTP):
+        seed = services.sealer.open(SEED_PURPOSE, device.id, device.sealed or b"")
+        step = verify(seed, presented.reveal(), now, device.accepted_step)
+        if step is not None:
+            return _replace(device, accepted_step=step)
+        replayed = replayed or verify(seed, presented.reveal(), now, None) is not None
+    codes = [item for item in living if item.kind is CredentialKind.RECOVERY_CODE]
+    code = compare_secret(presented, codes, services.digester)
+    if code is not None:
+        return _replace(code, life=code.life.ended(now, "used"), epoch=code.epoch + 1)
+    return Reason.PASSCODE_REPLAYED if replayed else Reason.PASSCODE_WRONG
+
+
+def _replace(credential: Credential, **changes: object) -> Replace:
+    changed = msgspec.structs.replace(credential, **changes, version=credential.version + 1)
+    return Replace(changed, credential.version)
+
+
+async def forgive(ticket: LockoutTicket | None, services: Services, now: datetime) -> None:
+    """Take an attempt back that was counted as failed and was right.
+
+    Raises:
+        Unavailable: It could not be recorded; the attempt stays counted.
+    """
+    if ticket is not None:
+        await services.lockout.succeeded(ticket, now)

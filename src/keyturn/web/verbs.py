@@ -1,0 +1,131 @@
+"""What a call with a bearer token does: names of operations in tables, bound to verbs of the directory.
+
+A verb takes the Actor, checks and audits; here its arguments are taken out of a call's slots, and what it
+returns becomes the facts that an answer may show (``core/shapes.py``, ``OPERATION_FACTS``).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from keyturn.core.actors import Actor
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Fault, NotFound
+from keyturn.core.ports import DeploymentStore, OrganisationStore
+from keyturn.core.requests import Call
+from keyturn.core.secret import Dice
+from keyturn.core.vocabulary import ProjectId, Reason
+from keyturn.directory import projects
+from keyturn.directory.projects import ProjectSight
+
+Facts = dict[str, Any]
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """What verbs work with."""
+
+    deployment: DeploymentStore
+    clock: Clock
+    dice: Dice
+
+    def store_of(self, actor: Actor) -> OrganisationStore:
+        """Give the rows of the one organisation that a caller's token is for."""
+        if actor.organisation_id is None:
+            raise Fault("a token of no organisation")
+        return self.deployment.organisation_store(actor.organisation_id)
+
+    def common(self) -> dict[str, Any]:
+        """Give what every verb takes that writes."""
+        return {"now": self.clock.now(), "dice": self.dice}
+
+
+async def _list_projects(actor: Actor, call: Call, ports: Ports) -> Facts:
+    wanted = call.arguments
+    page = await projects.list_projects(
+        actor,
+        ports.store_of(actor),
+        name=wanted.get("name"),
+        offset=wanted.get("offset", 0),
+        limit=wanted.get("limit"),
+    )
+    if "name" not in wanted:
+        listed = [_project(sight) for sight in page.projects]
+        return {"projects": listed, "total": page.total}
+    if not page.projects:
+        raise NotFound(Reason.NOT_VISIBLE, "no such project")
+    return _flat(page.projects[0])
+
+
+async def _show_project(actor: Actor, call: Call, ports: Ports) -> Facts:
+    return _flat(await projects.show_project(actor, ports.store_of(actor), _project_id(call)))
+
+
+async def _create_project(actor: Actor, call: Call, ports: Ports) -> Facts:
+    wanted = call.arguments
+    return _flat(
+        await projects.create_project(
+            actor,
+            ports.store_of(actor),
+            wanted["name"],
+            wanted.get("teams"),
+            open_to_all=wanted.get("open", False),
+            **ports.common(),
+        )
+    )
+
+
+async def _change_project(actor: Actor, call: Call, ports: Ports) -> Facts:
+    wanted = call.arguments
+    return _flat(
+        await projects.change_project(
+            actor,
+            ports.store_of(actor),
+            _project_id(call),
+            name=wanted.get("name"),
+            teams=wanted.get("teams"),
+            open_to_all=wanted.get("open"),
+            **ports.common(),
+        )
+    )
+
+
+async def _delete_project(actor: Actor, call: Call, ports: Ports) -> Facts:
+    await projects.delete_project(actor, ports.store_of(actor), _project_id(call), **ports.common())
+    return {}
+
+
+def _project_id(call: Call) -> ProjectId:
+    return ProjectId(call.arguments["id"])
+
+
+def _project(sight: ProjectSight) -> Facts:
+    project = sight.project
+    return {
+        "id": project.id,
+        "name": project.name,
+        "created_at": project.created_at,
+        "organisation_id": project.organisation_id,
+        "teams": sight.teams,
+        "open": project.open,
+    }
+
+
+def _flat(sight: ProjectSight) -> Facts:
+    return {f"project.{name}": value for name, value in _project(sight).items()}
+
+
+Verb = Callable[[Actor, Call, Ports], Awaitable[Facts]]
+
+VERBS: dict[str, Verb] = {
+    "projects.list": _list_projects,
+    "projects.create": _create_project,
+    "projects.show": _show_project,
+    "projects.change": _change_project,
+    "projects.delete": _delete_project,
+}
+"""Name of an operation of a route with a bearer token -> what does it.
+
+Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offset`` and ``limit``; a table
+makes ``id``, and ``name`` of a new project, required.
+"""

@@ -1,0 +1,200 @@
+"""The fields of one request being read: what was found, what is wrong, what is deprecated."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import Code, Reason
+from keyturn.wire.ask import Slots
+from keyturn.wire.narrow import Narrow, narrow
+from keyturn.wire.parse import PARSERS, Pairs
+from keyturn.wire.readers import LIST_READERS, READERS, TEXT_READERS
+from keyturn.wire.tables import FORM, JSON, Field, Source
+
+BODIES_KEPT = 1024
+"""Short bodies without a secret whose reading each route remembers."""
+BODY_KEPT_BYTES = 256
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with one field."""
+
+    code: Code
+    reason: Reason
+    field: str
+    says: str
+
+    @property
+    def issue(self) -> str:
+        """One sentence for the caller."""
+        return f"{self.field} {self.says}"
+
+
+class Reading(msgspec.Struct):
+    """One request being read: what was found, what is wrong, what is deprecated."""
+
+    slots: Slots
+    problems: list[Problem]
+    deprecated: list[str]
+
+    def put(self, slot: str, value: Any, field: str) -> None:
+        """Fill a slot; two fields of one slot may say the same, and nothing else."""
+        if slot in self.slots and _clear(self.slots[slot]) != _clear(value):
+            self.problems.append(repeated(field))
+        self.slots[slot] = value
+
+
+def repeated(field: str) -> Problem:
+    """Say that a field is there twice (RFC 6749 section 3.2)."""
+    return Problem(Code.INVALID_REQUEST, Reason.FIELD_REPEATED, field, "is given more than once")
+
+
+class BoundField(msgspec.Struct, frozen=True):
+    """A field with its readers found; ``absent`` are the values that count as none given."""
+
+    table: Field
+    readers: dict[str, Callable[[Any], Any]]
+    narrow: Narrow | None
+    absent: dict[str, tuple[Any, ...]]
+    names: tuple[str, ...]
+
+    def read(self, media: str, given: list[tuple[str, Any]], reading: Reading) -> None:
+        """Convert what was given into the slot, or note what is wrong with it."""
+        table = self.table
+        if len(given) > 1 and not table.repeatable:
+            reading.problems.append(repeated(table.name))
+            return
+        try:
+            values = [self._read(media, value) for _, value in given if value not in self.absent[media]]
+        except ValueError as problem:
+            reading.problems.append(Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem)))
+            return
+        if table.aliases:
+            reading.deprecated += [name for name, _ in given if name in table.aliases]
+        if table.deprecated and values:
+            reading.deprecated.append(_marked(table))
+        if table.repeatable:
+            reading.slots[table.slot] = tuple(values)
+        elif values and values[0] is not None:
+            reading.put(table.slot, values[0], table.name)
+
+    def _read(self, media: str, value: Any) -> Any:
+        read = self.readers[media](value)
+        return read if self.narrow is None else self.narrow(read)
+
+
+def bind(field: Field) -> BoundField:
+    """Find a field's readers.
+
+    Raises:
+        ValueError: It names one that does not exist.
+    """
+    names = {FORM: field.reader, JSON: field.json_reader or field.reader}
+    unknown = [name for name in names.values() if name not in READERS]
+    if unknown:
+        raise ValueError(f"field {field.name!r}: unknown reader {unknown[0]!r}")
+    # An empty value is as good as none (RFC 6749 section 3.1), but an empty text is no list, and null is
+    # of no type at all unless the contract says so.
+    empty_text: tuple[Any, ...] = () if names[JSON] in LIST_READERS else ("",)
+    return BoundField(
+        field,
+        {FORM: TEXT_READERS.get(names[FORM], READERS[names[FORM]]), JSON: READERS[names[JSON]]},
+        narrow(field),
+        {FORM: ("",), JSON: (*empty_text, None) if field.nullable else empty_text},
+        (field.name, *field.aliases),
+    )
+
+
+class Bodies:
+    """Reads the bodies of a route, and remembers those that callers send again and again.
+
+    Most callers ask with the same few words every time and say who they are in a header. What a short body
+    says follows from its bytes alone, so it is kept if all of it was sound. One with a secret, or with a
+    field that we do not know and that may be one, is never kept.
+    """
+
+    def __init__(self, fields: Iterable[BoundField]) -> None:
+        """Take the fields that a body of the route may hold."""
+        self._fields = {name: field for field in fields for name in field.names}
+        self._any_case = {name.lower(): field for name, field in self._fields.items() if field.table.any_case}
+        self._plain = {name for name, field in self._fields.items() if not is_secret(field.table)}
+        self._known: dict[tuple[str, bytes], tuple[Slots, list[str]]] = {}
+
+    def read(self, body: bytes, media: str, reading: Reading) -> None:
+        """Put what a body says into the slots, or note what is wrong with it."""
+        known = self._known.get((media, body))
+        if known is None:
+            found = Reading({}, [], [])
+            pairs = PARSERS[media](body)
+            _read_fields(pairs, self._field_of, media, found)
+            known = (found.slots, found.deprecated)
+            reading.problems += found.problems
+            harmless = not found.problems and self._plain.issuperset(name for name, _ in pairs)
+            if harmless and len(body) <= BODY_KEPT_BYTES:
+                if len(self._known) >= BODIES_KEPT:
+                    self._known.clear()
+                self._known[media, body] = known
+        slots, deprecated = known
+        if reading.slots:
+            for slot, value in slots.items():
+                reading.put(slot, value, self._name_of(slot))
+        else:
+            reading.slots.update(slots)
+        reading.deprecated += deprecated
+
+    def _field_of(self, name: str) -> BoundField | None:
+        found = self._fields.get(name)
+        return self._any_case.get(name.lower()) if found is None and self._any_case else found
+
+    def _name_of(self, slot: str) -> str:
+        return next(field.table.name for field in self._fields.values() if field.table.slot == slot)
+
+
+def is_secret(field: Field) -> bool:
+    """Tell whether a field may hold a secret: nothing keeps or repeats it."""
+    return "secret" in (field.reader, field.json_reader)
+
+
+def _marked(field: Field) -> str:
+    return field.name if field.source is Source.BODY else f"{field.source}:{field.name}"
+
+
+def _clear(value: Any) -> Any:
+    """Give what two values of a slot are compared by; both are the caller's own, so time tells it nothing."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _read_fields(
+    pairs: Pairs, field_of: Callable[[str], BoundField | None], media: str, reading: Reading
+) -> None:
+    """Read every known field; unknown ones are ignored.
+
+    No name may stand twice, known or not: two readers of one request could take different ones
+    (RFC 6749 section 3.2).
+    """
+    given: dict[str, tuple[BoundField | None, list[tuple[str, Any]]]] = {}
+    for pair in pairs:
+        field = field_of(pair[0])
+        place = pair[0] if field is None else field.table.name  # an alias is the same field
+        if place in given:
+            given[place][1].append(pair)
+        else:
+            given[place] = field, [pair]
+    for field, values in given.values():
+        if field is not None:
+            field.read(media, values, reading)
+        elif len(values) > 1:
+            reading.problems.append(repeated("a field"))
+
+
+def read_texts(pairs: Pairs, fields: Mapping[str, BoundField], reading: Reading) -> None:
+    """Read fields whose values are texts from outside a body; other names are nobody's business."""
+    given: dict[str, list[tuple[str, Any]]] = {}
+    for pair in pairs:
+        field = fields.get(pair[0])
+        if field is not None:
+            given.setdefault(field.table.name, []).append(pair)
+    for place, values in given.items():
+        fields[place].read(FORM, values, reading)

@@ -512,7 +512,7 @@ class DialectContract:
 
     @pytest.mark.parametrize("code", Code)
     def test_refusal_is_rendered(self, code):
-        """Every public code of its roads is told in its envelope, and no private reason changes a byte of it."""
+        """Every code of its roads is told in its envelope, and no private reason changes a byte of it."""
         if code not in self.dialect.refusals.rows:
             assert code not in codes_of(route for route in self.dialect.routes if route.refusals is None)
             return

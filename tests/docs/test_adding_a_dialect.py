@@ -8,6 +8,7 @@ from dialects.contract import DialectContract
 from docs.pages import ROOT, blocks
 from harness import deployment
 from keyturn.core import shapes
+from keyturn.core.transforms import TRANSFORMS
 from keyturn.wire.readers import READERS
 from keyturn.wire.tables import Dialect
 
@@ -38,10 +39,7 @@ class TestWalkThrough(DialectContract):
 def test_every_name_is_listed():
     """The page lists every reader, transform and fact that a table may use."""
     _, _, listed = PAGE.read_text(encoding="utf-8").partition("## Names a table may use")
-    names = {
-        *READERS,
-        *shapes.TRANSFORMS,
-        *shapes.ANSWER_FACTS,
-        *shapes.REFUSAL_FACTS,
-    }
-    assert {name for name in names if f"`{name}`" not in listed} == set()
+    documents = {fact for facts in shapes.DOCUMENT_FACTS.values() for fact in facts}
+    names = {*READERS, *TRANSFORMS, *shapes.ANSWER_FACTS, *shapes.REFUSAL_FACTS, *documents}
+    marks = {name: f"`{name}<" if name.endswith(".") else f"`{name}`" for name in names}
+    assert {name for name, mark in marks.items() if mark not in listed} == set()

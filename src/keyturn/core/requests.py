@@ -138,7 +138,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         accepts: The profiles whose tokens are taken here; no other kind passes (TK-08).
         scope: What the token must have been granted; None for nothing.
         permission: What the caller's roles must permit now; None for nothing.
-        bearer_alias: The UUID or API key by which the request names the organisation that the token must be of.
+        bearer_alias: The UUID or API key by which the request names the organisation its token must be of.
         arguments: The call's slots: what its fields were read into.
     """
 

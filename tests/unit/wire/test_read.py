@@ -3,12 +3,30 @@
 import base64
 import contextlib
 
+import msgspec
 import pytest
 
-from keyturn.core.errors import InvalidClient, InvalidRequest, Refusal, TooLarge, UnsupportedGrantType
+from keyturn.core.errors import (
+    InvalidClient,
+    InvalidRequest,
+    InvalidToken,
+    Refusal,
+    TooLarge,
+    UnsupportedGrantType,
+    UnsupportedMediaType,
+)
 from keyturn.core.profile import TokenProfile
+from keyturn.core.requests import BuiltInClient, Call, Question, TokenRequest
 from keyturn.core.shapes import Shape
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind, Reason, RequestId
+from keyturn.core.vocabulary import (
+    CHANGE_ORGANISATION,
+    CLIENT_CREDENTIALS,
+    Code,
+    CredentialKind,
+    OwnerName,
+    Reason,
+    RequestId,
+)
 from keyturn.wire import read as read_module
 from keyturn.wire.fields import BODIES_KEPT, BODY_KEPT_BYTES, Bodies
 from keyturn.wire.http import WireRequest
@@ -17,10 +35,13 @@ from keyturn.wire.tables import (
     FORM,
     JSON,
     Answer,
+    Bearer,
     ClientAuthentication,
     Conflict,
+    Document,
     Exchange,
     Field,
+    Operation,
     Route,
     Source,
 )
@@ -419,3 +440,326 @@ def test_fields_of_header_and_query():
     refused(b"id=a&key=s", table=table, query=b"for2=urn:a&for2=b")
     refused(b"id=a&key=s", table=table, more=[(b"x-pass", b"one"), (b"x-pass", b"two")])
     assert refused(b"id=a&key=s", table=table, query=b"key=s").reason is Reason.CREDENTIAL_IN_QUERY
+
+
+NAMED = Exchange(
+    grant_type=CLIENT_CREDENTIALS,
+    profile=PROFILE,
+    kind=CredentialKind.API_TOKEN,
+    secret=("new", "old", "query"),
+    passcode="passcode",
+    organisation="alias",
+    client=BuiltInClient(id="built-in"),
+    id_profile=PROFILE,
+    deprecated=True,
+)
+TOKEN_FIELDS = (
+    Field(name="token", slot="new", reader="secret"),
+    Field(name="key", slot="old", reader="secret", deprecated=True),
+    Field(name="key", slot="query", reader="secret", source=Source.QUERY, deprecated=True),
+    Field(name="code", slot="passcode", reader="secret"),
+    Field(name="org", slot="alias", reader="uuid_or_text"),
+    Field(name="org", slot="alias", reader="uuid_or_text", source=Source.QUERY),
+)
+BY_TOKEN = route(
+    path="/t", fields=TOKEN_FIELDS, authentication=None, exchanges=(NAMED,), media_ignored_when_empty=True
+)
+
+
+def test_everything_an_exchange_names():
+    """A secret that names itself comes with all that its exchange's table says."""
+    asked = read(b"token=s&code=123456&org=" + UUID.upper().encode(), table=BY_TOKEN)
+    assert isinstance(asked, TokenRequest)
+    assert (asked.credential.named, asked.credential.owner) == (OwnerName.SECRET, None)
+    assert asked.passcode.reveal() == "123456"
+    assert asked.organisation_alias == UUID
+    assert asked.client_table is NAMED.client
+    assert (asked.client.kind, asked.client.owner) == (CredentialKind.NONE, "built-in")
+    assert asked.id_profile is PROFILE
+    assert asked.accepts == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "marks"),
+    [
+        (b"token=s", b"", ()),
+        (b"token=s&key=", b"", ()),
+        (b"key=s", b"", ("key",)),
+        (b"", b"key=s", ("query:key",)),
+        (b"key=s&token=s", b"key=s", ("query:key", "key")),
+    ],
+)
+def test_secret_in_several_places(body, query, marks):
+    """A secret is taken from wherever the table has it, and deprecated places are marked."""
+    asked = read(body, query=query, table=BY_TOKEN)
+    assert asked.credential.secret.reveal() == "s"
+    assert asked.origin.deprecated == (*marks, "client_credentials")
+
+
+def test_secrets_that_differ():
+    """TE-04: two secrets that differ are refused, and none is refused by the name the wire has for it."""
+    refusal = refused(b"token=s&key=t", table=BY_TOKEN, kind=InvalidRequest)
+    assert refusal.reason is Reason.TWO_AUTHENTICATIONS
+    assert refused(b"", table=BY_TOKEN).issues == ("token is required",)
+    assert refused(b"token=s", query=b"token=s", table=BY_TOKEN).reason is Reason.CREDENTIAL_IN_QUERY
+
+
+def test_two_fields_of_one_slot():
+    """Two fields of one slot may say the same and nothing else."""
+    assert read(b"token=s&org=a", query=b"org=a", table=BY_TOKEN).organisation_alias == "a"
+    refusal = refused(b"token=s&org=a", query=b"org=b", table=BY_TOKEN, kind=InvalidRequest)
+    assert refusal.reason is Reason.FIELD_REPEATED
+
+
+def test_type_of_nothing():
+    """The type of an empty body says nothing where the table says so, and something elsewhere."""
+    text = [(b"content-type", b"text/plain")]
+    asked = WireRequest(
+        request_id=RequestId("r"), method="POST", path="/t", query=b"key=s", headers=text, body=b""
+    )
+    assert compile_reader(BY_TOKEN, "toy")(asked).credential.secret.reveal() == "s"
+    strict = msgspec.structs.replace(BY_TOKEN, media_ignored_when_empty=False)
+    with pytest.raises(UnsupportedMediaType):
+        compile_reader(strict, "toy")(asked)
+    with pytest.raises(UnsupportedMediaType):
+        compile_reader(BY_TOKEN, "toy")(msgspec.structs.replace(asked, body=b"x"))
+
+
+def test_stray_basic():
+    """A Basic header is nobody's business on a route without client authentication."""
+    assert read(b"token=s", table=BY_TOKEN, basic=b"a:b").credential.secret.reveal() == "s"
+
+
+CALL_FIELDS = (
+    Field(name="id", slot="id", source=Source.PATH),
+    Field(name="Name", slot="name", any_case=True, longest=5, echo=True),
+    Field(name="Teams", slot="teams", reader="text_list", any_case=True),
+    Field(name="Open", slot="open", reader="boolean", any_case=True),
+    Field(name="limit", slot="limit", reader="integer", source=Source.QUERY, minimum=1, maximum=10),
+)
+BEARER = Bearer(accepts=(PROFILE,), headers=("x-token",), scope="s", permission="p", organisation="id")
+
+
+def called(body=b"{}", *, headers=(), query=b"", method="POST", **changes):
+    """Read one call of the toy dialect."""
+    table = Route(
+        name="call",
+        path="/{id}",
+        method=method,
+        media=(JSON,),
+        fields=CALL_FIELDS,
+        bearer=msgspec.structs.replace(BEARER, **changes),
+        operation=Operation(name="projects.change"),
+        answer=Answer(None, status=204),
+    )
+    asked = WireRequest(
+        request_id=RequestId("r"),
+        method=method,
+        path="/7",
+        query=query,
+        headers=[(b"content-type", b"application/json"), *headers],
+        body=body,
+        params={"id": "7"},
+    )
+    return compile_reader(table, "toy")(asked)
+
+
+def test_call():
+    """A call has its token, what the token must allow, and its arguments, names of members in any case."""
+    asked = called(
+        b'{"name": "x", "TEAMS": [], "open": false}',
+        headers=[(b"authorization", b"bearer t")],
+        query=b"limit=7",
+    )
+    assert isinstance(asked, Call)
+    assert asked.token.reveal() == "t"
+    assert (asked.operation, asked.accepts, asked.scope, asked.permission) == (
+        "projects.change",
+        (PROFILE,),
+        "s",
+        "p",
+    )
+    assert asked.bearer_alias == "7"
+    assert asked.arguments == {"id": "7", "name": "x", "teams": (), "open": False, "limit": 7}
+    assert asked.origin.echoes == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "issue"),
+    [
+        (b'{"Name": "x", "name": "x"}', b"", "Name is given more than once"),
+        (b'{"Name": "123456"}', b"", "Name must be at most 5 characters"),
+        (b'{"Open": "true"}', b"", "Open must be true or false"),
+        (b'{"Teams": "a"}', b"", "Teams must be an array of strings"),
+        (b"{}", b"limit=0", "limit must be at least 1"),
+        (b"{}", b"limit=11", "limit must be at most 10"),
+        (b"{}", b"limit=1.5", "limit must be a whole number"),
+    ],
+)
+def test_arguments_refused(body, query, issue):
+    """TE-03: an argument of another type or out of its bounds is refused, one given in two cases too."""
+    with pytest.raises(InvalidRequest) as caught:
+        called(body, query=query)
+    assert caught.value.issues == (issue,)
+
+
+def test_echo_of_a_refused_request():
+    """What a contract repeats is repeated also where another field was wrong."""
+    with pytest.raises(InvalidRequest) as caught:
+        called(b'{"Name": "x", "Teams": 7}')
+    assert caught.value.echoes == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "bare", "token"),
+    [
+        ([(b"authorization", b"Bearer t")], False, "t"),
+        ([(b"authorization", b"BEARER  t ")], False, "t"),
+        ([(b"authorization", b"t")], True, "t"),
+        ([(b"authorization", b"t")], False, None),
+        ([(b"authorization", b"Bearer")], True, None),
+        ([(b"authorization", b"Basic YTpi")], True, None),
+        ([(b"authorization", b"JWT a.b.c")], True, None),
+        ([(b"x-token", b"t")], False, "t"),
+        ([(b"x-token", b"t"), (b"authorization", b"bearer t")], False, "t"),
+        ([(b"x-token", b"")], False, None),
+        ([], True, None),
+    ],
+)
+def test_bearer(headers, bare, token):
+    """A token is read from where the table has it, whatever the case of the scheme, and from nowhere else."""
+    read_token = called(headers=headers, bare=bare).token
+    assert (read_token and read_token.reveal()) == token
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ([(b"x-token", b"t"), (b"authorization", b"bearer u")], InvalidRequest),
+        ([(b"x-token", b"t"), (b"x-token", b"u")], InvalidRequest),
+        ([(b"authorization", b"bearer t"), (b"authorization", b"bearer t")], InvalidRequest),
+        ([(b"authorization", b"bearer \xff")], InvalidToken),
+        ([(b"authorization", b"bearer " + b"a" * 9000)], InvalidToken),
+        ([(b"x-token", b"a\x00b")], InvalidToken),
+    ],
+)
+def test_bearer_refused(headers, kind):
+    """Two tokens are one too many, and what can be no token is refused as one (RFC 6750 section 3.1)."""
+    with pytest.raises(kind):
+        called(headers=headers)
+
+
+def test_bodiless():
+    """Nobody looks at the body of a GET, nor at its type."""
+    assert called(b"\xff", method="GET", headers=[(b"content-type", b"x")]).arguments == {"id": "7"}
+
+
+def test_token_for_another():
+    """An access token is the credential of an exchange whose table says so; without one there is none."""
+    exchange = Exchange(
+        grant_type=CHANGE_ORGANISATION,
+        profile=PROFILE,
+        kind=CredentialKind.ACCESS_TOKEN,
+        organisation="id",
+        client=BuiltInClient(id="built-in"),
+    )
+    table = Route(
+        name="change",
+        path="/{id}",
+        method="GET",
+        fields=CALL_FIELDS[:1],
+        bearer=BEARER,
+        exchanges=(exchange,),
+        answer=Answer(Shape(())),
+    )
+    asked = WireRequest(
+        request_id=RequestId("r"),
+        method="GET",
+        path="/7",
+        headers=[(b"authorization", b"Bearer t")],
+        params={"id": "7"},
+    )
+    reader = compile_reader(table, "toy")
+    wish = reader(asked)
+    assert (wish.credential.kind, wish.credential.secret.reveal()) == (CredentialKind.ACCESS_TOKEN, "t")
+    assert (wish.organisation_alias, wish.bearer_alias, wish.accepts) == ("7", "7", (PROFILE,))
+    with pytest.raises(InvalidToken):
+        reader(msgspec.structs.replace(asked, headers=()))
+
+
+def test_anonymous_question():
+    """Where a route authenticates nobody, whoever holds a token may ask about it."""
+    table = route(
+        path="/q",
+        fields=(Field(name="value", slot="token", reader="secret", required=True),),
+        authentication=None,
+        exchanges=(),
+        operation=Operation(name="introspect", accepts=(PROFILE,)),
+    )
+    asked = read(b"value=s", table=table)
+    assert isinstance(asked, Question)
+    assert (asked.client, asked.token.reveal()) == (None, "s")
+
+
+def test_document_with_a_choice():
+    """A published document reads what its table says, and repeats it."""
+    table = Route(
+        name="keys",
+        path="/{org}/keys",
+        method="GET",
+        fields=(
+            FIELDS[0],
+            Field(name="format", slot="format", source=Source.QUERY, choices=("a",), echo=True),
+        ),
+        document=Document("jwks"),
+        answer=Answer(Shape(())),
+    )
+    asked = read(query=b"format=a", table=table)
+    assert (asked.document.name, asked.organisation, asked.origin.echoes) == ("jwks", "acme", {"format": "a"})
+    assert refused(query=b"format=b", table=table).issues == ("format must be a",)
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"),
+    [
+        (b"Tenant%3AAcme", "acme"),
+        (b"x+tENANT:Acme++y", "acme"),
+        (b"Acme", None),
+        (b"Tenant:", None),
+        (b"Tenant:a+Tenant:b", None),
+        (b"Tenant:a+tenant:a", None),
+    ],
+)
+def test_prefixed_word(value, read_as):
+    """Of several words the one counts that begins so; none, an empty one and two are refused."""
+    field = Field(name="acr", slot="organisation", reader="prefixed_word", prefix="Tenant:", required=True)
+    table = route(path="/t", fields=(*FIELDS[2:4], field))
+    if read_as is None:
+        assert refused(b"id=a&key=s&acr=" + value, table=table).issues == ("acr must hold one Tenant:<name>",)
+    else:
+        assert read(b"id=a&key=s&acr=" + value, table=table).organisation == read_as
+
+
+@pytest.mark.parametrize(("scope", "good"), [(b"b++a", True), (b"a", True), (b"a+c", False), (b"A", False)])
+def test_choices(scope, good):
+    """Every word of a list is one of the choices, compared exactly."""
+    field = Field(
+        name="scope", slot="scope", reader="scope_words", choices=("a", "b"), invalid=Code.INVALID_SCOPE
+    )
+    table = route(path="/t", fields=(*FIELDS[2:4], field))
+    if good:
+        assert set(read(b"id=a&key=s&scope=" + scope, table=table).scopes) <= {"a", "b"}
+    else:
+        assert refused(b"id=a&key=s&scope=" + scope, table=table).code is Code.INVALID_SCOPE
+
+
+def test_no_typed_secret_is_remembered(monkeypatch):
+    """TK-11: a field that is a secret in one of its forms only keeps its bodies out of memory too."""
+    made = []
+    monkeypatch.setattr(read_module, "Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
+    field = Field(name="s", slot="s", reader="text", json_reader="secret")
+    table = route(path="/t", fields=(*FIELDS[:4], field), exchanges=(GRANTED_BY_CLIENT,))
+    reader = compile_reader(table, "toy")
+    for body in (b"grant=cc&s=x", b"grant=cc"):
+        reader(msgspec.structs.replace(wire_request(body), params={"org": "a"}))
+    assert len(made[0]._known) == 1

@@ -204,6 +204,15 @@ async def test_held_by_users_and_clients(store):
     assert await store.registry.find_held([b"hash of secret-1"]) is None  # an entity names itself
 
 
+async def test_a_secret_that_was_regenerated(store):
+    """A secret that was found before leads nowhere once its credential has another one (RV-04)."""
+    assert (await store.registry.find_held([b"hash of token-1"])).credential == api_token()
+    fresh = next_version(api_token(), lookup_hash=b"fresh")
+    assert await record(store, fresh) == Recorded()
+    assert await store.registry.find_held([b"hash of token-1"]) is None
+    assert (await store.registry.find_held([b"fresh"])).credential == fresh.record
+
+
 # --- names ---
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Change, Lost, Outcome, Unit
+from keyturn.core.changes import Add, Change, Lost, Outcome, Replace, Unit
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
@@ -81,6 +81,9 @@ async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | 
 
 
 def _explain(lost: Lost, taken: str | None) -> str:
-    if isinstance(lost.change, Add):
+    change, winner = lost.change, lost.winner
+    # Where a new name is in use by another organisation's record, the store does not show whose it is.
+    renamed = isinstance(change, Replace) and (winner is None or winner.id != change.record.id)
+    if isinstance(change, Add) or (renamed and taken):
         return taken or "something by that name or id is there already; slugs and ids are never used again"
     return "somebody else changed it in the same moment and nothing was done; look again and repeat"

@@ -78,8 +78,8 @@ LEFTOVERS: tuple[type[Leftover], ...] = (
 """What an ended organisation leaves to be erased, in that order.
 
 All of it is the organisation's own, the memberships of users at home elsewhere included. What its users have
-elsewhere (memberships, the API tokens made there) belongs to those organisations and stays: it says nothing
-of a person but an id, the id leads to a tombstone, and a user whose home has ended is usable nowhere.
+elsewhere (memberships, API tokens made there) belongs to those organisations and stays: of the person it has
+the id, which leads to a tombstone, and a user whose home has ended is usable nowhere.
 """
 TOMBSTONES: tuple[type[Leftover], ...] = (Credential, Client, Entity, User)
 """Those of which a row without a name stays, so that no id is used again (TK-15)."""

@@ -5,9 +5,15 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from keyturn.core.life import Life, Standing
-from keyturn.core.records import Client, Credential, Organisation
-from keyturn.core.tombstones import client_tombstone, credential_tombstone, ended_organisation
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId
+from keyturn.core.records import Client, Credential, Entity, Organisation, User
+from keyturn.core.tombstones import (
+    client_tombstone,
+    credential_tombstone,
+    ended_organisation,
+    entity_tombstone,
+    user_tombstone,
+)
+from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, EntityId, OrganisationId, UserId
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -66,6 +72,9 @@ def test_credential():
         lookup_hash=b"digest",
         pepper_id="p",
         scopes=(PERSONAL,),
+        roles=(PERSONAL,),
+        verifier=PERSONAL,
+        sealed=PERSONAL.encode(),
     )
     dead = credential_tombstone(credential, LATER)
     assert (dead.id, dead.owner_id, dead.lookup_hash, dead.epoch) == ("s", "c", b"digest", 1)
@@ -75,3 +84,44 @@ def test_credential():
     gone = credential_tombstone(ended, LATER)
     assert (gone.lookup_hash, gone.life.ended_at) == (b"", NOW)
     assert PERSONAL not in repr(gone)
+
+
+def test_user():
+    """TN-05: a user keeps id, home and dates; no name and no address is left, and nothing is usable."""
+    user = User(
+        id=UserId("u"),
+        organisation_id=OrganisationId("a"),
+        name=PERSONAL,
+        display_name=PERSONAL,
+        created_at=NOW,
+        email=PERSONAL,
+        email_verified_at=NOW,
+        given_name=PERSONAL,
+        family_name=PERSONAL,
+        last_organisation_id=OrganisationId("b"),
+        epoch=2,
+        version=5,
+    )
+    dead = user_tombstone(user, LATER)
+    assert (dead.id, dead.organisation_id, dead.created_at, dead.ended_at) == ("u", "a", NOW, LATER)
+    assert (dead.epoch, dead.version, dead.usable) == (3, 6, False)
+    assert (dead.email, dead.email_verified_at, dead.last_organisation_id) == (None, None, None)
+    assert PERSONAL not in repr(dead)
+    assert user_tombstone(msgspec.structs.replace(user, ended_at=NOW), LATER).ended_at == NOW
+
+
+def test_entity():
+    """TK-15, TN-05: an entity keeps the id and the subject that others knew it by, and nobody's name."""
+    entity = Entity(
+        id=EntityId("FIU-1"),
+        subject="s",
+        organisation_id=OrganisationId("a"),
+        name=PERSONAL,
+        type=PERSONAL,
+        created_at=NOW,
+        users=(UserId(PERSONAL),),
+    )
+    dead = entity_tombstone(entity, LATER)
+    assert (dead.id, dead.subject, dead.ended_at, dead.epoch) == ("FIU-1", "s", LATER, 1)
+    assert (dead.version, dead.usable, dead.users) == (1, False, ())
+    assert PERSONAL not in repr(dead)

@@ -1,5 +1,6 @@
 """A deployment in memory, an operator, and verbs called with one instant and real dice."""
 
+import hashlib
 import secrets
 from datetime import UTC, datetime
 from functools import partial
@@ -7,14 +8,18 @@ from functools import partial
 import pytest
 
 from keyturn.core.actors import operator
+from keyturn.core.actors import user as user_actor
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
+from keyturn.directory.memberships import add_member
 from keyturn.directory.organisations import create_organisation
+from keyturn.directory.users import UserWish, create_user
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import MemoryStore
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 OPERATOR = operator("alice")
+ROLES = ("toy:admin", "toy:viewer")
 
 
 class StandingClock:
@@ -35,15 +40,30 @@ class PlainDigester:
     def lookup_hash(self, secret_sha256, pepper_id):
         return pepper_id.encode() + secret_sha256
 
+    def tag(self, message):
+        return hashlib.sha256(b"p1" + message).digest()
+
+    def tags(self, message):
+        return [self.tag(message)]
+
+
+class PlainPasswords:
+    """Hashes nothing, so that a test sees what would have been hashed."""
+
+    async def hash(self, password):
+        return f"plain:{password.reveal()}"
+
 
 class Deployment:
     """An open deployment with short ways to make what a test is not about."""
 
     def __init__(self):
         sealer = MasterSealer(MasterKey.generate(secrets.token_bytes), secrets.token_bytes)
+        self.sealer = sealer
         self.memory = MemoryStore(sealer, StandingClock(), secrets.token_bytes)
         self.store = self.memory.deployment
         self.digester = PlainDigester()
+        self.passwords = PlainPasswords()
         self.at = {"now": NOW, "dice": secrets.token_bytes}
 
     def act(self, verb, *arguments, actor=OPERATOR, **named):
@@ -64,6 +84,24 @@ class Deployment:
         """Make a secret for a client."""
         make = partial(create_client_secret, OPERATOR, inside, client.id, "s", digester=self.digester)
         return await make(**{**self.at, **named})
+
+    async def user(self, inside, name="alice", **wish):
+        """Make a user."""
+        user, _ = await create_user(
+            OPERATOR, inside, UserWish(**({"name": name} | wish)), roles=ROLES, **self.at
+        )
+        return user
+
+    async def member(self, inside, user, actor=OPERATOR, **named):
+        """Take a user into an organisation."""
+        return await add_member(
+            actor, self.store, inside.organisation_id, user, **{"roles": ROLES, **self.at, **named}
+        )
+
+    async def caller(self, inside, user, *permissions):
+        """Name a user as a caller with a token is named."""
+        kept = await inside.user(user.id) or user
+        return user_actor(kept, await inside.membership_of(user.id), frozenset(permissions))
 
     async def events(self):
         """List what the audit trail tells: kind, outcome and reason."""

@@ -7,15 +7,18 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind
 from keyturn.dialects import load_dialects
+from keyturn.wire.check import codes_of
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import (
     Answer,
+    Bearer,
     ClientFixture,
     DemoEntry,
     Dialect,
     Document,
     Exchange,
     Field,
+    Operation,
     RefusalRow,
     Refusals,
     Route,
@@ -122,6 +125,25 @@ def test_mistake_is_found(dialect, says):
 
 
 LATE = {
+    "a bearer token that nothing takes": changed(bearer=Bearer(accepts=())),
+    "an exchange of a bearer token without one": with_exchange(
+        secret=(), owner=None, kind=CredentialKind.ACCESS_TOKEN
+    ),
+    "a passcode that no field brings": with_exchange(passcode="no_such"),
+    "an organisation that no field brings": with_exchange(organisation="no_such"),
+    "an operation that nobody knows": changed(exchanges=(), operation=Operation(name="no.such")),
+    "a document of nobody": with_document(path="/keys", fields=()),
+    "a document that nobody makes": with_document(document=Document("no_such")),
+    "a secret that is repeated": with_field(name="x", slot="x", reader="secret", echo=True),
+    "a prefix without its reader": with_field(name="x", slot="x", prefix="y:"),
+    "a reader without its prefix": with_field(name="x", slot="x", reader="prefixed_word"),
+    "a switch that is no setting": with_field(name="x", slot="x", required_by="no_such"),
+    "a deprecated field that nobody can switch off": with_field(name="x", slot="x", deprecated=True),
+    "a deprecated exchange that nobody can switch off": with_exchange(deprecated=True),
+    "a setting that is not declared": with_answer(Member("t", "setting.no_such")),
+    "refusals of a route without a needed row": changed(
+        refusals=Refusals(Shape(()), {Code.SERVER_ERROR: RefusalRow(500, "x")})
+    ),
     "a media type that nothing parses": changed(media=("text/csv",)),
     "a path field that its path does not have": with_field(
         name="org", slot="organisation", source=Source.PATH
@@ -211,3 +233,13 @@ def test_match():
 def test_no_match(path):
     """AD-01: an odd spelling of a path reaches nothing."""
     assert routes("POST /a", "POST /o/{org}/t").match(path) is None
+
+
+def test_rows_by_road():
+    """A dialect needs rows for the codes of its own roads, so a small one stays small."""
+    plain = codes_of(DIALECT.routes)
+    assert {Code.INVALID_CLIENT, Code.NOT_FOUND, Code.SERVER_ERROR} <= plain
+    assert not plain & {Code.INVALID_TOKEN, Code.PASSCODE_REQUIRED, Code.CONFLICT}
+    assert Code.PASSCODE_REQUIRED in codes_of(with_exchange(passcode="x").routes)
+    assert Code.CONFLICT in codes_of(with_exchange(kind=CredentialKind.API_TOKEN).routes)
+    assert Code.INVALID_TOKEN in codes_of(changed(bearer=Bearer(accepts=())).routes)

@@ -3,9 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
-from keyturn.core.errors import InvalidClient, InvalidRequest, SlowDown, Unavailable
+from keyturn.core.errors import InvalidClient, InvalidGrant, InvalidRequest, SlowDown, Unavailable
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import Code, Reason
@@ -112,3 +113,52 @@ def test_row_headers():
     others = write(InvalidRequest(Reason.MALFORMED), "r", "fresh", NOW).headers
     assert b"www-authenticate" not in dict(others)
     assert (b"cache-control", b"no-store") in others
+
+
+def test_words_of_a_row():
+    """A row's own words stand around the core's and the masked tail, and nothing put in is read as a place."""
+    row = RefusalRow(400, "x", text="no: {description}{tail}", mask=": xx-{tail}", values={"module": 7})
+    write = refusals(Member("m", "text"), Member("n", "row.module"), **{Code.INVALID_GRANT: row})
+
+    def told(refusal):
+        return json.loads(write(refusal, "r", "fresh", NOW).body)
+
+    assert told(InvalidGrant(Reason.SECRET_ENDED, "bad", tail="abcde")) == {"m": "no: bad: xx-abcde", "n": 7}
+    assert told(InvalidGrant(Reason.WRONG_SECRET)) == {"m": "no: ", "n": 7}
+    assert told(InvalidGrant(Reason.SECRET_ENDED, "{tail}", tail="{description}"))["m"] == (
+        "no: {tail}: xx-{description}"
+    )
+
+
+def test_echoes_in_a_refusal():
+    """A refusal repeats what was read, and a fresh id stands in for what was not."""
+    write = refusals(Member("id", "request.id", otherwise="fresh_id"))
+    refusal = InvalidRequest(Reason.MALFORMED)
+    assert json.loads(write(refusal, "r", "fresh", NOW).body) == {"id": "fresh"}
+    refusal.echoes = {"id": "mine"}
+    assert json.loads(write(refusal, "r", "fresh", NOW).body) == {"id": "mine"}
+
+
+def test_code_without_a_row():
+    """A refusal that no road of the table gives is told as a fault of ours."""
+    table = Refusals(Shape((Member("e", "code"),)), {Code.SERVER_ERROR: RefusalRow(500, "ours")})
+    write = compile_refusals(table, frozenset({Code.SERVER_ERROR}), "toy")
+    assert write(InvalidClient(Reason.WRONG_SECRET), "r", "fresh", NOW).status == 500
+    with pytest.raises(ValueError, match="no refusal row for invalid_client"):
+        compile_refusals(table, frozenset({Code.INVALID_CLIENT}), "toy")
+
+
+def test_variants_and_no_body():
+    """The first variant whose fact is there is the answer, and an answer without a shape has no body."""
+    token = Answer(Shape((Member("t", "id_token"),)), when="id_token")
+    variants = (token, Answer(None, 204, when="notice"))
+    table = Route(name="get", path="/t", answer=Answer(Shape((Constant("plain", 1),))), variants=variants)
+    write = compile_answer(table, "toy.get")
+    assert write({"id_token": "x", "notice": "y"}).body == b'{"t":"x"}'
+    assert write({"id_token": None, "notice": None}).body == b'{"plain":1}'
+    empty = write({"notice": "y"})
+    assert (empty.status, empty.body) == (204, b"")
+    assert b"content-type" not in dict(empty.headers)
+    wrong = msgspec.structs.replace(table, variants=(Answer(Shape(()), when="no_such"),))
+    with pytest.raises(ValueError, match="unknown fact 'no_such'"):
+        compile_answer(wrong, "toy.get")

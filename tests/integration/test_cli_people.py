@@ -145,7 +145,7 @@ def test_user_key(terminal):
 def test_teams_and_projects(terminal):
     """Teams are moved and ended by path, and projects are theirs by path."""
     terminal.text("team", "create", "acme", "Root")
-    assert terminal.json("team", "create", "acme", "Left", "--parent", "/root")["path"] == "/Root/Left"
+    assert terminal.json("team", "create", "acme", "Left", "--parent", "/ROOT")["path"] == "/Root/Left"
     terminal.text("team", "create", "acme", "Right")
     made = terminal.json("project", "create", "acme", "P1", "--team", "/Root/Left")
     assert (made["teams"], made["open"]) == (["/Root/Left"], False)

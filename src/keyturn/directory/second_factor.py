@@ -23,6 +23,7 @@ from keyturn.core.secret import Dice, Secret
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
 from keyturn.directory.credentials import made, make_credential
 from keyturn.directory.events import carry_out
+from keyturn.directory.names import check_name
 from keyturn.directory.owners import ended_credentials, raise_version
 from keyturn.directory.users import changeable_user, show_user
 
@@ -69,7 +70,7 @@ async def enrol_totp(
         kind=CredentialKind.TOTP,
         owner_id=user.id,
         organisation_id=user.organisation_id,
-        name=name,
+        name=check_name(name),
         life=Life(created_at=now, state=State.PENDING),
         dialects=(),
         lookup_hash=hashlib.sha256(device_id.encode()).digest(),

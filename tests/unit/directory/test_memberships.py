@@ -51,7 +51,7 @@ async def test_changed(deployment, places):
     """Roles and teams are replaced, each by what there is; what is not given is kept."""
     _, globex, user = places
     team = await create_team(ALICE, globex, "Root", **deployment.at)
-    changed = await change_member(ALICE, globex, user.id, team_names=("/root",), roles=ROLES, **deployment.at)
+    changed = await change_member(ALICE, globex, user.id, team_names=("/ROOT",), roles=ROLES, **deployment.at)
     assert (changed.roles, changed.teams) == (("toy:viewer",), (team.id,))
     changed = await change_member(ALICE, globex, user.id, role_names=(), roles=ROLES, **deployment.at)
     assert (changed.roles, changed.teams, changed.epoch) == ((), (team.id,), 0)

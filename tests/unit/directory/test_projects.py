@@ -104,7 +104,7 @@ async def test_created(deployment, inside):
     caller = await deployment.caller(inside, user, *PERMISSIONS)
     made = await create_project(caller, inside, "mine", **deployment.at)
     assert made.teams == ("/Root",)
-    assert (await create_project(caller, inside, "low", ["/root/left"], **deployment.at)).teams == (
+    assert (await create_project(caller, inside, "low", ["/ROOT/left"], **deployment.at)).teams == (
         "/Root/Left",
     )
     for teams in (["/Other"], ["/Nowhere"]):

@@ -18,7 +18,7 @@ ALICE = operator("alice")
 async def inside(deployment):
     """An organisation with the teams /Root, /Root/A, /Root/A/B and /Other."""
     _, inside = await deployment.organisation()
-    for name, parent in (("Root", None), ("A", "/Root"), ("B", "/root/a"), ("Other", None)):
+    for name, parent in (("Root", None), ("A", "/Root"), ("B", "/ROOT/a"), ("Other", None)):
         await create_team(ALICE, inside, name, parent, **deployment.at)
     return inside
 

@@ -47,7 +47,7 @@ def system(job: str) -> Actor:
 
 
 def client(client_id: ClientId, organisation_id: OrganisationId) -> Actor:
-    """Name a client that came in with a token of its organisation; it has no roles, so none permits anything."""
+    """Name a client that came in with a token of its organisation; without roles nothing is permitted."""
     return Actor(f"client:{client_id}", organisation_id, frozenset())
 
 

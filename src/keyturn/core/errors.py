@@ -146,7 +146,7 @@ class InsufficientScope(Refusal):
 
 
 class Conflict(Refusal):
-    """What the call is about was changed while it ran, or a name it wants is taken (RFC 9110 section 15.5.10)."""
+    """Something was changed while the call ran, or a name it wants is taken (RFC 9110 section 15.5.10)."""
 
     code = Code.CONFLICT
 

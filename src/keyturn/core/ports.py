@@ -443,7 +443,7 @@ class Lockout(Protocol):
 
 
 class Passwords(Protocol):
-    """Slow hashing of what people remember, on threads of its own, so that logins cannot starve tokens (PW-02)."""
+    """Slow hashing of what people remember, on threads of its own: logins cannot starve tokens (PW-02)."""
 
     async def hash(self, password: Secret) -> str:
         """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.

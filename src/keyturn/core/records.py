@@ -372,7 +372,7 @@ class UserView(msgspec.Struct, frozen=True):
     organisations: tuple[Organisation, ...]
 
     def place_in(self, organisation_id: OrganisationId) -> tuple[Organisation, Membership] | None:
-        """Give an organisation and the user's membership in it, an ended one too; None where there is none."""
+        """Give an organisation and the user's membership in it, ended ones too; None where there is none."""
         pairs = zip(self.organisations, self.memberships, strict=True)
         return next((pair for pair in pairs if pair[0].id == organisation_id), None)
 

@@ -91,8 +91,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
         organisation_alias: The UUID or API key by which a request names the organisation it wants a token of.
         scopes: What was asked; None when nothing was (RFC 6749 section 3.3).
         resources: Where the token shall be used (RFC 8707 section 2).
-        bearer_alias: Where the credential is an access token of ours: the UUID or API key by which the request
-            names the organisation that it must be of; None where it names none.
+        bearer_alias: Where the credential is an access token of ours: the UUID or API key of the organisation
+            that it must be of; None where the request names none.
         passcode: Of the second factor.
         id_profile: The ID token that comes with the access token where ``openid`` is granted.
         accepts: Where the credential is an access token of ours: the profiles it may have (TK-08).

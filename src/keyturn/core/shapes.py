@@ -113,8 +113,31 @@ _PROJECT_FACTS = frozenset(
 )
 _EVERY_CALL = frozenset({"request_id", "fresh_id", "now", "notice", "request.", "setting."})
 
+SECRET_FACTS = frozenset(
+    {
+        "credential.id",
+        "credential.name",
+        "organisation.id",
+        "organisation.slug",
+        "home.id",
+        "home.slug",
+        "user.id",
+        "user.name",
+        "user.email",
+        "client.id",
+        "client.name",
+        "subject",
+        "scope",
+        "issued_at",
+        "last_used_on",
+        "expires_at",
+    }
+)
+"""What the description of an API token may show: ``scope`` None where it is as wide as its owner's."""
+
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,
+    "describe": SECRET_FACTS,
     "revoke": frozenset(),
     "projects.list": _PROJECT_FACTS | _EVERY_CALL | {"projects", "total"},
     "projects.create": _PROJECT_FACTS | _EVERY_CALL,

@@ -1,12 +1,14 @@
 """Introspection: is this token good here, and what does it say (RFC 7662)."""
 
+from datetime import datetime
 from typing import Any
 
 from keyturn.core.errors import UnauthorizedClient
 from keyturn.core.records import UserView
-from keyturn.core.requests import Question
+from keyturn.core.requests import Proof, Question
 from keyturn.core.shapes import QUESTION_FACTS
 from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
+from keyturn.exchange.describe import find_secret
 from keyturn.exchange.policy import concern
 from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
 from keyturn.exchange.services import Services
@@ -26,11 +28,31 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
     proof = await prove_questioner(question, services, now)
     if INTROSPECT not in proof.client.rights:
         raise UnauthorizedClient(Reason.RIGHT_MISSING, about=concern(proof))
+    if not question.accepts:
+        return await _secret_facts(question, proof, services, now)
     subject = await find_living(question, proof, services, now)
     await spend(question, proof, services, now)
     if subject is None:
         return dict(_INACTIVE)
     return _INACTIVE | _facts(subject) | await _owner_facts(subject, services)
+
+
+async def _secret_facts(
+    question: Question, proof: Proof, services: Services, now: datetime
+) -> dict[str, Any]:
+    """Answer about an API token, where a contract introspects those and nothing else."""
+    found = await find_secret(question.token, services, now)
+    await spend(question, proof, services, now)
+    if found is None or found.organisation.id != proof.organisation.id:
+        return dict(_INACTIVE)
+    return _INACTIVE | {
+        "active": True,
+        "scope": found.credential.scopes,
+        "subject": found.credential.owner_id,
+        "organisation.id": found.organisation.id,
+        "issued_at": found.credential.life.created_at,
+        "expires_at": found.credential.life.expires_at,
+    }
 
 
 async def _owner_facts(subject: Subject, services: Services) -> dict[str, Any]:

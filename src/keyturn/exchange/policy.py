@@ -19,7 +19,7 @@ def decide(asked: Authorization) -> Decision:
     """
     proof = asked.proof
     # An API token was made for its owner, service account or user, by name: that is the leave to use it.
-    if asked.grant_type not in {*proof.client.grants, API_TOKEN}:
+    if asked.grant_type not in proof.client.grants and asked.grant_type != API_TOKEN:
         raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
     scopes = _scopes(asked)
     renewable = asked.earlier is None and asked.profile.refresh_lifetime_seconds is not None

@@ -40,6 +40,7 @@ from keyturn.core.vocabulary import (
 from keyturn.exchange.admit import TAKEN
 from keyturn.exchange.bearer import identify
 from keyturn.exchange.change import change_organisation
+from keyturn.exchange.describe import describe
 from keyturn.exchange.grants import GRANTS
 from keyturn.exchange.introspect import introspect
 from keyturn.exchange.issue import issue
@@ -89,6 +90,7 @@ EXCHANGES: dict[GrantType, Callable[[TokenRequest, Services], Awaitable[Issued]]
 
 QUESTIONS: dict[str, Callable[[Question, Services], Awaitable[dict[str, Any]]]] = {
     "introspect": introspect,
+    "describe": describe,
     "revoke": revoke,
 }
 """Name of an operation in a dialect's table -> its road."""

@@ -1,4 +1,4 @@
-"""A scene of people for the tests of their exchanges: the real store, rings and limits, hashing that counts."""
+"""A scene of people for the tests of their exchanges: real store, rings and limits, hashing that counts."""
 
 import contextlib
 import hashlib
@@ -86,7 +86,7 @@ class CountingPasswords:
 
 
 class Scene:
-    """Ada, at home in acme and a member of globex, with one credential of each kind; and an entity of acme."""
+    """Ada, at home in acme and a member of globex, a credential of each kind, and an entity of acme."""
 
     def __init__(self, here):
         """Take an open deployment."""

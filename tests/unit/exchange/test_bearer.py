@@ -1,4 +1,4 @@
-"""Calls with a user's token, changes of organisation and renewals: what a token of people rests on, at each use."""
+"""Calls with a token, changes of organisation, renewals: what a token rests on is asked at each use."""
 
 import msgspec
 import pytest
@@ -87,6 +87,15 @@ async def test_scope(there):
     assert await refused(there, token, InsufficientScope, scope="ap") is Reason.SCOPE_MISSING
 
 
+async def test_call_of_another_organisation(there):
+    """TN-01: a call that names another organisation than its token's is refused, to members of both too."""
+    token = await token_of(there)
+    for alias in (there.acme.id, there.acme.api_key):
+        await there.call(token, bearer_alias=alias)
+    for alias in (there.globex.id, "nowhere"):
+        assert await refused(there, token, InsufficientScope, bearer_alias=alias) == "other_organisation"
+
+
 async def test_no_good_token(there):
     """TK-08: what is missing, garbage, of another kind or not a token at all is refused alike."""
     token = await token_of(there)
@@ -103,7 +112,7 @@ async def test_claimed_organisation(there):
     """TN-03: a token that claims another organisation is proved by that one's keys, and so is none."""
     token = (await token_of(there)).reveal()
     other = (await token_of(there, API_TOKEN)).reveal()
-    head, body, tail = token.split(".")
+    head, _, tail = token.split(".")
     assert unverified_organisation(token) == there.acme.id
     swapped = ".".join((head, other.split(".")[1], tail))
     assert unverified_organisation(swapped) == there.globex.id
@@ -123,7 +132,7 @@ ENDINGS = {
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("grant_type", [USER_KEY, API_TOKEN])
 async def test_endings(there, ending, grant_type):
-    """RV-04: ending anything a user's token rests on ends access and refresh tokens, and nothing revives them."""
+    """RV-04: ending anything a token rests on ends access and refresh tokens, and nothing revives them."""
     options = {"organisation_alias": there.globex.id} if grant_type == USER_KEY else {}
     issued = await there.get(grant_type, **options)
     refresh_token = issued.facts["refresh_token"].reveal()
@@ -210,7 +219,7 @@ async def test_change_of_organisation(there):
 
 
 async def test_change_is_refused(there):
-    """TN-02: an organisation of others, one that is not there and an ended membership are the same refusal."""
+    """TN-02: others' organisation, one that is not there and an ended membership are the same refusal."""
     old = (await token_of(there, USER_KEY)).reveal()
     await there.here.replace(there.memberships[1], disabled=True)
     for alias in (there.globex.id, "nowhere", None):

@@ -1,4 +1,4 @@
-"""Exchanges of users and entities: one answer and one amount of work for whatever is wrong, one state to rest on."""
+"""Exchanges of users and entities: one answer, one amount of work and one state for every road."""
 
 import datetime as dt
 
@@ -82,7 +82,7 @@ async def test_each_road(there, grant_type, organisation, epochs):
 
 
 async def test_what_is_wrong_with_a_password_looks_and_costs_the_same(there):
-    """PW-04: unknown user, wrong password, disabled user and unknown organisation are one answer for one check."""
+    """PW-04: unknown, wrong, disabled and of an unknown organisation are one answer for one check."""
     seen = []
     for options in (
         {"secret": "wrong"},
@@ -129,7 +129,7 @@ async def test_organisation_of_the_token(there):
 
 async def test_lockout_counts_every_spelling_and_road(there):
     """PW-05: attempts are counted before the check, by whatever name they come; locked means not checked."""
-    for name in ("ada", "ADA", " Ada ", "ａｄａ", "Ada"):
+    for name in ("ada", "ADA", " Ada ", "\uff41\uff44\uff41", "Ada"):
         await refused(there, PASSWORD, secret="wrong", owner=name)
     checked = len(there.passwords.checked)
     by_mail = PresentedCredential(

@@ -1,0 +1,92 @@
+"""An API token is asked about: what is it, whose, and is it good? By whoever holds it, or by a client.
+
+It is no token of any profile: a question that accepts none is about API tokens, and any other question never
+is, so that one kind is not taken for the other (TK-08).
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from keyturn.core.errors import NotFound
+from keyturn.core.life import Standing
+from keyturn.core.records import ClientView, Credential, Organisation, UserView
+from keyturn.core.requests import Question
+from keyturn.core.secret import Secret
+from keyturn.core.secret_policy import policy_of, standing
+from keyturn.core.vocabulary import CredentialKind, Reason
+from keyturn.exchange.admit import admit
+from keyturn.exchange.holders import place_of_user
+from keyturn.exchange.services import Services
+
+
+class LivingSecret(msgspec.Struct, frozen=True):
+    """An API token that would be exchanged now, but for a passcode."""
+
+    credential: Credential
+    owner: UserView | ClientView
+    organisation: Organisation
+
+
+async def describe(question: Question, services: Services) -> dict[str, Any]:
+    """Say what an API token is to whoever holds it.
+
+    Raises:
+        NotFound: It is none that is good here.
+        SlowDown: The limit of the caller's address is reached.
+    """
+    now = services.clock_watch.latest(services.clock.now())
+    services.registry.require_fresh()
+    await admit(question.origin, services.limits, services.clock.monotonic())
+    found = await find_secret(question.token, services, now)
+    if found is None:
+        raise NotFound(Reason.UNKNOWN_USER, "no such token")
+    return _facts(found)
+
+
+async def find_secret(presented: Secret, services: Services, now: datetime) -> LivingSecret | None:
+    """Find the living API token that a secret is; None for anything else."""
+    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    held = await services.registry.find_held(services.digester.lookup_hashes(digest))
+    if held is None or held.credential.kind is not CredentialKind.API_TOKEN:
+        return None
+    credential, owner = held.credential, held.owner
+    if isinstance(owner, UserView):
+        place = owner.place_in(credential.organisation_id)
+        organisation = None if place is None else place[0]
+        acts = organisation is not None and not isinstance(place_of_user(owner, organisation), Reason)
+    else:
+        organisation = owner.organisation
+        acts = organisation.usable and owner.client.usable
+    if organisation is None or not acts:
+        return None
+    if standing(credential, policy_of(organisation), now) not in {Standing.GOOD, Standing.GRACE}:
+        return None
+    return LivingSecret(credential, owner, organisation)
+
+
+def _facts(found: LivingSecret) -> dict[str, Any]:
+    credential, owner, organisation = found.credential, found.owner, found.organisation
+    user = owner.user if isinstance(owner, UserView) else None
+    home = owner.home if isinstance(owner, UserView) else organisation
+    client = None if isinstance(owner, UserView) else owner.client
+    return {
+        "credential.id": credential.id,
+        "credential.name": credential.name,
+        "organisation.id": organisation.id,
+        "organisation.slug": organisation.slug,
+        "home.id": home.id,
+        "home.slug": home.slug,
+        "user.id": None if user is None else user.id,
+        "user.name": None if user is None else user.display_name,
+        "user.email": None if user is None else user.email,
+        "client.id": None if client is None else client.id,
+        "client.name": None if client is None else client.name,
+        "subject": credential.owner_id,
+        "scope": credential.scopes,
+        "issued_at": credential.life.created_at,
+        "last_used_on": credential.last_used_on,
+        "expires_at": credential.life.expires_at,
+    }

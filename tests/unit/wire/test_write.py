@@ -116,7 +116,7 @@ def test_row_headers():
 
 
 def test_words_of_a_row():
-    """A row's own words stand around the core's and the masked tail, and nothing put in is read as a place."""
+    """A row's words stand around the core's and the masked tail, and nothing put in is read as a place."""
     row = RefusalRow(400, "x", text="no: {description}{tail}", mask=": xx-{tail}", values={"module": 7})
     write = refusals(Member("m", "text"), Member("n", "row.module"), **{Code.INVALID_GRANT: row})
 

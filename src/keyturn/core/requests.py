@@ -218,6 +218,11 @@ class Proof(msgspec.Struct, frozen=True):
             return self.holder.user.id
         return self.client.id if self.holder is None else self.holder.id
 
+    @property
+    def about(self) -> Concern:
+        """Say whom a refusal after proof is about."""
+        return Concern(self.organisation.id, self.owner_id, self.owner_kind)
+
 
 class Asker(msgspec.Struct, frozen=True):
     """Who asks in somebody else's name: a client that proved itself, or a contract's built-in one.

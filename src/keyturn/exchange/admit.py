@@ -52,7 +52,7 @@ async def admit_holder(proof: Proof, limits: Limits, monotonic: float) -> None:
         SlowDown: A limit of theirs is reached.
         Unavailable: The counters that decide cannot be reached.
     """
-    about = Concern(proof.organisation.id, proof.owner_id, proof.owner_kind)
+    about = proof.about
     shared = proof.client.built_in or proof.holder is None
     organisation = ["organisation:" + proof.organisation.id] if shared else []
     await _take([_counter(about), *organisation], about, limits, monotonic)

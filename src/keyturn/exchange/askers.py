@@ -11,7 +11,7 @@ from keyturn.exchange.admit import admit_client
 from keyturn.exchange.audiences import assertion_audiences
 from keyturn.exchange.credentials import check_client
 from keyturn.exchange.locate import locate
-from keyturn.exchange.policy import allows_password, concern
+from keyturn.exchange.policy import allows_password
 from keyturn.exchange.services import Services
 
 
@@ -55,7 +55,7 @@ async def prove_asker(request: TokenRequest, services: Services, now: datetime) 
     if allowed and request.grant_type == PASSWORD:
         allowed = allows_password(proof.organisation, request.profile.dialect, built_in=False)
     if not allowed:
-        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=proof.about)
     await admit_client(proof, services.limits, services.clock.monotonic())
     return Asker(proof.client.id, proof)
 

@@ -9,7 +9,6 @@ from keyturn.core.requests import Proof, Question
 from keyturn.core.shapes import QUESTION_FACTS
 from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
 from keyturn.exchange.describe import find_secret
-from keyturn.exchange.policy import concern
 from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, rest_of_family, rest_of_token
@@ -27,7 +26,7 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
     now = services.clock_watch.latest(services.clock.now())
     proof = await prove_questioner(question, services, now)
     if INTROSPECT not in proof.client.rights:
-        raise UnauthorizedClient(Reason.RIGHT_MISSING, about=concern(proof))
+        raise UnauthorizedClient(Reason.RIGHT_MISSING, about=proof.about)
     if not question.accepts:
         return await _secret_facts(question, proof, services, now)
     subject = await find_living(question, proof, services, now)

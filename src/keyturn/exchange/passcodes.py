@@ -21,7 +21,6 @@ from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
 from keyturn.exchange.credentials import compare_secret
 from keyturn.exchange.holders import requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
-from keyturn.exchange.policy import concern
 from keyturn.exchange.services import Services
 
 SEED_PURPOSE = "totp"
@@ -83,10 +82,10 @@ def check_passcode(
     if proof.credential is None or not requires_passcode(proof.credential, _user(located)):
         return proof
     if request.passcode is None:
-        raise PasscodeRequired(Reason.PASSCODE_MISSING, "a passcode is required", about=concern(proof))
+        raise PasscodeRequired(Reason.PASSCODE_MISSING, "a passcode is required", about=proof.about)
     spend = _accept(request.passcode, located, services, now)
     if isinstance(spend, Reason):
-        raise InvalidPasscode(spend, "the passcode is not accepted", about=concern(proof))
+        raise InvalidPasscode(spend, "the passcode is not accepted", about=proof.about)
     return msgspec.structs.replace(proof, spends=(*proof.spends, spend))
 
 

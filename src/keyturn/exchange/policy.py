@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from keyturn.core.errors import Concern, InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
+from keyturn.core.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Client, Organisation
 from keyturn.core.requests import Authorization, Decision, Origin, Proof
@@ -20,7 +20,7 @@ def decide(asked: Authorization) -> Decision:
     proof = asked.proof
     # An API token was made for its owner, service account or user, by name: that is the leave to use it.
     if asked.grant_type not in proof.client.grants and asked.grant_type != API_TOKEN:
-        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=concern(proof))
+        raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=proof.about)
     scopes = _scopes(asked)
     renewable = asked.earlier is None and asked.profile.refresh_lifetime_seconds is not None
     return Decision(
@@ -44,7 +44,7 @@ def _scopes(asked: Authorization) -> tuple[str, ...]:
         return tuple(scope for scope in allowed if scope != OFFLINE_ACCESS or scope in kept)
     if not set(asked.scopes) <= set(allowed):
         raise InvalidScope(
-            Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=concern(asked.proof)
+            Reason.SCOPE_NOT_ALLOWED, "scope is not allowed for this client", about=asked.proof.about
         )
     return asked.scopes
 
@@ -83,7 +83,7 @@ def _audiences(asked: Authorization, scopes: tuple[str, ...]) -> tuple[str, ...]
         default = allowed = tuple(each for each in asked.earlier.audiences if each in allowed)
     if not allowed or not set(asked.resources) <= set(allowed):
         raise InvalidTarget(
-            Reason.AUDIENCE_NOT_ALLOWED, "resource is not allowed for this client", about=concern(asked.proof)
+            Reason.AUDIENCE_NOT_ALLOWED, "resource is not allowed for this client", about=asked.proof.about
         )
     return tuple(dict.fromkeys(asked.resources)) or default
 
@@ -120,10 +120,5 @@ def require_current_forms(origin: Origin, proof: Proof) -> None:
         raise InvalidRequest(
             Reason.FIELD_INVALID,
             f"no longer accepted: {', '.join(origin.deprecated)}",
-            about=concern(proof),
+            about=proof.about,
         )
-
-
-def concern(proof: Proof) -> Concern:
-    """Say whom a refusal after proof is about."""
-    return Concern(proof.organisation.id, proof.owner_id, proof.owner_kind)

@@ -4,7 +4,6 @@ from keyturn.core.errors import Concern, InsufficientScope
 from keyturn.core.ports import Registry
 from keyturn.core.requests import Proof
 from keyturn.core.vocabulary import OrganisationId, Reason
-from keyturn.exchange.policy import concern
 
 
 async def require_own_organisation(alias: str | None, proof: Proof, registry: Registry) -> None:
@@ -13,7 +12,7 @@ async def require_own_organisation(alias: str | None, proof: Proof, registry: Re
     Raises:
         InsufficientScope: Another's, or nobody's: to this caller both are the same (TN-02).
     """
-    await require_alias(alias, proof.organisation.id, concern(proof), registry)
+    await require_alias(alias, proof.organisation.id, proof.about, registry)
 
 
 async def require_alias(

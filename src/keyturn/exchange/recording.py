@@ -8,7 +8,6 @@ from keyturn.core.life import State
 from keyturn.core.records import AuditEvent, Credential, Organisation
 from keyturn.core.requests import Decision, IssuedToken, Member, Proof, Question, TokenRequest
 from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason
-from keyturn.exchange.policy import concern
 
 
 def issued(
@@ -34,7 +33,7 @@ def issued(
         audit=AuditEvent(
             at=now,
             kind="token.issued",
-            actor=concern(proof).actor,
+            actor=proof.about.actor,
             request_id=origin.request_id,
             organisation_id=proof.organisation.id,
             subject=token.id,
@@ -75,7 +74,7 @@ def refuse_lost(lost: Lost, proof: Proof) -> None:
     if used is None or used.kind is not CredentialKind.API_TOKEN or not isinstance(winner, Credential):
         return
     if winner.id == used.id and winner.life.state is State.ENDED:
-        raise Conflict(Reason.SECRET_ENDED, "the token was changed meanwhile", about=concern(proof))
+        raise Conflict(Reason.SECRET_ENDED, "the token was changed meanwhile", about=proof.about)
 
 
 def asked(question: Question, proof: Proof, now: datetime) -> Unit:

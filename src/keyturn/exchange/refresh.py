@@ -20,7 +20,7 @@ from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import passcode_objection
 from keyturn.exchange.locate import locate_family
-from keyturn.exchange.policy import concern, decide
+from keyturn.exchange.policy import decide
 from keyturn.exchange.road import begin, conclude, walk
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
@@ -105,7 +105,7 @@ def _turn(
     if verdict is Verdict.REPLAYED:
         raise InvalidGrant(
             Reason.REFRESH_TOKEN_REPLAYED,
-            about=concern(proof),
+            about=proof.about,
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:

@@ -9,7 +9,6 @@ from keyturn.core.records import AuditEvent, Revocation
 from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.family import end_family
-from keyturn.exchange.policy import concern
 from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
 from keyturn.exchange.recording import refuse_lost
 from keyturn.exchange.services import Services
@@ -36,7 +35,7 @@ async def revoke(question: Question, services: Services) -> dict[str, Any]:
             return {}
         if subject.client_id != proof.client.id:
             raise InvalidGrant(
-                Reason.OTHER_CLIENT, "the token was issued to another client", about=concern(proof)
+                Reason.OTHER_CLIENT, "the token was issued to another client", about=proof.about
             )
         outcome = await services.recorder.record(_unit(question, proof, subject, services, now))
         if isinstance(outcome, Recorded):

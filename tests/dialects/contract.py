@@ -1,7 +1,8 @@
 """The contract of every dialect: what its tables promise, run as they stand.
 
 A dialect's test inherits ``DialectContract`` and names the dialect; routes, golden samples, field names and
-refusals come from its tables. A good request is the first golden sample of a route with a 2xx answer. ``client_contract.py`` has what holds for clients.
+refusals come from its tables. A good request is the first golden sample of a route with a 2xx answer.
+``client_contract.py`` has what holds for clients.
 """
 
 import json

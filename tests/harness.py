@@ -29,6 +29,7 @@ from keyturn.core.life import Life
 from keyturn.core.limits import Rate
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
+from keyturn.core.transforms import TRANSFORMS
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.dialects import load_dialects
 from keyturn.directory.clients import ClientWish, create_client
@@ -50,7 +51,7 @@ START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ACTOR = system("test")
 PLENTY = Rate(per_minute=1_000_000, burst=1_000_000)
 
-_PLACE = re.compile(r"\{(\w+)(:form)?\}")
+_PLACE = re.compile(r"\{(\w+(?:\.\w+)*)(:form)?\}")
 
 
 class HandClock:
@@ -131,8 +132,10 @@ class Answer(msgspec.Struct, frozen=True):
 
     def seen(self) -> tuple[Any, ...]:
         """Everything a caller sees but fresh identifiers, for comparing answers byte for byte."""
+        body = self.body
         request_id = self.header("x-request-id") or "none"
-        body = self.body.replace(request_id.encode(), b"<request>")
+        for shown in (request_id, TRANSFORMS["short_id"](request_id)):
+            body = body.replace(shown.encode(), b"<request>")
         return self.status, tuple(pair for pair in self.headers if pair[0] != "x-request-id"), body
 
 
@@ -292,7 +295,10 @@ def fill(text: str, members: Mapping[str, Any], basic_value: str) -> str:
     def put(place: re.Match[str]) -> str:
         if place[1] == "basic":
             return basic_value
-        value = str(members[place[1]])
+        found: Any = members
+        for name in place[1].split("."):
+            found = found[name]
+        value = str(found)
         return quote(value, safe="") if place[2] else value
 
     return _PLACE.sub(put, text)

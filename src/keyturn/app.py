@@ -22,10 +22,11 @@ from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
-from keyturn.core.ports import DeploymentStore, Digester, Limits, Passwords, Sealer
+from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects

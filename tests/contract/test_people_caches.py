@@ -7,7 +7,7 @@ from contract.store_kit import ACME, BETA, NOW, credential, next_version, open_f
 from contract.test_store_on_disk import eventually
 from keyturn.core.changes import Add, Lost, Prefer, Recorded, Replace, RequireVersion, Touch
 from keyturn.core.life import Life
-from keyturn.core.records import EntityView, Held, UserView
+from keyturn.core.views import EntityView, Held, UserView
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.storage.feed import STALE_SECONDS
 

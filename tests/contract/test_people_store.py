@@ -36,8 +36,8 @@ from keyturn.core.changes import Add, Lost, Prefer, Recorded, Remove, Replace, R
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
-from keyturn.core.records import ClientView, EntityView, UserView
 from keyturn.core.tombstones import credential_tombstone, entity_tombstone, user_tombstone
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import CredentialKind, OwnerKind
 from keyturn.storage import MemoryStore
 from keyturn.storage.rows import row_of, table_of

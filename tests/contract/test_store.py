@@ -28,7 +28,7 @@ from keyturn.core.changes import Add, Lost, Recorded, Replace, ReplaceKey, Requi
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life, State
-from keyturn.core.records import ClientView
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.storage import MemoryStore, Tail, verify_chain
 

@@ -2,12 +2,13 @@
 
 A dialect's test inherits ``DialectContract`` and names the dialect; routes, golden samples, field names and
 refusals come from its tables. A good request is the first golden sample of a route with a 2xx answer.
+``client_contract.py`` has what holds for clients.
 """
 
 import json
 import random
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -20,21 +21,18 @@ from structlog.testing import capture_logs
 from harness import Answer, Deployment, basic, clear_texts, deployment, fill
 from keyturn.core import errors
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
-from keyturn.core.life import Life, State
 from keyturn.core.limits import Rate
 from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.transforms import TRANSFORMS
 from keyturn.core.vocabulary import Algorithm, Code, Reason
 from keyturn.dialects import load_dialects
-from keyturn.directory.clients import disable_client, end_client
-from keyturn.directory.credentials import disable_credential, end_credential
-from keyturn.directory.organisations import disable_organisation
 from keyturn.seeding import MAIN, OTHER
 from keyturn.wire.check import codes_of
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import FORM, JSON, Dialect, Field, Route, Sample, Source
 from keyturn.wire.write import compile_refusals
 
-from harness import ACTOR, START  # isort: skip
+from harness import START  # isort: skip
 
 PLACEHOLDERS = {
     "<jwt>": re.compile(r"[\w-]+\.[\w-]+\.[\w-]+"),
@@ -42,6 +40,8 @@ PLACEHOLDERS = {
     "<text>": re.compile(r".+", re.DOTALL),
     "<digits>": re.compile(r"[0-9]+"),
 }
+TEXTS = frozenset({"text", "secret", "uuid_or_text", "scope_words", "email", "user_name", "absolute_uri"})
+"""Readers of JSON strings (``scope_words`` of none: an array where the table says so)."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")
 ALGORITHMS = [algorithm.value for algorithm in Algorithm]
 
@@ -111,6 +111,12 @@ def shown(shape: Shape, source: str) -> list[Member]:
     return [member for member in shape.members if isinstance(member, Member) and member.source == source]
 
 
+def unnamed(claims: dict[str, Any]) -> dict[str, Any]:
+    """Give claims without what names the token and its refresh family, which are new each time."""
+    own = {name: value for name, value in claims["kt"].items() if name != "f"}
+    return claims | {"jti": None, "kt": own}
+
+
 def every_refusal() -> dict[Code, Any]:
     """Give, for every public code, what makes a refusal of a reason."""
     kinds: dict[Code, Any] = {}
@@ -122,9 +128,38 @@ def every_refusal() -> dict[Code, Any]:
 
 
 class DialectContract:
-    """Everything that holds for a dialect because of what its tables say."""
+    """Everything that holds for a dialect because of what its tables say.
+
+    A contract without clients says in the attributes who asks instead, and where its keys are.
+    """
 
     dialect: Dialect
+    owner_fact = "client.id"
+    """Of the demo entry: the name of who presents a credential; None where the secret names itself."""
+    secret_fact = "client.secret"
+    """Of the demo entry: what is presented."""
+    wrong_code = Code.INVALID_CLIENT
+    """How a wrong secret is refused."""
+    unknown_reason = Reason.UNKNOWN_CLIENT
+    """Why an owner that is not there is refused, for the audit trail."""
+    actor = "client"
+    """Who issued tokens' audit events are about."""
+    without: tuple[str, ...] = ()
+    """Routes that exchange and no golden sample alone can walk; the dialect's own tests do."""
+    header_members = frozenset({"typ", "alg", "kid"})
+
+    def issuer(self, slug: str) -> str:
+        """Give the ``iss`` of an organisation's tokens."""
+        return f"https://keys.example/o/{slug}"
+
+    async def keys(self, here: Deployment, slug: str) -> dict[str, Any]:
+        """Fetch the key set of an organisation's tokens."""
+        return await here.jwks(slug)
+
+    async def expected(self, here: Deployment, slug: str) -> dict[str, Any]:
+        """Give what the claims of the demo's first token must be, beside those of every token."""
+        client = await self.client_of(here, slug)
+        return {"sub": client.id, "aud": client.audiences[0]}
 
     def pytest_generate_tests(self, metafunc):
         """Run a test for each golden sample or each route that exchanges, where it asks for one."""
@@ -132,7 +167,9 @@ class DialectContract:
             samples = self.dialect.samples
             metafunc.parametrize("sample", samples, ids=[sample.name for sample in samples])
         if "route" in metafunc.fixturenames:
-            routes = [route for route in self.dialect.routes if route.exchanges]
+            routes = [
+                route for route in self.dialect.routes if route.exchanges and route.name not in self.without
+            ]
             metafunc.parametrize("route", routes, ids=[route.name for route in routes])
 
     # --- what the tables say ---
@@ -143,21 +180,34 @@ class DialectContract:
 
     def members(self, here: Deployment, slug: str = MAIN, **changes: Any) -> dict[str, Any]:
         """Give the demo entry of an organisation, with other credentials where they are given."""
-        named = {"owner": "client.id", "secret": "client.secret"}
+        named = {"owner": self.owner_fact, "secret": self.secret_fact}
         return here.members[slug][self.dialect.name] | {
-            self.place_of(named[name]): value for name, value in changes.items()
+            self.place_of(fact): changes[name] for name, fact in named.items() if fact and name in changes
         }
 
     def filled(self, sample: Sample, members: dict[str, Any], slug: str = MAIN) -> Asked:
         """Make the request of a golden sample."""
         route = next(route for route in self.dialect.routes if route.name == sample.route)
-        value = basic(members[self.place_of("client.id")], members[self.place_of("client.secret")])
+        owner = members[self.place_of(self.owner_fact)] if self.owner_fact else ""
+        value = basic(owner, members[self.place_of(self.secret_fact)])
+        path = route.path.replace("{organisation}", slug)
+        for name, text in sample.path.items():
+            path = path.replace(f"{{{name}}}", fill(text, members, value))
         return Asked(
             route.method,
-            route.path.replace("{organisation}", slug),
+            path,
             tuple((name, fill(text, members, value)) for name, text in sample.headers),
             fill(sample.body, members, value).encode(),
+            fill(sample.query, members, value).encode(),
         )
+
+    async def after_others(self, here: Deployment, sample: Sample) -> Asked:
+        """Make the request of a golden sample, once those that come before it were sent."""
+        members = self.members(here)
+        if sample.after is not None:
+            before = next(each for each in self.dialect.samples if each.name == sample.after)
+            members["answer"] = (await (await self.after_others(here, before)).send(here)).json
+        return self.filled(sample, members)
 
     def good(
         self, here: Deployment, route: Route, *, slug: str = MAIN, path: str | None = None, **who: Any
@@ -181,7 +231,7 @@ class DialectContract:
     ) -> dict[str, Any]:
         """Give the claims of the token in a good answer, once its signature is proven."""
         assert answer.status == route.answer.status, answer
-        keys = KeySet.import_key_set(await here.jwks(slug))
+        keys = KeySet.import_key_set(await self.keys(here, slug))
         return jwt.decode(self.token_in(route, answer), keys, algorithms=ALGORITHMS).claims
 
     async def client_of(self, here: Deployment, slug: str = MAIN):
@@ -215,7 +265,7 @@ class DialectContract:
             elif member.source == "code":
                 assert str(at(told, member.path)) in {row.code for row in possible}
             elif member.source == "request_id":
-                assert at(told, member.path) == answer.header("x-request-id")
+                assert at(told, member.path) == TRANSFORMS[member.transform](answer.header("x-request-id"))
         assert set(told) <= known
         for row in possible:
             for name, value in row.headers:
@@ -238,7 +288,7 @@ class DialectContract:
         assert row.reason in set(Reason)
         assert reason is None or row.reason == reason
         if "_" in row.reason and row.reason not in {
-            row.code.lower() for row in self.dialect.refusals.rows.values()
+            str(row.code).lower() for row in self.dialect.refusals.rows.values()
         }:
             assert row.reason not in answer.body.decode()
         self.check_no_secret(here, clear_texts(added) + answer.body.decode())
@@ -248,14 +298,15 @@ class DialectContract:
         """Check that a text holds none of the deployment's secrets."""
         for members in here.members.values():
             for name, dialect in here.local.dialects.items():
-                for member in shown(dialect.demo.members, "client.secret"):
-                    assert members[name][member.path] not in text
+                for member in dialect.demo.members.members:
+                    if isinstance(member, Member) and member.transform == "reveal":
+                        assert at(members[name], member.path) not in text
 
     # --- good requests ---
 
     async def test_golden_sample(self, here, sample):
         """Each golden sample is answered exactly as it says."""
-        answer = await self.filled(sample, self.members(here)).send(here)
+        answer = await (await self.after_others(here, sample)).send(here)
         assert answer.status == sample.status
         assert matches(sample.answer, answer.json), answer.json
 
@@ -270,26 +321,26 @@ class DialectContract:
         self.check_private(answer)
         claims = await self.claims(here, route, answer)
         profile = route.exchanges[0].profile
-        client, organisation = await self.client_of(here), await here.organisation()
+        organisation = await here.organisation()
         header = jws.extract_compact(self.token_in(route, answer).encode()).headers()
         assert header["typ"] == profile.header_type
         assert header["alg"] == profile.algorithm
-        assert set(header) == {"typ", "alg", "kid"}
-        assert claims["iss"] == "https://keys.example/o/acme"
-        assert claims["sub"] == client.id
-        assert claims["aud"] == client.audiences[0]
+        assert set(header) == self.header_members
+        assert claims["iss"] == self.issuer(MAIN)
+        expected = await self.expected(here, MAIN)
+        assert {name: claims[name] for name in expected} == expected
         assert claims["iat"] == int(START.timestamp())
         assert claims["exp"] == claims["iat"] + profile.lifetime_seconds
         assert PLACEHOLDERS["<uuid>"].fullmatch(claims["jti"])
         assert profile.kind in msgspec.json.encode(claims["kt"]).decode()
         assert organisation.id in msgspec.json.encode(claims["kt"]).decode()
-        facts = {"client.id": client.id, "client.name": client.name, "organisation.slug": MAIN}
+        facts = {"organisation.id": organisation.id, "organisation.slug": MAIN}
         for member in profile.claims.members:
             if isinstance(member, Constant):
                 assert at(claims, member.path) == member.value
-            elif member.source in facts and member.transform == "plain":
+            elif isinstance(member, Member) and member.source in facts and member.transform == "plain":
                 assert at(claims, member.path) == facts[member.source]
-            else:
+            elif isinstance(member, Member):
                 assert member.optional or at(claims, member.path) is not None
 
     async def test_token_ids_differ(self, here, route):
@@ -297,7 +348,7 @@ class DialectContract:
         first, second = [await self.good(here, route).send(here) for _ in range(2)]
         one, two = await self.claims(here, route, first), await self.claims(here, route, second)
         assert one["jti"] != two["jti"]
-        assert {**one, "jti": two["jti"]} == two
+        assert unnamed(one) == unnamed(two)
 
     async def test_wire_expiry(self, here, route):
         """What the wire says of the lifetime equals ``exp`` less ``iat``, with organisation settings too."""
@@ -318,25 +369,16 @@ class DialectContract:
                 else:
                     assert value == claims["exp"] * (1000 if member.transform == "epoch_millis" else 1)
 
-    async def test_client_ceiling(self, here, route):
-        """A client's own ceiling shortens its tokens, and wire and claims say so alike."""
-        await here.replace(await self.client_of(here), max_lifetime_seconds=7)
-        answer = await self.good(here, route).send(here)
-        claims = await self.claims(here, route, answer)
-        assert claims["exp"] - claims["iat"] == 7
-        for member in shown(route.answer.shape, "lifetime"):
-            assert int(at(answer.json, member.path)) == 7
-
     async def test_issued_is_audited_once(self, here, route):
         """AD-05: an issued token leaves one row, which names it and holds no secret and no token."""
-        await here.jwks()
+        await self.keys(here, MAIN)
         before = await here.audit()
         answer = await self.good(here, route).send(here)
         (row,) = (await here.audit())[len(before) :]
         claims = await self.claims(here, route, answer)
         assert (row.kind, row.outcome, row.reason) == ("token.issued", "ok", None)
         assert row.subject == claims["jti"]
-        assert row.actor == "client:" + claims["sub"]
+        assert row.actor.partition(":")[0] == self.actor
         assert row.request_id == answer.header("x-request-id")
         assert row.organisation_id == (await here.organisation()).id
         assert row.details["dialect"] == self.dialect.name
@@ -344,12 +386,16 @@ class DialectContract:
         assert self.token_in(route, answer).split(".")[2] not in clear_texts([row])
 
     async def test_own_organisation(self, here, route):
-        """TN-03: another organisation's client gets a token of that organisation's issuer and keys only."""
+        """TN-03: another organisation's token names it, and is of its own issuer and keys if it has any."""
+        if not self.dialect.demo.other:
+            return
         asked = self.good(here, route, slug=OTHER)
         claims = await self.claims(here, route, await asked.send(here), OTHER)
-        assert claims["iss"] == "https://keys.example/o/globex"
-        with pytest.raises(Exception, match=r"."):
-            await self.claims(here, route, await asked.send(here), MAIN)
+        assert claims["iss"] == self.issuer(OTHER)
+        assert claims["kt"]["o"] == (await here.organisation(OTHER)).id
+        if route.exchanges[0].profile.shared_ring is None:
+            with pytest.raises(Exception, match=r"."):
+                await self.claims(here, route, await asked.send(here), MAIN)
 
     async def test_unknown_parameters(self, here, route):
         """TE-02: unknown parameters are ignored and never set claims, lifetimes or subjects."""
@@ -372,27 +418,9 @@ class DialectContract:
             told = asked.body + b"".join(b"&%s=evil" % name.encode() for name in extra)
         plain = await self.claims(here, route, await asked.send(here))
         claims = await self.claims(here, route, await asked.but(body=told, query=b"sub=evil&x=1").send(here))
-        assert {**claims, "jti": plain["jti"]} == plain
-
-    async def test_two_live_secrets(self, here, route):
-        """TE-05: two live secrets work side by side, and ending one leaves the other."""
-        client = await self.client_of(here)
-        first = (await here.secrets(client.id))[0]
-        await here.import_secret(client.id, "another-secret")
-        for who in ({}, {"secret": "another-secret"}):
-            assert (await self.good(here, route, **who).send(here)).status == route.answer.status
-        await end_credential(ACTOR, self.store_of(here, client), first.id, "test", **self.common(here))
-        await self.check_refused(here, self.good(here, route), Code.INVALID_CLIENT, Reason.SECRET_ENDED)
-        assert (
-            await self.good(here, route, secret="another-secret").send(here)
-        ).status == route.answer.status
+        assert unnamed(claims) == unnamed(plain)
 
     # --- refusals that look the same ---
-
-    def store_of(self, here: Deployment, client):
-        """Give the store of a client's organisation."""
-        return here.local.deployment.organisation_store(client.organisation_id)
-
     def common(self, here: Deployment) -> dict[str, Any]:
         """Give what every directory verb takes."""
         return {"now": here.clock.now(), "dice": here.local.dice}
@@ -400,113 +428,14 @@ class DialectContract:
     async def one_face(self, here: Deployment, route: Route, asked: Asked, reason: Reason) -> None:
         """Check that a request is refused exactly as a wrong secret is, for a reason of its own."""
         wrong = await self.check_refused(
-            here,
-            self.good(here, route, secret="wrong", owner=str(uuid4())),
-            Code.INVALID_CLIENT,
-            Reason.UNKNOWN_CLIENT,
+            here, self.unknown(here, route), self.wrong_code, self.unknown_reason
         )
-        refused = await self.check_refused(here, asked, Code.INVALID_CLIENT, reason)
+        refused = await self.check_refused(here, asked, self.wrong_code, reason)
         assert refused.seen() == wrong.seen()
 
-    async def test_wrong_secret(self, here, route):
-        """TE-09: an unknown client and a wrong secret are answered alike, to the byte."""
-        right = self.members(here)[self.place_of("client.secret")]
-        for wrong in ("wrong", right[:-1], right + "x", right.swapcase(), " " + right, right + " "):
-            await self.one_face(here, route, self.good(here, route, secret=wrong), Reason.WRONG_SECRET)
-
-    @pytest.mark.parametrize("owner", ["no-uuid", "0", "a" * 5000, "' OR 1=1 --", "../../etc", "%", "é"])
-    async def test_odd_client_id(self, here, route, owner):
-        """TE-09: a client id of any spelling that is nobody's is answered like a wrong secret."""
-        asked = self.good(here, route, owner=owner)
-        if asked.media == JSON:
-            body = json.loads(self.good(here, route).body)
-            known = self.members(here)[self.place_of("client.id")]
-            asked = asked.but(
-                body=json.dumps({k: owner if v == known else v for k, v in body.items()}).encode()
-            )
-        await self.one_face(here, route, asked, Reason.UNKNOWN_CLIENT)
-
-    async def test_disabled_client(self, here, route):
-        """TE-10: a disabled client is answered like a wrong secret, and works again once enabled."""
-        client = await self.client_of(here)
-        await disable_client(ACTOR, self.store_of(here, client), client.id, **self.common(here))
-        await self.one_face(here, route, self.good(here, route), Reason.CLIENT_DISABLED)
-        await here.replace(await self.client_of(here), disabled=False)
-        assert (await self.good(here, route).send(here)).status == route.answer.status
-
-    async def test_ended_client(self, here, route):
-        """TE-10: an ended client is answered like a wrong secret."""
-        client = await self.client_of(here)
-        await end_client(ACTOR, self.store_of(here, client), client.id, **self.common(here))
-        await self.one_face(here, route, self.good(here, route), Reason.CLIENT_DISABLED)
-
-    async def test_disabled_organisation(self, here, route):
-        """TE-10: a disabled or ended organisation's client is answered like a wrong secret, others go on."""
-        await disable_organisation(ACTOR, here.local.deployment, MAIN, **self.common(here))
-        await self.one_face(here, route, self.good(here, route), Reason.ORGANISATION_ENDED)
-        await here.replace(await here.organisation(), disabled=False, ended_at=here.clock.now())
-        await self.one_face(here, route, self.good(here, route), Reason.ORGANISATION_ENDED)
-        assert (await self.good(here, route, slug=OTHER).send(here)).status == route.answer.status
-
-    async def test_ended_secret(self, here, route):
-        """TE-10: an ended secret is answered like a wrong one."""
-        client = await self.client_of(here)
-        (secret,) = await here.secrets(client.id)
-        await end_credential(ACTOR, self.store_of(here, client), secret.id, "test", **self.common(here))
-        await self.one_face(here, route, self.good(here, route), Reason.SECRET_ENDED)
-
-    async def test_disabled_secret(self, here, route):
-        """TE-10: a disabled secret is answered like a wrong one."""
-        client = await self.client_of(here)
-        (secret,) = await here.secrets(client.id)
-        await disable_credential(ACTOR, self.store_of(here, client), secret.id, **self.common(here))
-        await self.one_face(here, route, self.good(here, route), Reason.SECRET_DISABLED)
-
-    async def test_expired_secret(self, here, route):
-        """TK-09: a secret is refused from the instant of its expiry on, without any job."""
-        client, now = await self.client_of(here), here.clock.now()
-        await here.import_secret(
-            client.id, "soon", life=Life(created_at=now, expires_at=now + timedelta(seconds=5))
-        )
-        here.clock.advance(4.999)
-        assert (await self.good(here, route, secret="soon").send(here)).status == route.answer.status
-        here.clock.advance(0.001)
-        await self.one_face(here, route, self.good(here, route, secret="soon"), Reason.SECRET_EXPIRED)
-
-    async def test_pending_secret(self, here, route):
-        """TE-10: a secret that is not active yet is answered like a wrong one."""
-        client = await self.client_of(here)
-        life = Life(created_at=here.clock.now(), state=State.PENDING)
-        await here.import_secret(client.id, "pending", life=life)
-        await self.one_face(here, route, self.good(here, route, secret="pending"), Reason.SECRET_PENDING)
-
-    async def test_client_of_another_dialect(self, here, route):
-        """TE-10: a client or a secret of another dialect is answered like a wrong secret."""
-        other = next(name for name in here.local.dialects if name != self.dialect.name)
-        client, secret = await here.add_client(dialects=(other,), scopes=self.dialect.demo.fixtures[0].scopes)
-        await self.one_face(
-            here, route, self.good(here, route, owner=client.id, secret=secret), Reason.WRONG_DIALECT
-        )
-        ours = await self.client_of(here)
-        await here.import_secret(ours.id, "elsewhere", dialects=(other,))
-        await self.one_face(here, route, self.good(here, route, secret="elsewhere"), Reason.WRONG_DIALECT)
-
-    async def test_client_of_another_organisation(self, here, route):
-        """TN-01: a path that names another organisation than the client's is answered like a wrong secret."""
-        if "{organisation}" in route.path:
-            for path in (MAIN, "no-such-organisation", "ACME"):
-                asked = self.good(here, route, slug=OTHER, path=path)
-                await self.one_face(here, route, asked, Reason.UNKNOWN_CLIENT)
-        else:
-            theirs = self.members(here, OTHER)[self.place_of("client.secret")]
-            await self.one_face(here, route, self.good(here, route, secret=theirs), Reason.WRONG_SECRET)
-
-    async def test_grant_not_allowed(self, here, route):
-        """TE-07: a genuine client without the grant is told so in the dialect's envelope."""
-        await here.replace(await self.client_of(here), grants=())
-        await self.check_refused(
-            here, self.good(here, route), Code.UNAUTHORIZED_CLIENT, Reason.GRANT_NOT_ALLOWED
-        )
+    def unknown(self, here: Deployment, route: Route) -> Asked:
+        """Make a request of somebody who is not there."""
+        return self.good(here, route, secret="wrong", owner=str(uuid4()))
 
     # --- refusals in general ---
 
@@ -541,10 +470,10 @@ class DialectContract:
 
         return InternalError(reason)
 
-    @pytest.mark.parametrize("port", ["registry", "recorder", "digester"])
+    @pytest.mark.parametrize("port", ["registry", "recorder"])
     async def test_fault(self, here, route, port):
         """HT-08: a fault shows a generic body and a request id, and nothing of itself."""
-        broken = getattr(here.store, port, None) or here.local.digester
+        broken = getattr(here.store, port)
         broken.raises = RuntimeError("select secret from /etc/passwd")
         with capture_logs() as lines:
             answer = await self.good(here, route).send(here)
@@ -569,7 +498,7 @@ class DialectContract:
     @pytest.mark.parametrize("who", [{}, {"secret": "wrong"}])
     async def test_unavailable(self, here, route, port, who):
         """HT-09: while the store is not usable everything is 503 with Retry-After, and nothing is issued."""
-        await here.jwks()
+        await self.keys(here, MAIN)
         before = await here.audit()
         getattr(here.store, port).raises = Unavailable(Reason.STORE_UNAVAILABLE, retry_after=2)
         answer = await self.good(here, route, **who).send(here)
@@ -580,30 +509,17 @@ class DialectContract:
         assert await here.audit() == before
         assert (await self.good(here, route).send(here)).status == route.answer.status
 
-    @pytest.mark.parametrize("kind", ["client", "address", "organisation"])
-    async def test_rate_limit(self, route, kind):
-        """RL-01: over a limit the answer is 429 with Retry-After, and passes by itself."""
-        async with deployment(self.dialect, rates={kind: Rate(per_minute=20, burst=2)}) as here:
+    async def test_rate_limit_of_an_address(self, route):
+        """RL-01: over an address's limit the answer is 429 with Retry-After, wrong or right, and passes."""
+        async with deployment(self.dialect, rates={"address": Rate(per_minute=20, burst=2)}) as here:
             for _ in range(2):
                 assert (await self.good(here, route).send(here)).status == route.answer.status
             answer = await self.check_refused(here, self.good(here, route), Code.SLOW_DOWN, Reason.RATE_LIMIT)
-            assert answer.status == 429
-            wait = int(answer.header("retry-after") or "0")
-            assert wait == 3
+            assert answer.status == self.dialect.refusals.rows[Code.SLOW_DOWN].status
             wrong = self.good(here, route, secret="wrong")
-            if kind == "address":
-                assert (await self.check_refused(here, wrong, Code.SLOW_DOWN)).seen() == answer.seen()
-            else:  # strangers neither use up a client's limit nor learn by it that there is such a client
-                await self.check_refused(here, wrong, Code.INVALID_CLIENT)
-            here.clock.advance(wait)
+            assert (await self.check_refused(here, wrong, Code.SLOW_DOWN)).seen() == answer.seen()
+            here.clock.advance(int(answer.header("retry-after") or "0"))
             assert (await self.good(here, route).send(here)).status == route.answer.status
-
-    async def test_limits_are_apart(self, route):
-        """TN-04: one client over its limit slows no other."""
-        async with deployment(self.dialect, rates={"client": Rate(per_minute=1, burst=1)}) as here:
-            assert (await self.good(here, route).send(here)).status == route.answer.status
-            assert (await self.good(here, route).send(here)).status == 429
-            assert (await self.good(here, route, slug=OTHER).send(here)).status == route.answer.status
 
     # --- garbage ---
 
@@ -682,6 +598,8 @@ class DialectContract:
         )
         good = json.loads(self.filled(sample, self.members(here)).body)
         for field in self.body_fields(route):
+            if field.reader not in TEXTS:
+                continue
             for wrong in (7, 1.5, True, False, {}, {"a": "b"}, [7], [["a"]], [None]):
                 asked = (
                     self.good(here, route)
@@ -783,8 +701,9 @@ class DialectContract:
 
     async def test_other_methods(self, here, route):
         """Another method than the route's is 405 with Allow, in the dialect's envelope, and audited."""
+        served = {each.method for each in self.dialect.routes if route.path in (each.path, *each.aliases)}
         for method in METHODS:
-            if method == route.method:
+            if method in served or (method == "HEAD" and "GET" in served):
                 continue
             answer = await self.good(here, route).but(method=method).send(here)
             if method == "HEAD":
@@ -794,15 +713,17 @@ class DialectContract:
                 answer = await self.check_refused(
                     here, self.good(here, route).but(method=method), Code.METHOD_NOT_ALLOWED, Reason.METHOD
                 )
-            assert answer.header("allow") == route.method
+            allowed = {*served, *({"HEAD"} if "GET" in served else ())}
+            assert answer.header("allow") == ", ".join(sorted(allowed))
 
     async def test_other_spellings(self, here, route):
         """AD-01: a trailing slash and other odd spellings of the path are 404 and reach nothing."""
         asked = self.good(here, route)
         before = await here.audit()
+        joined = () if self.dialect.collapse_slashes else ("/" + asked.path,)
         for path in (
             asked.path + "/",
-            "/" + asked.path,
+            *joined,
             asked.path.upper(),
             asked.path.replace("/", "//"),
             asked.path + "%20",
@@ -826,5 +747,5 @@ class DialectContract:
         sent = await asked.but(
             headers=(*asked.headers, *((name, "host=evil.example") for name in evil))
         ).send(here)
-        assert (await self.claims(here, route, sent))["iss"] == "https://keys.example/o/acme"
+        assert (await self.claims(here, route, sent))["iss"] == self.issuer(MAIN)
         assert "evil" not in repr(sent)

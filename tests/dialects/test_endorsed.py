@@ -7,7 +7,7 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
-from dialects.contract import DialectContract
+from dialects.client_contract import ClientContract
 from harness import basic, deployment
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate
@@ -20,7 +20,7 @@ JSON = ("Content-Type", "application/json")
 BOTH = ["all:read", "all:write"]
 
 
-class TestContract(DialectContract):
+class TestContract(ClientContract):
     """The whole contract, from the tables."""
 
     dialect = DIALECT

@@ -7,7 +7,7 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
-from dialects.contract import DialectContract
+from dialects.client_contract import ClientContract
 from harness import basic, deployment
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.dialects.oauth2 import DIALECT
@@ -18,7 +18,7 @@ FORM = ("Content-Type", "application/x-www-form-urlencoded")
 CHALLENGE = 'Basic realm="token endpoint", charset="UTF-8"'
 
 
-class TestContract(DialectContract):
+class TestContract(ClientContract):
     """The whole contract, from the tables."""
 
     dialect = DIALECT

@@ -6,7 +6,7 @@ POST /parcel/v3/pass
 201 {"parcel": {"pass": {"value": "<jwt>", "until": "2026-11-01T13:00:00.000Z"}, "v": 3}}
 """
 
-from dialects.contract import DialectContract
+from dialects.client_contract import ClientContract
 from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Member, Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind
@@ -138,7 +138,7 @@ DIALECT = Dialect(
 )
 
 
-class TestParcel(DialectContract):
+class TestParcel(ClientContract):
     """The whole contract, from the tables above."""
 
     dialect = DIALECT

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from dialects.contract import DialectContract
+from dialects.client_contract import ClientContract
 from docs.pages import ROOT, blocks
 from harness import deployment
 from keyturn.core import shapes
@@ -24,7 +24,7 @@ def written() -> Dialect:
     return dialect
 
 
-class TestWalkThrough(DialectContract):
+class TestWalkThrough(ClientContract):
     """The whole contract, from the tables of the page."""
 
     dialect = written()

@@ -10,9 +10,9 @@ from harness import PUBLIC_URL, deployment
 from keyturn.core import totp
 from keyturn.core.errors import Fault
 from keyturn.core.life import Standing, State
-from keyturn.core.records import ClientView
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import Member, Shape
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import PROJECTS_VIEW, CredentialKind, EntityId
 from keyturn.seeding import MAIN, OTHER, seed_dialect
 from keyturn.wire.tables import (

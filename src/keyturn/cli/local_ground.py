@@ -8,9 +8,9 @@ from keyturn.app import LocalServices
 from keyturn.cli.people_verbs import End
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Credential
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, EntityId, UserId
 from keyturn.dialects import load_dialects
 from keyturn.directory.names import check_choices

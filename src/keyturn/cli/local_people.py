@@ -10,9 +10,9 @@ import msgspec
 from keyturn.cli.local_users import LocalUsers
 from keyturn.cli.people_verbs import Place, TeamSight
 from keyturn.core.errors import OperatorError, Refusal, Unavailable
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Entity, Membership, Team
 from keyturn.core.secret import Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialKind, ProjectId, UserId
 from keyturn.directory import api_tokens, entities, memberships, projects, secrets, teams
 from keyturn.directory.api_tokens import ApiTokenWish

@@ -14,18 +14,9 @@ import msgspec
 from keyturn.core.changes import Change, RequireVersion
 from keyturn.core.errors import Concern
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import (
-    Client,
-    ClientView,
-    Credential,
-    Entity,
-    EntityView,
-    Membership,
-    Organisation,
-    User,
-    UserView,
-)
+from keyturn.core.records import Client, Credential, Entity, Membership, Organisation, User
 from keyturn.core.secret import Secret
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import (
     CredentialId,
     CredentialKind,

@@ -13,9 +13,10 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
 from keyturn.core.life import Life
-from keyturn.core.ports import DeploymentStore, Digester
+from keyturn.core.ports import Digester
 from keyturn.core.records import Client, Credential, Membership, User
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, UserId
 from keyturn.directory.credentials import live_secrets, made, make_credential
 from keyturn.directory.events import carry_out

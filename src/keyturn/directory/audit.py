@@ -7,8 +7,8 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.checkpoints import ChainEnd, Checkpoint, Ledger, SignatureCheck
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import DeploymentStore
 from keyturn.core.records import AuditRow
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import CheckpointStore
 
 MAX_TAIL = 10_000

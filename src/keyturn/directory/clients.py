@@ -13,9 +13,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Client, Organisation
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
     CLIENT_KINDS,

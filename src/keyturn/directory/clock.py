@@ -9,9 +9,9 @@ from keyturn.core.changes import Unit
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore
 from keyturn.core.records import AuditEvent
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import ClockStore
 
 

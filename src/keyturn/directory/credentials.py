@@ -15,10 +15,11 @@ from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, Standing, State
-from keyturn.core.ports import Digester, OrganisationStore
+from keyturn.core.ports import Digester
 from keyturn.core.records import AuditEvent, Client, Credential, Entity, Organisation, User
 from keyturn.core.secret import Dice, Secret, make_secret
 from keyturn.core.secret_policy import is_dormant, policy_of
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client, show_client
 from keyturn.directory.events import carry_out, told

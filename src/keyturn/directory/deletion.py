@@ -15,9 +15,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Change, Lost, Remove, Replace, Shred, Unit
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import DeploymentStore, Leftover
 from keyturn.core.records import Client, Credential, Entity, Organisation, User
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore, Leftover
 from keyturn.core.tombstones import (
     client_tombstone,
     credential_tombstone,

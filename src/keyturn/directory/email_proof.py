@@ -13,9 +13,10 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import Digester, OrganisationStore
+from keyturn.core.ports import Digester
 from keyturn.core.records import Spent, User
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import UserId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.users import changeable_user

@@ -8,9 +8,9 @@ from datetime import datetime
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Entity
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialKind, EntityId, UserId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name

@@ -14,9 +14,9 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore, OrganisationStore
 from keyturn.core.records import Membership, User
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import CredentialKind, MembershipId, OrganisationId, TeamId, UserId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.owners import (

@@ -13,9 +13,9 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory.dialect_settings import SettingTables, check_value, find_setting
 from keyturn.directory.events import carry_out, told

@@ -14,7 +14,6 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Change, Replace, Versioned
 from keyturn.core.errors import OperatorError
 from keyturn.core.life import State
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import (
     AuditEvent,
     Client,
@@ -27,6 +26,7 @@ from keyturn.core.records import (
     User,
 )
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory.events import Writer, carry_out, told
 

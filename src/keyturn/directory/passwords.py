@@ -11,9 +11,10 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
 from keyturn.core.password_rules import MIN_LENGTH, check_new_password
-from keyturn.core.ports import OrganisationStore, Passwords
+from keyturn.core.ports import Passwords
 from keyturn.core.records import Credential, Organisation, User
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
 from keyturn.directory.credentials import made
 from keyturn.directory.events import carry_out

@@ -14,9 +14,9 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Change, Lost, Replace
 from keyturn.core.errors import Conflict, InsufficientScope, InvalidRequest, NotFound, OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditEvent, Project
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import (
     PROJECTS_CHANGE,
     PROJECTS_CREATE,

@@ -12,9 +12,9 @@ from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Client, Credential
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client, show_client
 from keyturn.directory.credentials import facts_of, live_secrets

@@ -15,9 +15,10 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace, Versioned
 from keyturn.core.errors import OperatorError
 from keyturn.core.life import Life, Standing, State
-from keyturn.core.ports import Digester, OrganisationStore
+from keyturn.core.ports import Digester
 from keyturn.core.records import AuditEvent, Client, Credential, User
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import changeable_client
 from keyturn.directory.credentials import (

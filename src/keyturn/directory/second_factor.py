@@ -17,9 +17,10 @@ from keyturn.core.changes import Add, Change, Replace
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, State
-from keyturn.core.ports import Digester, OrganisationStore, Sealer
+from keyturn.core.ports import Digester, Sealer
 from keyturn.core.records import Credential, User
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
 from keyturn.directory.credentials import made, make_credential
 from keyturn.directory.events import carry_out

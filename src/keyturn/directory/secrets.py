@@ -13,10 +13,11 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace, Unit
 from keyturn.core.errors import Conflict, InvalidGrant, InvalidRequest
 from keyturn.core.life import Life, State
-from keyturn.core.ports import Digester, OrganisationStore, Sealer
+from keyturn.core.ports import Digester, Sealer
 from keyturn.core.records import Credential, Entity, Organisation
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.secret_policy import GROUP
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialKind, EntityId, Reason
 from keyturn.directory.credentials import facts_of, made, make_credential
 from keyturn.directory.entities import show_entity

@@ -13,9 +13,9 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Change, Replace, RequireVersion
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import Membership, Project, Team
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import TeamId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.owners import change, check_reach, living_organisation, raise_version

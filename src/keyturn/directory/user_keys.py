@@ -7,9 +7,10 @@ from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
 from keyturn.core.life import Life, State
-from keyturn.core.ports import Digester, OrganisationStore
+from keyturn.core.ports import Digester
 from keyturn.core.records import Credential
 from keyturn.core.secret import Dice, Secret
+from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
 from keyturn.directory.credentials import live_secrets, made, make_credential, show_credential
 from keyturn.directory.events import carry_out

@@ -14,9 +14,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import OperatorError
-from keyturn.core.ports import DeploymentStore, OrganisationStore
 from keyturn.core.records import Membership, User
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import CredentialKind, UserId
 from keyturn.directory.credentials import live_secrets
 from keyturn.directory.events import carry_out, told

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from keyturn.core.changes import Add, Change
 from keyturn.core.life import Standing
-from keyturn.core.records import ClientView, Credential, Spent
+from keyturn.core.records import Credential, Spent
 from keyturn.core.secret import Secret
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import Algorithm, CredentialKind, Reason
 from keyturn.tokens.assertion import Assertion, PresentedAssertion, check_claims, parse_assertion
 from keyturn.tokens.errors import Rejection, TokenRejected

@@ -12,9 +12,10 @@ from keyturn.core import actors
 from keyturn.core.actors import Actor
 from keyturn.core.errors import Concern, InsufficientScope, InvalidToken
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import Credential, EntityView, UserView
+from keyturn.core.records import Credential
 from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
+from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit, admit_bearer
 from keyturn.exchange.reach import require_alias

@@ -4,8 +4,9 @@ The new token rests on the same credential as the old one, which stays good for 
 """
 
 from keyturn.core.errors import InvalidGrant
-from keyturn.core.records import Organisation, UserView
+from keyturn.core.records import Organisation
 from keyturn.core.requests import Asker, Issued, Proof, TokenRequest
+from keyturn.core.views import UserView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import client_of, prove_asker

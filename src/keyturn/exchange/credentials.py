@@ -12,11 +12,12 @@ from keyturn.core.changes import Change
 from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
-from keyturn.core.records import ClientView, Credential, Organisation, RefreshFamily
+from keyturn.core.records import Credential, Organisation, RefreshFamily
 from keyturn.core.refresh import RefreshToken
 from keyturn.core.requests import Asker, Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import policy_of, standing
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.assertions import prove_assertion
 

@@ -12,10 +12,11 @@ import msgspec
 
 from keyturn.core.errors import NotFound
 from keyturn.core.life import Standing
-from keyturn.core.records import ClientView, Credential, Organisation, UserView
+from keyturn.core.records import Credential, Organisation
 from keyturn.core.requests import Question
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import policy_of, standing
+from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.admit import admit
 from keyturn.exchange.holders import place_of_user

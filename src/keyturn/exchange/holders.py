@@ -12,18 +12,10 @@ import msgspec
 from keyturn.core.changes import Change, Replace
 from keyturn.core.errors import Concern, InvalidGrant, NotFound, Unavailable
 from keyturn.core.life import Standing
-from keyturn.core.records import (
-    ClientView,
-    Credential,
-    Entity,
-    EntityView,
-    Membership,
-    Organisation,
-    User,
-    UserView,
-)
+from keyturn.core.records import Credential, Entity, Membership, Organisation, User
 from keyturn.core.requests import Asker, LocatedHolder, Member, PresentedCredential, Proof, TokenRequest
 from keyturn.core.secret import Secret, parse_secret
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import PASSWORD, CredentialKind, OwnerKind, OwnerName, Reason, UserId
 from keyturn.exchange.askers import client_of
 from keyturn.exchange.credentials import client_objection, compare_secret, credential_objection

@@ -12,18 +12,13 @@ from hmac import compare_digest
 import msgspec
 
 from keyturn.core.life import Standing
-from keyturn.core.ports import DeploymentStore, Digester, Registry, Revocations
+from keyturn.core.ports import Digester, Registry, Revocations
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import (
-    ClientView,
-    Credential,
-    EntityView,
-    Organisation,
-    RefreshFamily,
-    UserView,
-)
+from keyturn.core.records import Credential, Organisation, RefreshFamily
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import NO_POLICY, policy_of, standing
+from keyturn.core.store_ports import DeploymentStore
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import ClientId, CredentialKind, EntityId, OrganisationId, OwnerKind, UserId
 from keyturn.exchange.locate import locate_family
 from keyturn.exchange.standing import OwnerView, ending_of, family_ending, find_owner

@@ -10,10 +10,11 @@ from hmac import compare_digest
 
 from keyturn.core.canonical import canonical_email, canonical_user_name
 from keyturn.core.ports import Digester, Registry
-from keyturn.core.records import ClientView, EntityView, Held, Organisation, RefreshFamily, UserView
+from keyturn.core.records import Organisation, RefreshFamily
 from keyturn.core.refresh import RefreshToken, split_refresh_token
 from keyturn.core.requests import Located, LocatedHolder, PresentedCredential, TokenRequest
 from keyturn.core.secret import Secret
+from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialKind, EntityId, OrganisationId, OwnerName
 from keyturn.tokens.assertion import unverified_subject
 

@@ -13,10 +13,11 @@ from keyturn.core.changes import Replace
 from keyturn.core.errors import InvalidPasscode, PasscodeRequired
 from keyturn.core.life import Standing
 from keyturn.core.lockout import LockoutTicket
-from keyturn.core.records import Credential, User, UserView
+from keyturn.core.records import Credential, User
 from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.totp import verify
+from keyturn.core.views import UserView
 from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
 from keyturn.exchange.credentials import compare_secret
 from keyturn.exchange.holders import requires_passcode

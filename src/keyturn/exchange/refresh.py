@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from keyturn.core.changes import Change, Replace, RequireVersion
 from keyturn.core.errors import Concern, InvalidGrant
-from keyturn.core.records import RefreshFamily, UserView
+from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
 from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
 from keyturn.core.secret import Secret
+from keyturn.core.views import UserView
 from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import client_of, prove_asker

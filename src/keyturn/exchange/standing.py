@@ -12,7 +12,8 @@ import msgspec
 
 from keyturn.core.life import Standing
 from keyturn.core.ports import Registry, Revocations
-from keyturn.core.records import ClientView, Credential, EntityView, RefreshFamily, UserView
+from keyturn.core.records import Credential, RefreshFamily
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, OrganisationId, OwnerKind, UserId
 from keyturn.tokens.verify import VerifiedClaims
 

@@ -14,9 +14,10 @@ from keyturn.core.actors import system
 from keyturn.core.changes import Add, Unit
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore, Sealer
+from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Sealed
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Algorithm
 from keyturn.keys.signers import generate_key
 from keyturn.tokens.jwks import public_jwk

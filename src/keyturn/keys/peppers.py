@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from keyturn.core.changes import Add, Unit
 from keyturn.core.errors import Fault
-from keyturn.core.ports import DeploymentStore, Sealer
+from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Sealed
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 
 PURPOSE = "pepper"
 FIRST = "pepper-1"

@@ -18,9 +18,10 @@ import msgspec
 from keyturn.core.changes import Add, Change, Lost, Unit
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore, Sealer, Signer
+from keyturn.core.ports import Sealer, Signer
 from keyturn.core.records import AuditEvent, Sealed, SigningKey
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId, Reason
 from keyturn.keys import schedule
 from keyturn.keys.certificates import certify

@@ -28,7 +28,6 @@ from keyturn.core.changes import (
     Versioned,
 )
 from keyturn.core.errors import Fault
-from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     Client,
     Credential,
@@ -45,6 +44,7 @@ from keyturn.core.records import (
     User,
 )
 from keyturn.core.refresh import ended
+from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.places import unique_names

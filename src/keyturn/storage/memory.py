@@ -12,16 +12,9 @@ from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.limits import Rate
 from keyturn.core.ports import Limits, Lockout, Sealer
-from keyturn.core.records import (
-    AuditEvent,
-    ClientView,
-    EntityView,
-    Held,
-    Organisation,
-    RefreshFamily,
-    UserView,
-)
+from keyturn.core.records import AuditEvent, Organisation, RefreshFamily
 from keyturn.core.secret import Dice
+from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, EntityId, FamilyId, OrganisationId, Reason, UserId
 from keyturn.storage.audit import Tail, link
 from keyturn.storage.carry import carry_out, require_inside, require_sound, topics_of

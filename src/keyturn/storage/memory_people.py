@@ -4,15 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from keyturn.core.changes import Record
-from keyturn.core.records import (
-    Credential,
-    Entity,
-    EntityView,
-    Membership,
-    Organisation,
-    User,
-    UserView,
-)
+from keyturn.core.records import Credential, Entity, Membership, Organisation, User
+from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import EntityId, OrganisationId, UserId
 from keyturn.storage.people_reads import I, P
 

@@ -6,11 +6,9 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from keyturn.core.changes import Record, Removable, Versioned
-from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
-    ClientView,
     Credential,
     Organisation,
     RefreshFamily,
@@ -18,7 +16,9 @@ from keyturn.core.records import (
     Sealed,
     SigningKey,
 )
+from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, FamilyId, OrganisationId
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R, organisation_of
 from keyturn.storage.memory_people import MemoryPeople

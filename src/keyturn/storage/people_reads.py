@@ -8,17 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Select, select
 
-from keyturn.core.records import (
-    Credential,
-    Entity,
-    EntityView,
-    Membership,
-    Organisation,
-    Project,
-    Team,
-    User,
-    UserView,
-)
+from keyturn.core.records import Credential, Entity, Membership, Organisation, Project, Team, User
+from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import EntityId, OrganisationId, UserId
 from keyturn.storage import rows
 from keyturn.storage.people_schema import ENTITY, MEMBERSHIP, USER

@@ -14,11 +14,9 @@ from sqlalchemy import Connection, Engine, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
-from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
-    ClientView,
     Credential,
     Organisation,
     RefreshFamily,
@@ -26,6 +24,8 @@ from keyturn.core.records import (
     Sealed,
     SigningKey,
 )
+from keyturn.core.store_ports import Leftover
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import (
     CLIENT_KINDS,
     ClientId,

@@ -16,17 +16,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from keyturn.core.records import (
-    ClientView,
-    Credential,
-    Entity,
-    EntityView,
-    Held,
-    Organisation,
-    RefreshFamily,
-    User,
-    UserView,
-)
+from keyturn.core.records import Credential, Entity, Organisation, RefreshFamily, User
+from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
 from keyturn.storage.carry import LAST_USE

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, o
 
 from keyturn.core.changes import Record, Removable, Versioned
 from keyturn.core.life import Life
-from keyturn.core.ports import Leftover
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -24,6 +23,7 @@ from keyturn.core.records import (
     Team,
     User,
 )
+from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.storage import people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R

@@ -7,22 +7,10 @@ from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
-from keyturn.core.ports import (
-    AuditPage,
-    DeploymentStore,
-    Leftover,
-    Limits,
-    Lockout,
-    OrganisationStore,
-    Recorder,
-    Registry,
-    Revocations,
-    Sealer,
-)
+from keyturn.core.ports import Limits, Lockout, Recorder, Registry, Revocations, Sealer
 from keyturn.core.records import (
     AuditRow,
     Client,
-    ClientView,
     Credential,
     Entity,
     Membership,
@@ -32,9 +20,10 @@ from keyturn.core.records import (
     SigningKey,
     Team,
     User,
-    UserView,
 )
+from keyturn.core.store_ports import AuditPage, DeploymentStore, Leftover, OrganisationStore
 from keyturn.core.upkeep_ports import UpkeepStore
+from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
     ClientId,
     CredentialId,

@@ -7,7 +7,8 @@ every organisation that it names; when one of those changes, the view goes.
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from keyturn.core.records import ClientView, EntityView, Organisation, UserView
+from keyturn.core.records import Organisation
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.storage.bounded import Lru
 
 View = Organisation | ClientView | UserView | EntityView

@@ -23,9 +23,9 @@ from keyturn.core.checkpoints import (
 )
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, CheckpointStore, ClockStore
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 

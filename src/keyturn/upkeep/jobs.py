@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.identifiers import uuid7
-from keyturn.core.ports import DeploymentStore
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys, UpkeepStore
 from keyturn.upkeep.checkpoints import ChainCheck, Checkpoints, Retention
 from keyturn.upkeep.cleaning import Cleaning

@@ -12,9 +12,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, NotFound
-from keyturn.core.ports import DeploymentStore, OrganisationStore
 from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import ProjectId, Reason, TeamId
 from keyturn.directory import projects
 from keyturn.directory.projects import ProjectSight

@@ -134,9 +134,12 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """A golden exchange: run as a test, shown in the docs.
 
     Args:
+        after: The sample that is sent before it; ``{answer.<path>}`` stands for what that one was answered.
         headers: Sent as they are; ``{member}`` stands for a member of the demo entry, ``{basic}`` for the
             HTTP Basic form of the client.
         body: Sent as it is, with the same places; ``{member:form}`` percent-encodes.
+        path: What stands for the route's ``{name}`` segments, with the same places.
+        query: Sent as it is, with the same places.
         answer: The whole body; a string ``<jwt>``, ``<uuid>``, ``<text>`` or ``<digits>`` stands for any such
             value.
     """
@@ -145,5 +148,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     status: int
     answer: Any
+    after: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    path: dict[str, str] = {}
+    query: str = ""

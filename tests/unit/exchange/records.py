@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from keyturn.core.life import Life
 from keyturn.core.profile import TokenProfile
-from keyturn.core.records import Client, ClientView, Credential, Organisation
+from keyturn.core.records import Client, Credential, Organisation
 from keyturn.core.requests import Origin, PresentedCredential, Proof, TokenRequest
 from keyturn.core.secret import Secret
+from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
     REFRESH_TOKEN,

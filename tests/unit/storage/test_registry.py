@@ -8,7 +8,7 @@ import pytest
 from contract.people_kit import api_token, membership, user
 from contract.store_kit import ACME, BETA, client, credential, organisation
 from keyturn.core.clock import SystemClock
-from keyturn.core.records import ClientView, UserView
+from keyturn.core.views import ClientView, UserView
 from keyturn.storage.carry import LAST_USE
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.registry import CachedRegistry

@@ -10,7 +10,6 @@ from keyturn.core.secret import Secret
 from keyturn.core.shapes import TOKEN_FACTS, compile_shape
 from keyturn.core.vocabulary import TokenId
 from keyturn.exchange.services import ClaimsRenderer, Services
-from keyturn.tokens.encode import encode_token
 from keyturn.tokens.own import CLAIM, OwnClaim
 
 
@@ -47,7 +46,7 @@ async def mint(decision: Decision, services: Services, now: datetime) -> tuple[I
     claims.update(_standard_claims(decision, facts))
     token = IssuedToken(
         id=token_id,
-        value=Secret(encode_token(claims, signer, profile.header_type)),
+        value=Secret(await services.signing.token(claims, signer, profile.header_type)),
         issued_at=issued_at,
         expires_at=facts["expires_at"],
         issuer=issuer,

@@ -12,6 +12,7 @@ from keyturn.core.ports import Digester, KeyRings, Limits, Recorder, Registry, R
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
+from keyturn.exchange.signing import Signing
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
 
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         claims: The compiled claims table of every token profile, by its kind.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
+        signing: Signs the tokens of concurrent requests together.
         token_paths: By dialect, the template of its token endpoint's path.
         clock_watch: Says whether the clock may be trusted (RE-07).
     """
@@ -52,4 +54,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
+    signing: Signing = msgspec.field(default_factory=Signing)
     token_paths: Mapping[str, str] = {}

@@ -95,7 +95,8 @@ class Scribe:
         version = version_in(connection)
         self._drop_shredded(connection, version, seen_at)
         self._memory_is_current = version == self._feed.applied
-        outcomes = tuple(self._carry(connection, entry) for entry in entries)
+        shelf = SqlShelf(connection)
+        outcomes = tuple([self._carry(connection, shelf, entry) for entry in entries])
         append_audit(connection, chain_id, self._rows)
         if self._touched:
             version += 1
@@ -127,8 +128,7 @@ class Scribe:
                     self._keys.drop(key)
         self._keys_at = version
 
-    def _carry(self, connection: Connection, entry: Entry) -> Outcome | Fault:
-        shelf = SqlShelf(connection)
+    def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
         unit = entry.unit
         try:
             changes = self._unsettled(unit, entry.scope)

@@ -20,7 +20,7 @@ from keyturn.core.records import AuditEvent, AuditRow, Organisation
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import SHRED, carry_out, topics_of
+from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
 from keyturn.storage.feed import Confirmation, News, read_news, version_in
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
@@ -31,6 +31,8 @@ KEPT_VERSIONS = 10_000
 _TRIM_EVERY = 256
 
 _RECORDED = Recorded()
+_RAISES_NO_VERSION = frozenset({LAST_USE, REVOCATION})
+"""Topics of changes after which every version that memory knows still holds."""
 
 
 class Entry(Protocol):
@@ -139,8 +141,9 @@ class Scribe:
                 touched = self._change(changes, shelf, entry.scope)
                 self._append(unit.audit, shelf)
             self._touched |= touched
-            # From here on the store is ahead of memory, for the neighbours that follow.
-            self._memory_is_current = self._memory_is_current and not touched
+            # From here on the store may be ahead of memory, for the neighbours that follow.
+            if any(topic not in _RAISES_NO_VERSION for topic, _ in touched):
+                self._memory_is_current = False
         except _LostError as loss:
             if unit.audit_if_lost is not None:
                 self._append(unit.audit_if_lost, shelf)

@@ -200,7 +200,7 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A JSON object as a table; members keep their order."""
+    """A JSON object as a table; members keep their order. An object inside that would have none is left out."""
 
     members: tuple[Constant | Member | Each | Switch, ...]
 
@@ -297,7 +297,7 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         if len(group) > 1 and not all(rest for rest, _ in group):
             raise ValueError(f"{where}: {name!r} is there twice")
         if group[0][0]:
-            steps.append((name, _compile_level(group, f"{where}.{name}")))
+            steps.append((name, _unless_empty(_compile_level(group, f"{where}.{name}"))))
         else:
             steps.append((name, _leaf(name, group[0][1], where)))
 
@@ -310,6 +310,10 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         return out
 
     return render
+
+
+def _unless_empty(render: Renderer) -> Step:
+    return lambda facts: render(facts) or _LEFT_OUT
 
 
 def _leaf(name: str, member: Part, where: str) -> Step:

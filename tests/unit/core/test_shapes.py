@@ -55,6 +55,14 @@ def test_absent(value, optional, rendered):
     assert render(Member("m", "a", optional=optional), a=value) == rendered
 
 
+def test_empty_object():
+    """An object inside that has no members is left out; one with a null is not, nor the whole."""
+    inside = Member("a.b.m", "f", optional=True)
+    assert render(inside, Constant("c", 1), f=None) == {"c": 1}
+    assert render(inside, f=None) == {}
+    assert render(inside, Member("a.n", "g"), f=None, g=None) == {"a": {"n": None}}
+
+
 def test_null_passes_no_transform():
     """A transform is not asked about a fact that is not there."""
     assert render(Member("m", "a", "epoch_seconds"), a=None) == {"m": None}

@@ -200,7 +200,7 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A JSON object as a table; members keep their order. An object inside that would have none is left out."""
+    """A JSON object as a table; members keep their order, and an object inside without any is left out."""
 
     members: tuple[Constant | Member | Each | Switch, ...]
 

@@ -73,8 +73,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         longest: The most characters of a text.
         echo: Answers and refusals may repeat it as ``request.<slot>``.
         default: What the slot holds where it was not given.
-        spare: Of a body: counts only where nothing else filled its slot, and what its reader refuses counts as
-            absent. For what some callers send and others send wrongly.
+        spare: Of a body: counts only where nothing else filled its slot, and what its reader refuses counts
+            as absent. For what some callers send and others send wrongly.
     """
 
     name: str

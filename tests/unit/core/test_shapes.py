@@ -57,10 +57,10 @@ def test_absent(value, optional, rendered):
 
 def test_empty_object():
     """An object inside that has no members is left out; one with a null is not, nor the whole."""
-    inside = Member("a.b.m", "f", optional=True)
-    assert render(inside, Constant("c", 1), f=None) == {"c": 1}
-    assert render(inside, f=None) == {}
-    assert render(inside, Member("a.n", "g"), f=None, g=None) == {"a": {"n": None}}
+    inside = Member("n.o.m", "a", optional=True)
+    assert render(inside, Constant("c", 1), a=None) == {"c": 1}
+    assert render(inside, a=None) == {}
+    assert render(inside, Member("n.x", "list"), a=None, list=None) == {"n": {"x": None}}
 
 
 def test_null_passes_no_transform():

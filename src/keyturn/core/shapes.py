@@ -170,13 +170,15 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.change": _PROJECT_FACTS | _EVERY_CALL,
     "projects.delete": _EVERY_CALL,
     "caller.show": CALLER_FACTS | _EVERY_CALL,
+    "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
     "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
 }
 """What the answer to each operation may show.
 
 ``projects`` is a list of mappings with the names that ``project.`` has too: ``item.id``, ``item.name`` ...
 ``item.teams`` are the paths of the teams. Where a list is asked for one name, ``project.`` is that project
-and there is no list."""
+and there is no list. ``organisations`` likewise; ``total`` counts all that there are, whatever is listed, and
+``last_page`` tells whether more follow."""
 
 MAY_BE_ABSENT = ("request.", "setting.", "row.")
 """Facts that are there or not, as a request and its refusal have it: None where they are not."""

@@ -128,12 +128,37 @@ SECRET_FACTS = frozenset(
         "client.name",
         "subject",
         "scope",
+        "roles",
+        "disabled",
         "issued_at",
         "last_used_on",
         "expires_at",
     }
 )
-"""What the description of an API token may show: ``scope`` None where it is as wide as its owner's."""
+"""What the description of an API token may show: ``scope`` None where it is as wide as its owner's, ``roles``
+what its tokens would stand for now, ``disabled`` whether it is switched off, ``last_used_on`` a date."""
+
+CALLER_FACTS = frozenset(
+    {
+        "subject",
+        "roles",
+        "user.id",
+        "user.name",
+        "user.email",
+        "user.email_verified",
+        "user.given_name",
+        "user.family_name",
+        "client.id",
+        "client.name",
+        "home.id",
+        "home.name",
+        "home.slug",
+        "organisation.id",
+        "organisation.name",
+        "organisation.slug",
+    }
+)
+"""What a caller may be shown of itself, as it is now; facts of a user or a client are None where it is none."""
 
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,
@@ -144,12 +169,16 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.show": _PROJECT_FACTS | _EVERY_CALL,
     "projects.change": _PROJECT_FACTS | _EVERY_CALL,
     "projects.delete": _EVERY_CALL,
+    "caller.show": CALLER_FACTS | _EVERY_CALL,
+    "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
+    "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
 }
 """What the answer to each operation may show.
 
 ``projects`` is a list of mappings with the names that ``project.`` has too: ``item.id``, ``item.name`` ...
 ``item.teams`` are the paths of the teams. Where a list is asked for one name, ``project.`` is that project
-and there is no list."""
+and there is no list. ``organisations`` likewise; ``total`` counts all that there are, whatever is listed, and
+``last_page`` tells whether more follow."""
 
 MAY_BE_ABSENT = ("request.", "setting.", "row.")
 """Facts that are there or not, as a request and its refusal have it: None where they are not."""
@@ -201,7 +230,7 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A JSON object as a table; members keep their order."""
+    """A JSON object as a table; members keep their order, and an object inside without any is left out."""
 
     members: tuple[Constant | Member | Each | Switch, ...]
 
@@ -298,7 +327,7 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         if len(group) > 1 and not all(rest for rest, _ in group):
             raise ValueError(f"{where}: {name!r} is there twice")
         if group[0][0]:
-            steps.append((name, _compile_level(group, f"{where}.{name}")))
+            steps.append((name, _unless_empty(_compile_level(group, f"{where}.{name}"))))
         else:
             steps.append((name, _leaf(name, group[0][1], where)))
 
@@ -311,6 +340,10 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         return out
 
     return render
+
+
+def _unless_empty(render: Renderer) -> Step:
+    return lambda facts: render(facts) or _LEFT_OUT
 
 
 def _leaf(name: str, member: Part, where: str) -> Step:

@@ -1,7 +1,7 @@
 """Named transforms: how a shape's member shows a fact. A table names one, it never holds one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from keyturn.core.secret import Secret
@@ -9,6 +9,10 @@ from keyturn.core.secret import Secret
 
 def _epoch_seconds(value: datetime) -> int:
     return int(value.timestamp())
+
+
+def _day_seconds(value: date) -> int:
+    return int(datetime.combine(value, time.min, UTC).timestamp())
 
 
 def _epoch_millis(value: datetime) -> int:
@@ -52,6 +56,7 @@ def _plain(value: Any) -> Any:
 TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "plain": _plain,
     "epoch_seconds": _epoch_seconds,
+    "day_seconds": _day_seconds,
     "epoch_millis": _epoch_millis,
     "seconds": _whole_seconds,
     "second_digits": _second_digits,
@@ -68,3 +73,25 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "reveal": Secret.reveal,
 }
 """Name of a transform -> what it does with a fact."""
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
+TRANSFORM_SCHEMAS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "epoch_seconds": {"type": "integer"},
+    "epoch_millis": {"type": "integer"},
+    "seconds": {"type": "integer"},
+    "second_digits": {"type": "string", "pattern": "^[0-9]+$"},
+    "iso_millis": {"type": "string", "format": "date-time"},
+    "local_iso_millis": _TEXT,
+    "short_id": _TEXT,
+    "pem_one_line": _TEXT,
+    "words": _TEXT,
+    "list": _TEXTS,
+    "one_or_list": {"anyOf": [_TEXT, _TEXTS]},
+    "upper": _TEXT,
+    "lower": _TEXT,
+    "digits": _TEXT,
+    "reveal": _TEXT,
+}
+"""Name of a transform -> what it makes, as JSON Schema; ``plain`` is what the fact is. Every one is here."""

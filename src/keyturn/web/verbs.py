@@ -12,11 +12,14 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, NotFound
+from keyturn.core.records import Client, Organisation, User
 from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
+from keyturn.core.shapes import CALLER_FACTS
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import ProjectId, Reason, TeamId
 from keyturn.directory import projects
+from keyturn.directory.callers import own_organisation, own_organisations
 from keyturn.directory.projects import ProjectSight
 
 Facts = dict[str, Any]
@@ -127,6 +130,65 @@ def _flat(sight: ProjectSight) -> Facts:
     return {f"project.{name}": value for name, value in _project(sight).items()}
 
 
+async def _show_caller(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    organisation = own_organisation(actor, call.arguments.get("id"))
+    subject = actor.user or actor.client
+    return {
+        "subject": None if subject is None else subject.id,
+        "roles": actor.roles,
+        **_user(actor.user),
+        **_client(actor.client),
+        **_organisation("home", actor.home),
+        **_organisation("organisation", organisation),
+    }
+
+
+async def _show_organisation(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    return _organisation("organisation", own_organisation(actor, call.arguments["id"]))
+
+
+async def _list_organisations(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    wanted = call.arguments
+    limit = wanted.get("limit")
+    page = own_organisations(
+        actor,
+        name=wanted.get("name"),
+        descending=wanted.get("sort") == "-name",
+        offset=wanted.get("page", 0) * (limit or 0),
+        limit=limit,
+    )
+    listed = [{"id": each.id, "name": each.name, "slug": each.slug} for each in page.organisations]
+    return {"organisations": listed, "total": page.total, "last_page": page.last}
+
+
+def _user(user: User | None) -> Facts:
+    if user is None:
+        return dict.fromkeys(f for f in CALLER_FACTS if f.startswith("user."))
+    return {
+        "user.id": user.id,
+        "user.name": user.display_name,
+        "user.email": user.email,
+        "user.email_verified": user.email_verified_at is not None,
+        "user.given_name": user.given_name,
+        "user.family_name": user.family_name,
+    }
+
+
+def _client(client: Client | None) -> Facts:
+    return {
+        "client.id": None if client is None else client.id,
+        "client.name": None if client is None else client.name,
+    }
+
+
+def _organisation(key: str, organisation: Organisation | None) -> Facts:
+    return {
+        f"{key}.id": None if organisation is None else organisation.id,
+        f"{key}.name": None if organisation is None else organisation.name,
+        f"{key}.slug": None if organisation is None else organisation.slug,
+    }
+
+
 Verb = Callable[[Actor, Call, Ports], Awaitable[Facts]]
 
 VERBS: dict[str, Verb] = {
@@ -135,10 +197,15 @@ VERBS: dict[str, Verb] = {
     "projects.show": _show_project,
     "projects.change": _change_project,
     "projects.delete": _delete_project,
+    "caller.show": _show_caller,
+    "organisations.show": _show_organisation,
+    "organisations.list": _list_organisations,
 }
 """Name of an operation of a route with a bearer token -> what does it.
 
 Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offset`` and ``limit``; a table
 makes ``id``, and ``name`` of a new project, required. Where a call names teams and says nothing of ``open``,
-a project of no team is open to everybody and one of any team is not.
+a project of no team is open to everybody and one of any team is not. In ``caller.show`` and
+``organisations.show`` ``id`` is the UUID or API key of an organisation. ``organisations.list`` goes by
+``page`` (from 0) and ``limit``, ``name``, and ``sort``: ``name`` or ``-name``.
 """

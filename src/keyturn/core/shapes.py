@@ -111,6 +111,7 @@ _PROJECT_FACTS = frozenset(
         "project.open",
     }
 )
+_READABLE_SECRET_FACTS = frozenset({"entity.id", "credential.id", "secret", "issued_at", "expires_at"})
 _EVERY_CALL = frozenset({"request_id", "fresh_id", "now", "notice", "request.", "setting."})
 
 SECRET_FACTS = frozenset(
@@ -144,6 +145,8 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.show": _PROJECT_FACTS | _EVERY_CALL,
     "projects.change": _PROJECT_FACTS | _EVERY_CALL,
     "projects.delete": _EVERY_CALL,
+    "secrets.read": _READABLE_SECRET_FACTS | _EVERY_CALL,
+    "secrets.reset": _READABLE_SECRET_FACTS | _EVERY_CALL,
 }
 """What the answer to each operation may show.
 

@@ -100,7 +100,7 @@ async def seed_dialect(
 
 def _known(entry: DemoEntry) -> frozenset[str]:
     keys = (fixture.key for fixture in entry.fixtures if hasattr(fixture, "key"))
-    always = {"public_url", "url.", "issuer", "issuer.", "organisation.", "other."}
+    always = {"public_url", "base_url", "url.", "issuer", "issuer.", "organisation.", "other."}
     return frozenset(always | {f"{key}." for key in keys})
 
 
@@ -117,6 +117,7 @@ def address_facts(dialect: Dialect, slug: str, public_url: str) -> dict[str, str
     }
     return {
         "public_url": public_url,
+        "base_url": public_url + dialect.demo.base,
         "issuer": profile.issuer_for(slug, public_url),
         "issuer.jwks": f"{public_url}/o/{slug}/.well-known/jwks.json",
         **urls,

@@ -111,6 +111,15 @@ PROJECT = tuple(
     for name, transform in (("id", "plain"), ("name", "plain"), ("teams", "list"), ("open", "plain"))
 )
 LISTED = tuple(Member(member.path, "item." + member.path, member.transform) for member in PROJECT)
+ME = (
+    *(Member(name, f"user.{name}") for name in ("id", "name", "email", "email_verified", "given_name")),
+    Member("roles", "roles", "list"),
+    Member("from", "home.slug"),
+    Member("in", "organisation.slug"),
+    Member("machine", "client.id", optional=True),
+    Member("sub", "subject"),
+)
+HOUSE = tuple(Member(name, f"organisation.{name}") for name in ("id", "name", "slug"))
 ID = Field(name="id", slot="id", source=Source.PATH)
 CHANGES = (
     Field(name="Name", slot="name", any_case=True),
@@ -174,6 +183,9 @@ CALLS = (
     ),
     _call("show", "GET", "/guild/works/{id}", "projects.show", Answer(Shape(PROJECT)), ID),
     _call("change", "PUT", "/guild/works/{id}", "projects.change", Answer(None, status=204), ID, *CHANGES),
+    _call("me", "GET", "/guild/me", "caller.show", Answer(Shape(ME))),
+    _call("me_in", "GET", "/guild/houses/{id}/me", "caller.show", Answer(Shape(ME)), ID),
+    _call("house", "GET", "/guild/houses/{id}", "organisations.show", Answer(Shape(HOUSE)), ID),
     _call("delete", "DELETE", "/guild/works/{id}", "projects.delete", Answer(None, status=204), ID),
 )
 

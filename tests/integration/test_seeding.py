@@ -30,7 +30,7 @@ from keyturn.wire.tables import (
 USER_FACTS = ("id", "name", "email", "password", "user_key", "totp_secret", "projects", "organisation_name")
 REVEALED = ("password", "user_key", "totp_secret")
 SHOWN = (
-    [("open", "open.id", "plain"), ("name", "organisation.name", "plain")]
+    [("open", "open.id", "plain"), ("name", "organisation.name", "plain"), ("base", "base_url", "plain")]
     + [(f"ann_{fact}", f"ann.{fact}", "reveal" if fact in REVEALED else "plain") for fact in USER_FACTS]
     + [("bob_projects", "bob.projects", "list"), ("robot_email", "robot.email", "plain")]
     + [("other_id", "other.ann.id", "plain"), ("other_name", "other.organisation.name", "plain")]
@@ -40,6 +40,7 @@ SHOWN = (
     + [(f"entity_{state}_secret", f"entity-{state}.secret", "reveal") for state in FixtureState]
 )
 ENTRY = DemoEntry(
+    base="/parcel/v3",
     fixtures=(
         ClientFixture(name="machine", grants=("client_credentials",), scopes=("read",)),
         ClientFixture(key="open", name="app", grants=("client_credentials",), scopes=(), public=True),
@@ -117,6 +118,7 @@ async def test_elsewhere(here):
         assert view.home.slug == slug
     assert shown["other_id"] == here.members[OTHER]["parcel"]["ann_id"] != shown["ann_id"]
     assert (shown["name"], shown["other_name"]) == ("Acme", "Globex")
+    assert shown["base"] == "https://keys.example/parcel/v3"
 
 
 async def test_passwords_are_the_same_in_both_organisations(here):

@@ -6,7 +6,7 @@ confined to one organisation, and to it everything else answers as if it did not
 
 import msgspec
 
-from keyturn.core.records import Membership, User
+from keyturn.core.records import Client, Membership, Organisation, User
 from keyturn.core.vocabulary import ClientId, OrganisationId
 
 
@@ -19,6 +19,10 @@ class Actor(msgspec.Struct, frozen=True):
         permissions: What its roles permit, at the time of the call; None for an operator, who may do all.
         user: Who it is, of a person or service user.
         membership: Its user's place in the organisation.
+        home: Its user's home organisation.
+        client: Who it is, of a machine that asks in its own name.
+        organisation: The one organisation, where it came in with a token.
+        roles: Those that its token stands for, without the dialect's name.
     """
 
     name: str
@@ -26,6 +30,10 @@ class Actor(msgspec.Struct, frozen=True):
     permissions: frozenset[str] | None = None
     user: User | None = None
     membership: Membership | None = None
+    home: Organisation | None = None
+    client: Client | None = None
+    organisation: Organisation | None = None
+    roles: tuple[str, ...] = ()
 
     def may_act_in(self, organisation_id: OrganisationId) -> bool:
         """Tell whether an organisation exists for this actor."""

@@ -129,12 +129,37 @@ SECRET_FACTS = frozenset(
         "client.name",
         "subject",
         "scope",
+        "roles",
+        "disabled",
         "issued_at",
         "last_used_on",
         "expires_at",
     }
 )
-"""What the description of an API token may show: ``scope`` None where it is as wide as its owner's."""
+"""What the description of an API token may show: ``scope`` None where it is as wide as its owner's, ``roles``
+what its tokens would stand for now, ``disabled`` whether it is switched off, ``last_used_on`` a date."""
+
+CALLER_FACTS = frozenset(
+    {
+        "subject",
+        "roles",
+        "user.id",
+        "user.name",
+        "user.email",
+        "user.email_verified",
+        "user.given_name",
+        "user.family_name",
+        "client.id",
+        "client.name",
+        "home.id",
+        "home.name",
+        "home.slug",
+        "organisation.id",
+        "organisation.name",
+        "organisation.slug",
+    }
+)
+"""What a caller may be shown of itself, as it is now; facts of a user or a client are None where it is none."""
 
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,
@@ -147,6 +172,8 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.delete": _EVERY_CALL,
     "secrets.read": _READABLE_SECRET_FACTS | _EVERY_CALL,
     "secrets.reset": _READABLE_SECRET_FACTS | _EVERY_CALL,
+    "caller.show": CALLER_FACTS | _EVERY_CALL,
+    "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
 }
 """What the answer to each operation may show.
 

@@ -1,7 +1,7 @@
 """Named transforms: how a shape's member shows a fact. A table names one, it never holds one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from keyturn.core.secret import Secret
@@ -9,6 +9,10 @@ from keyturn.core.secret import Secret
 
 def _epoch_seconds(value: datetime) -> int:
     return int(value.timestamp())
+
+
+def _day_seconds(value: date) -> int:
+    return int(datetime.combine(value, time.min, UTC).timestamp())
 
 
 def _epoch_millis(value: datetime) -> int:
@@ -62,6 +66,7 @@ def _plain(value: Any) -> Any:
 TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "plain": _plain,
     "epoch_seconds": _epoch_seconds,
+    "day_seconds": _day_seconds,
     "epoch_millis": _epoch_millis,
     "seconds": _whole_seconds,
     "second_digits": _second_digits,

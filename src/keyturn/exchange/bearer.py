@@ -15,7 +15,7 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Credential
 from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
-from keyturn.core.views import EntityView, UserView
+from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_bearer
 from keyturn.exchange.reach import require_alias
@@ -118,10 +118,19 @@ def _scopes(verified: VerifiedClaims) -> tuple[str, ...]:
 def _actor(bearer: Bearer, accepts: tuple[TokenProfile, ...], services: Services) -> Actor:
     """Make the Actor; whoever is no user has no role, so nothing that needs one is permitted."""
     own, owner = bearer.verified.own, bearer.owner
-    place = owner.place_in(own.organisation_id) if isinstance(owner, UserView) else None
-    if not isinstance(owner, UserView) or place is None:
+    if not isinstance(owner, UserView):
+        return Actor(
+            bearer.about.actor,
+            own.organisation_id,
+            frozenset(),
+            client=owner.client if isinstance(owner, ClientView) else None,
+            organisation=owner.organisation,
+        )
+    place = owner.place_in(own.organisation_id)
+    if place is None:
         return Actor(bearer.about.actor, own.organisation_id, frozenset())
-    _, membership = place
+    organisation, membership = place
     dialect = next(profile.dialect for profile in accepts if profile.kind == own.kind)
     names = roles_in(dialect, membership, bearer.credential)
-    return actors.user(owner.user, membership, permitted_by(dialect, names, services.roles))
+    actor = actors.user(owner.user, membership, permitted_by(dialect, names, services.roles))
+    return msgspec.structs.replace(actor, home=owner.home, organisation=organisation, roles=names)

@@ -20,11 +20,12 @@ from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.admit import admit
 from keyturn.exchange.holders import place_of_user
+from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import Services
 
 
 class LivingSecret(msgspec.Struct, frozen=True):
-    """An API token that would be exchanged now, but for a passcode."""
+    """An API token that would be exchanged now, but for a passcode; where asked, but for being disabled."""
 
     credential: Credential
     owner: UserView | ClientView
@@ -41,14 +42,20 @@ async def describe(question: Question, services: Services) -> dict[str, Any]:
     now = services.clock_watch.latest(services.clock.now())
     services.registry.require_fresh()
     await admit(question.origin, services.limits, services.clock.monotonic())
-    found = await find_secret(question.token, services, now)
+    found = await find_secret(question.token, services, now, disabled_too=True)
     if found is None:
         raise NotFound(Reason.UNKNOWN_USER, "no such token")
-    return _facts(found)
+    return _facts(found, question.origin.dialect)
 
 
-async def find_secret(presented: Secret, services: Services, now: datetime) -> LivingSecret | None:
-    """Find the living API token that a secret is; None for anything else."""
+async def find_secret(
+    presented: Secret, services: Services, now: datetime, *, disabled_too: bool = False
+) -> LivingSecret | None:
+    """Find the living API token that a secret is; None for anything else.
+
+    Args:
+        disabled_too: Whether one that is switched off is found, which would be good without that.
+    """
     digest = hashlib.sha256(presented.reveal().encode()).digest()
     held = await services.registry.find_held(services.digester.lookup_hashes(digest))
     if held is None or held.credential.kind is not CredentialKind.API_TOKEN:
@@ -63,13 +70,20 @@ async def find_secret(presented: Secret, services: Services, now: datetime) -> L
         acts = organisation.usable and owner.client.usable
     if organisation is None or not acts:
         return None
-    if standing(credential, policy_of(organisation), now) not in {Standing.GOOD, Standing.GRACE}:
+    judged = _switched_on(credential) if disabled_too else credential
+    if standing(judged, policy_of(organisation), now) not in {Standing.GOOD, Standing.GRACE}:
         return None
     return LivingSecret(credential, owner, organisation)
 
 
-def _facts(found: LivingSecret) -> dict[str, Any]:
+def _switched_on(credential: Credential) -> Credential:
+    life = msgspec.structs.replace(credential.life, disabled=False)
+    return msgspec.structs.replace(credential, life=life)
+
+
+def _facts(found: LivingSecret, dialect: str) -> dict[str, Any]:
     credential, owner, organisation = found.credential, found.owner, found.organisation
+    place = owner.place_in(organisation.id) if isinstance(owner, UserView) else None
     user = owner.user if isinstance(owner, UserView) else None
     home = owner.home if isinstance(owner, UserView) else organisation
     client = None if isinstance(owner, UserView) else owner.client
@@ -87,6 +101,8 @@ def _facts(found: LivingSecret) -> dict[str, Any]:
         "client.name": None if client is None else client.name,
         "subject": credential.owner_id,
         "scope": credential.scopes,
+        "roles": () if place is None else roles_in(dialect, place[1], credential),
+        "disabled": credential.life.disabled,
         "issued_at": credential.life.created_at,
         "last_used_on": credential.last_used_on,
         "expires_at": credential.life.expires_at,

@@ -14,11 +14,14 @@ from keyturn.core.actors import Actor
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, NotFound
 from keyturn.core.ports import Digester, Sealer
+from keyturn.core.records import Client, Organisation, User
 from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
+from keyturn.core.shapes import CALLER_FACTS
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import EntityId, ProjectId, Reason
 from keyturn.directory import projects, secrets
+from keyturn.directory.callers import own_organisation
 from keyturn.directory.projects import ProjectSight
 from keyturn.directory.secrets import ReadableSecret
 
@@ -159,6 +162,51 @@ def _readable(told: ReadableSecret, notices: tuple[str, ...]) -> Facts:
     }
 
 
+async def _show_caller(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    organisation = own_organisation(actor, call.arguments.get("id"))
+    subject = actor.user or actor.client
+    return {
+        "subject": None if subject is None else subject.id,
+        "roles": actor.roles,
+        **_user(actor.user),
+        **_client(actor.client),
+        **_organisation("home", actor.home),
+        **_organisation("organisation", organisation),
+    }
+
+
+async def _show_organisation(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    return _organisation("organisation", own_organisation(actor, call.arguments["id"]))
+
+
+def _user(user: User | None) -> Facts:
+    if user is None:
+        return dict.fromkeys(f for f in CALLER_FACTS if f.startswith("user."))
+    return {
+        "user.id": user.id,
+        "user.name": user.display_name,
+        "user.email": user.email,
+        "user.email_verified": user.email_verified_at is not None,
+        "user.given_name": user.given_name,
+        "user.family_name": user.family_name,
+    }
+
+
+def _client(client: Client | None) -> Facts:
+    return {
+        "client.id": None if client is None else client.id,
+        "client.name": None if client is None else client.name,
+    }
+
+
+def _organisation(key: str, organisation: Organisation | None) -> Facts:
+    return {
+        f"{key}.id": None if organisation is None else organisation.id,
+        f"{key}.name": None if organisation is None else organisation.name,
+        f"{key}.slug": None if organisation is None else organisation.slug,
+    }
+
+
 Verb = Callable[[Actor, Call, Ports], Awaitable[Facts]]
 
 VERBS: dict[str, Verb] = {
@@ -169,10 +217,13 @@ VERBS: dict[str, Verb] = {
     "projects.delete": _delete_project,
     "secrets.read": _read_secret,
     "secrets.reset": _reset_secret,
+    "caller.show": _show_caller,
+    "organisations.show": _show_organisation,
 }
 """Name of an operation of a route with a bearer token -> what does it.
 
 Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offset`` and ``limit``; a table
 makes ``id``, and ``name`` of a new project, required. Of a readable secret ``entity_id``, required, and
-``period_days``, a whole number from 1 on: how long a new one shall live.
+``period_days``, a whole number from 1 on: how long a new one shall live. In ``caller.show`` and
+``organisations.show`` ``id`` is the UUID or API key of an organisation.
 """

@@ -115,9 +115,10 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         fixtures: Made in this order, in both organisations.
-        members: The dialect's object in demo.json; facts are ``public_url``, ``url.<route>``, ``issuer``,
-            ``organisation.id``, ``.slug``, ``.name``, ``.api_key``, what each fixture names, and all of the
-            other organisation's facts behind ``other.``.
+        base: The path that callers know as the base of the contract; fact ``base_url``.
+        members: The dialect's object in demo.json; facts are ``public_url``, ``base_url``, ``url.<route>``,
+            ``issuer``, ``organisation.id``, ``.slug``, ``.name``, ``.api_key``, what each fixture names, and
+            all of the other organisation's facts behind ``other.``.
         curl: A command line that works when pasted; ``{member}`` stands for a member's value.
         other: Whether demo.json shows the same object for organisation globex.
     """
@@ -125,6 +126,7 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
     fixtures: tuple[Fixture, ...]
     members: Shape
     curl: str
+    base: str = ""
     other: bool = True
 
 

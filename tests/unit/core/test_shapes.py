@@ -74,6 +74,7 @@ def test_each():
     [
         ("plain", ("x",), ("x",)),
         ("epoch_seconds", AT, int(AT.timestamp())),
+        ("day_seconds", AT.date(), int(AT.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())),
         ("epoch_millis", AT, int(AT.timestamp()) * 1000 + 250),
         ("seconds", timedelta(days=1, seconds=1), 86_401),
         ("second_digits", timedelta(days=14), "1209600"),

@@ -1,5 +1,6 @@
 """Questions about tokens of people: introspection, revocation and the description of an API token."""
 
+import msgspec
 import pytest
 
 from keyturn.core.errors import InvalidClient, InvalidGrant, NotFound
@@ -87,6 +88,22 @@ async def test_description(there):
     await there.here.replace(there.memberships[1], disabled=True)
     with pytest.raises(NotFound):
         await describe(about(there, Secret(there.secrets["api_token"]), None, ()), there.services)
+
+
+async def test_description_of_what_is_switched_off(there):
+    """A holder is told that an API token is switched off; introspection only says that it is not active."""
+    token = Secret(there.secrets["api_token"])
+    view = await there.here.local.deployment.user_view(there.ada.id)
+    (held,) = (each for each in view.credentials if each.kind is CredentialKind.API_TOKEN)
+    off = msgspec.structs.replace(held.life, disabled=True)
+    assert (await describe(about(there, token, None, ()), there.services))["disabled"] is False
+    held = await there.here.replace(held, life=off)
+    assert (await describe(about(there, token, None, ()), there.services))["disabled"] is True
+    assert not (await introspect(about(there, token, "globex", ()), there.services))["active"]
+    expired = msgspec.structs.replace(off, expires_at=there.here.clock.now())
+    await there.here.replace(held, life=expired)
+    with pytest.raises(NotFound):
+        await describe(about(there, token, None, ()), there.services)
 
 
 async def test_questions_to_clients_only(there):

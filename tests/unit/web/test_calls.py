@@ -234,3 +234,40 @@ async def test_deployment_settings():
     assert [field.name for field in login.fields if field.required][-1] == "strictly"
     assert {setting.name: setting.default for setting in changed.settings}["strict"] is True
     assert configure(GUILD, {}) == GUILD
+
+
+async def test_caller(here, people):
+    """A caller is shown as it is at the time of the call, with the roles that its token stands for."""
+    user = await people.add("ana", "master")
+    token = await people.token("ana")
+    now = (await here.local.deployment.user_view(user.id)).user
+    await here.replace(now, given_name="Ana", email="ana@acme.example")
+    shown = (await people.call("GET", "/guild/me", token)).json
+    assert shown == {
+        "id": user.id,
+        "name": "ana",
+        "email": "ana@acme.example",
+        "email_verified": False,
+        "given_name": "Ana",
+        "roles": ["master"],
+        "from": "acme",
+        "in": "acme",
+        "sub": user.id,
+    }
+
+
+async def test_organisation_of_a_caller(here, people):
+    """TN-02: a caller may name the organisation of its token; any other is the same as none."""
+    await people.add("ana")
+    token = await people.token("ana")
+    acme, globex = await here.organisation("acme"), await here.organisation("globex")
+    for alias in (acme.id, acme.api_key):
+        house = (await people.call("GET", f"/guild/houses/{alias}", token)).json
+        assert house == {"id": acme.id, "name": "Acme", "slug": "acme"}
+        assert (await people.call("GET", f"/guild/houses/{alias}/me", token)).json["in"] == "acme"
+    for path in ("/guild/houses/{}", "/guild/houses/{}/me"):
+        answers = [
+            await people.call("GET", path.format(alias), token) for alias in (globex.id, "nowhere", "acme")
+        ]
+        assert {answer.seen() for answer in answers} == {answers[0].seen()}
+        assert answers[0].status == 404

@@ -240,7 +240,7 @@ def test_empty_text_is_no_list():
 
 @pytest.mark.parametrize("reader", ["integer", "boolean"])
 def test_empty_text_is_no_number(reader):
-    """TE-03: an empty JSON string where a number or a truth value is meant is refused, in a form it is none."""
+    """TE-03: an empty JSON string where a number or a truth value is meant is refused."""
     table = route(fields=(*FIELDS, Field(name="n", slot="n", reader=reader)))
     assert refused(b'{"id": "a", "key": "s", "n": ""}', json=True, table=table).reason is Reason.FIELD_INVALID
 

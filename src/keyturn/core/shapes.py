@@ -93,7 +93,7 @@ REFUSAL_FACTS = frozenset(
 row, ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
-    "metadata": frozenset({"issuer", "algorithms", "request."}),
+    "metadata": frozenset({"issuer", "algorithms", "request.", "setting."}),
     "jwks": frozenset({"issuer", "keys", "request."}),
     "public_key": frozenset({"issuer", "keys", "pem", "algorithm", "request."}),
 }
@@ -221,7 +221,8 @@ class Each(msgspec.Struct, frozen=True):
 class Switch(msgspec.Struct, frozen=True):
     """A member that is shown in one of several ways, as the text of a fact says (``setting.<name>``).
 
-    Every case has the path of the whole; a text that has no case is a fault.
+    The texts of a fact that is a truth are ``true`` and ``false``. Every case has the path of the whole; a
+    text that has no case is a fault.
     """
 
     path: str
@@ -380,7 +381,11 @@ def _as_item(element: Any) -> Facts:
 def _switch(name: str, member: Switch, where: str) -> Step:
     take = _taking(member.on)
     steps = {text: _leaf(name, case, where) for text, case in member.cases.items()}
-    return lambda facts: steps[take(facts)](facts)
+    return lambda facts: steps[_case(take(facts))](facts)
+
+
+def _case(value: Any) -> Any:
+    return ("false", "true")[value] if isinstance(value, bool) else value
 
 
 def _member(member: Member) -> Step:

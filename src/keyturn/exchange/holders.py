@@ -181,7 +181,7 @@ def _objection(
         return reason
     built_in = asker.proof is None
     if request.grant_type == PASSWORD and not allows_password(
-        place.organisation, request.profile.dialect, built_in=built_in
+        place.organisation, request.origin, built_in=built_in
     ):
         return Reason.GRANT_NOT_ALLOWED
     member = place.holder if isinstance(place.holder, Member) else None

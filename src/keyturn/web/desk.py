@@ -253,7 +253,7 @@ class Desk:
         if isinstance(asked, Call):
             return await self._call(route, asked)
         if isinstance(asked, Publication):
-            return await document_facts(asked, self._urls[route.dialect], services)
+            return await document_facts(asked, route, self._urls[route.dialect], services)
         issued = await EXCHANGES.get(asked.grant_type, issue)(asked, services)
         if route.added:
             proof = issued.decision.proof

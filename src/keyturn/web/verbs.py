@@ -19,7 +19,7 @@ from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
 from keyturn.core.shapes import CALLER_FACTS
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
-from keyturn.core.vocabulary import EntityId, ProjectId, Reason
+from keyturn.core.vocabulary import EntityId, ProjectId, Reason, TeamId
 from keyturn.directory import projects, secrets
 from keyturn.directory.callers import own_organisation
 from keyturn.directory.projects import ProjectSight
@@ -70,14 +70,14 @@ async def _show_project(actor: Actor, call: Call, ports: Ports) -> Facts:
 
 
 async def _create_project(actor: Actor, call: Call, ports: Ports) -> Facts:
-    wanted = call.arguments
+    wanted, own = call.arguments, () if actor.membership is None else actor.membership.teams
     return _flat(
         await projects.create_project(
             actor,
             ports.store_of(actor),
             wanted["name"],
             wanted.get("teams"),
-            open_to_all=wanted.get("open", False),
+            open_to_all=bool(_open_to_all(wanted, own)),
             **ports.common(),
         )
     )
@@ -92,7 +92,7 @@ async def _change_project(actor: Actor, call: Call, ports: Ports) -> Facts:
             _project_id(call),
             name=wanted.get("name"),
             teams=wanted.get("teams"),
-            open_to_all=wanted.get("open"),
+            open_to_all=_open_to_all(wanted),
             **ports.common(),
         )
     )
@@ -101,6 +101,18 @@ async def _change_project(actor: Actor, call: Call, ports: Ports) -> Facts:
 async def _delete_project(actor: Actor, call: Call, ports: Ports) -> Facts:
     await projects.delete_project(actor, ports.store_of(actor), _project_id(call), **ports.common())
     return {}
+
+
+def _open_to_all(wanted: Facts, own: tuple[TeamId, ...] | None = None) -> bool | None:
+    """Say whether everybody sees a project: a call that does not say it says it by the teams, by having none.
+
+    Args:
+        own: The teams of a project that is made without naming any.
+    """
+    if "open" in wanted:
+        return bool(wanted["open"])
+    teams = wanted.get("teams", own)
+    return None if teams is None else not teams
 
 
 def _project_id(call: Call) -> ProjectId:
@@ -223,7 +235,8 @@ VERBS: dict[str, Verb] = {
 """Name of an operation of a route with a bearer token -> what does it.
 
 Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offset`` and ``limit``; a table
-makes ``id``, and ``name`` of a new project, required. Of a readable secret ``entity_id``, required, and
-``period_days``, a whole number from 1 on: how long a new one shall live. In ``caller.show`` and
+makes ``id``, and ``name`` of a new project, required. Where a call names teams and says nothing of ``open``,
+a project of no team is open to everybody and one of any team is not. Of a readable secret ``entity_id``,
+required, and ``period_days``, a whole number from 1 on: how long a new one shall live. In ``caller.show`` and
 ``organisations.show`` ``id`` is the UUID or API key of an organisation.
 """

@@ -121,6 +121,7 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
             all of the other organisation's facts behind ``other.``.
         curl: A command line that works when pasted; ``{member}`` stands for a member's value.
         other: Whether demo.json shows the same object for organisation globex.
+        settings: Of the dialect, that both organisations choose.
     """
 
     fixtures: tuple[Fixture, ...]
@@ -128,6 +129,7 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
     curl: str
     base: str = ""
     other: bool = True
+    settings: dict[str, Any] = {}
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

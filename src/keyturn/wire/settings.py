@@ -82,6 +82,20 @@ def deprecated_setting() -> Setting:
     )
 
 
+PASSWORD_GRANT = "password_grant"
+
+
+def password_setting() -> Setting:
+    """Declare that passwords are exchanged only where an organisation allows it (RFC 9700 section 2.4)."""
+    return Setting(
+        name=PASSWORD_GRANT,
+        kind="bool",
+        default=False,
+        scope=Scope.ORGANISATION,
+        help="Whether users' passwords may be exchanged for tokens: for callers that know no other way.",
+    )
+
+
 def issuer_setting(default: str) -> Setting:
     """Declare the ``iss`` of a dialect's tokens: a path below the public URL, or a whole URL."""
     return Setting(

@@ -181,6 +181,12 @@ def test_switch():
         render(switch, a=AT, **{"setting.unit": "h"})
 
 
+def test_switch_on_a_truth():
+    """The cases of a fact that is true or false are called so."""
+    switch = Switch("n", "setting.on", {"true": Constant("n", 1), "false": Constant("n", 2)})
+    assert [render(switch, **{"setting.on": on}) for on in (True, False)] == [{"n": 1}, {"n": 2}]
+
+
 def test_mistakes_in_a_switch():
     """A switch's fact, its cases' facts and transforms, and their paths are checked like any other."""
     assert "unknown fact 'x'" in refused(Switch("m", "x", {}))

@@ -354,6 +354,16 @@ async def test_deprecated_forms_can_be_off(there):
     await there.get(PASSWORD)
 
 
+async def test_deprecated_password_that_is_off(there):
+    """PW-04: where passwords are a deprecated form that is off, a right one is answered like a wrong one."""
+    origin = msgspec.structs.replace(there.request(PASSWORD).origin, deprecated=(PASSWORD,))
+    await there.get(PASSWORD, origin=origin)
+    await there.here.replace(there.acme, settings={"toy": {"deprecated_forms": False}})
+    right = await refused(there, PASSWORD, origin=origin)
+    assert right.reason is Reason.GRANT_NOT_ALLOWED
+    assert public(await refused(there, PASSWORD, "wrong", origin=origin)) == public(right)
+
+
 async def test_id_token(there):
     """TK-08: the ID token is for the client, of its own kind, and no access token anywhere."""
     issued = await there.get(USER_KEY, scopes=("openid",), id_profile=ID_PROFILE)

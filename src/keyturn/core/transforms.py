@@ -85,3 +85,25 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "reveal": Secret.reveal,
 }
 """Name of a transform -> what it does with a fact."""
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
+TRANSFORM_SCHEMAS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "epoch_seconds": {"type": "integer"},
+    "epoch_millis": {"type": "integer"},
+    "seconds": {"type": "integer"},
+    "second_digits": {"type": "string", "pattern": "^[0-9]+$"},
+    "iso_millis": {"type": "string", "format": "date-time"},
+    "local_iso_millis": _TEXT,
+    "short_id": _TEXT,
+    "pem_one_line": _TEXT,
+    "words": _TEXT,
+    "list": _TEXTS,
+    "one_or_list": {"anyOf": [_TEXT, _TEXTS]},
+    "upper": _TEXT,
+    "lower": _TEXT,
+    "digits": _TEXT,
+    "reveal": _TEXT,
+}
+"""Name of a transform -> what it makes, as JSON Schema; ``plain`` is what the fact is. Every one is here."""

@@ -51,6 +51,7 @@ from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
 from keyturn.web.added import added_facts, shows_settings
 from keyturn.web.address import Network, client_address
+from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
@@ -108,6 +109,7 @@ class Desk:
     Args:
         router: Every route of every dialect that is on.
         refusals: Brings refusals into the audit trail.
+        descriptions: Answers paths of no dialect that describe what there is.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
     """
 
@@ -119,6 +121,7 @@ class Desk:
         ports: Ports,
         metrics: Metrics,
         refusals: Refusals,
+        descriptions: Descriptions,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Take everything that was assembled."""
@@ -129,6 +132,7 @@ class Desk:
         self._metrics = metrics
         self._trusted = trusted_proxies
         self._refusals = refusals
+        self._descriptions = descriptions
         self._rate_headers = RateHeaders(services.limits.rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,7 +181,8 @@ class Desk:
             params=match.params if match else {},
         )
         if match is None:
-            return request.request_id.encode(), self._nothing_here(request)
+            described = self._descriptions.answer(request)
+            return request.request_id.encode(), described or self._nothing_here(request)
         route = _route_of(match, request.method)
         outcome, response = await self._serve(match, route, request)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)

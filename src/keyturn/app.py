@@ -240,7 +240,13 @@ def assemble(
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
-    ports = Ports(deployment=local.deployment, clock=local.clock, dice=local.dice)
+    ports = Ports(
+        deployment=local.deployment,
+        sealer=local.sealer,
+        digester=local.digester,
+        clock=local.clock,
+        dice=local.dice,
+    )
     descriptions = Descriptions(local.dialects, public_url, local.cache_seconds)
     desk = Desk(Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted)
     return desk, metrics

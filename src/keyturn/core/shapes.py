@@ -111,6 +111,7 @@ _PROJECT_FACTS = frozenset(
         "project.open",
     }
 )
+_READABLE_SECRET_FACTS = frozenset({"entity.id", "credential.id", "secret", "issued_at", "expires_at"})
 _EVERY_CALL = frozenset({"request_id", "fresh_id", "now", "notice", "request.", "setting."})
 
 SECRET_FACTS = frozenset(
@@ -158,7 +159,7 @@ CALLER_FACTS = frozenset(
         "organisation.slug",
     }
 )
-"""What a caller may be shown of itself, as it is now; facts of a user or a client are None where it is none."""
+"""What a caller may be shown of itself, as it is now; of a user or a client it is None where there is none."""
 
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,
@@ -169,6 +170,8 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.show": _PROJECT_FACTS | _EVERY_CALL,
     "projects.change": _PROJECT_FACTS | _EVERY_CALL,
     "projects.delete": _EVERY_CALL,
+    "secrets.read": _READABLE_SECRET_FACTS | _EVERY_CALL,
+    "secrets.reset": _READABLE_SECRET_FACTS | _EVERY_CALL,
     "caller.show": CALLER_FACTS | _EVERY_CALL,
     "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
     "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},

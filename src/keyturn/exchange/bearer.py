@@ -16,7 +16,7 @@ from keyturn.core.records import Credential
 from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
 from keyturn.core.views import ClientView, EntityView, UserView
-from keyturn.core.vocabulary import Reason
+from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_bearer
 from keyturn.exchange.reach import require_alias
 from keyturn.exchange.roles import permitted_by, roles_in
@@ -99,6 +99,14 @@ async def prove_bearer(
     if ending is not None:
         raise InvalidToken(Reason.TOKEN_ENDED, about=bearer.about)
     return bearer
+
+
+def concern_of(actor: Actor) -> Concern | None:
+    """Say whom a refusal is about that a verb gives whoever came in with a token."""
+    kind, _, subject = actor.name.partition(":")
+    if actor.organisation_id is None:
+        return None
+    return Concern(actor.organisation_id, subject, OwnerKind(kind))
 
 
 def _scopes(verified: VerifiedClaims) -> tuple[str, ...]:

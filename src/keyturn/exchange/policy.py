@@ -94,12 +94,12 @@ def cap_lifetime(profile: TokenProfile, client: Client, organisation: Organisati
     Args:
         profile: Its default holds unless the organisation sets another; its maximum always holds.
         client: Its ``max_lifetime_seconds`` applies.
-        organisation: Its setting ``lifetime_seconds`` of the profile's dialect applies.
+        organisation: Its setting applies, of the profile's dialect and under the profile's name for it.
 
     Returns:
         A positive whole number of seconds, as a timedelta.
     """
-    seconds = organisation.setting(profile.dialect, "lifetime_seconds", profile.lifetime_seconds)
+    seconds = organisation.setting(profile.dialect, profile.lifetime_setting, profile.lifetime_seconds)
     ceilings = [profile.max_lifetime_seconds, client.max_lifetime_seconds or profile.max_lifetime_seconds]
     return timedelta(seconds=min(seconds, *ceilings))
 

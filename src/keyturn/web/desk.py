@@ -38,7 +38,7 @@ from keyturn.core.vocabulary import (
     RequestId,
 )
 from keyturn.exchange.admit import TAKEN
-from keyturn.exchange.bearer import identify
+from keyturn.exchange.bearer import concern_of, identify
 from keyturn.exchange.change import change_organisation
 from keyturn.exchange.describe import describe
 from keyturn.exchange.grants import GRANTS
@@ -269,7 +269,11 @@ class Desk:
     async def _call(self, route: CompiledRoute, call: Call) -> dict[str, Any]:
         """Make an Actor of a call's token and let it do what it asks, as far as its rights go."""
         actor = await identify(call, self._services)
-        facts = await VERBS[call.operation](actor, call, self._ports)
+        try:
+            facts = await VERBS[call.operation](actor, call, self._ports)
+        except Refusal as refusal:
+            refusal.about = refusal.about or concern_of(actor)
+            raise
         organisation = await self._ports.store_of(actor).organisation() if shows_settings(route) else None
         notices = facts.pop("notices", ())
         added = added_facts(route, call.origin, organisation, notices, self._services)

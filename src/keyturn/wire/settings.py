@@ -48,16 +48,23 @@ def algorithm_setting(default: Algorithm) -> Setting:
     )
 
 
-def lifetime_setting(default: int, *, minimum: int, maximum: int) -> Setting:
-    """Declare how long a dialect's access tokens live, in seconds."""
+def lifetime_setting(
+    default: int,
+    *,
+    minimum: int,
+    maximum: int,
+    name: str = "lifetime_seconds",
+    help_: str = "How long an access token lives.",
+) -> Setting:
+    """Declare how long a dialect's access tokens live, in seconds; of one kind where there are several."""
     return Setting(
-        name="lifetime_seconds",
+        name=name,
         kind="int",
         default=default,
         scope=Scope.ORGANISATION,
         minimum=minimum,
         maximum=maximum,
-        help="How long an access token lives.",
+        help=help_,
     )
 
 

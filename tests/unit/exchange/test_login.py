@@ -102,6 +102,13 @@ async def test_what_is_wrong_with_a_password_looks_and_costs_the_same(there):
     assert set(seen) == {((InvalidGrant.code, None, (), None), 1)}
 
 
+async def test_unproved_address(there):
+    """A user comes in by an e-mail address once it is proved to be theirs, and by the user name meanwhile."""
+    await there.here.replace(there.ada, email_verified_at=None)
+    assert (await refused(there, USER_KEY)).reason is Reason.EMAIL_UNPROVED
+    assert await there.get(PASSWORD)
+
+
 async def test_state_is_asked_on_every_road(there):
     """TE-10: a disabled membership, user or organisation, home included, closes every road to a token."""
     await there.here.replace(there.memberships[0], disabled=True)

@@ -210,6 +210,14 @@ async def test_who_may_call(here, people):
     assert token not in clear_texts(rows)
 
 
+async def test_refused_caller_is_named(here, people):
+    """AD-05: whoever is refused with a good token stands in the trail by name, whichever room said no."""
+    user = await people.add("ana", "master")
+    assert (await people.call("GET", "/guild/works/nothing", await people.token("ana"))).status == 404
+    (row,) = await here.audit("call.refused")
+    assert (row.actor, row.organisation_id) == (f"user:{user.id}", user.organisation_id)
+
+
 async def test_another_organisation_sees_nothing(here, people):
     """TN-03: the organisation in the token decides, although all organisations have one issuer."""
     await people.add("ana", "master")

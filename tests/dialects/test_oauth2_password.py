@@ -90,7 +90,7 @@ async def test_introspection(here):
 
 
 async def test_off_by_default(here):
-    """TE-07: without leave a right password is as good as a wrong one, and metadata does not name the grant."""
+    """TE-07: without leave a right password is worth a wrong one, and metadata does not name the grant."""
     assert "password" in (await here.ask("GET", METADATA)).json["grant_types_supported"]
     await forbid(here)
     told = (await here.ask("GET", METADATA)).json["grant_types_supported"]

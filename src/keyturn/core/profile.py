@@ -24,6 +24,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
         always_refreshable: A refresh token comes with every access token; else with ``offline_access`` only.
         refresh_grace_seconds: How long a lost answer may be asked for again, a default; 0 to 60.
         refresh_mode: ``rotate`` (RFC 9700 section 4.14.2) or ``reuse``, a default.
+        refresh_mode_setting: What the organisation's setting of it is called.
         algorithm: The default; the deployment's setting of that name replaces it.
         issuer: Template of the ``iss`` below ``public_url``, or a whole URL.
         shared_ring: Name of the key ring that all organisations share; None for each organisation's own.
@@ -39,6 +40,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     always_refreshable: bool = False
     refresh_grace_seconds: int = 10
     refresh_mode: str = "rotate"
+    refresh_mode_setting: str = "refresh_mode"
     claims: Shape = Shape(())
     header_type: str = "JWT"
     algorithm: Algorithm = Algorithm.ES256

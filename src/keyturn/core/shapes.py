@@ -173,13 +173,15 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "secrets.read": _READABLE_SECRET_FACTS | _EVERY_CALL,
     "secrets.reset": _READABLE_SECRET_FACTS | _EVERY_CALL,
     "caller.show": CALLER_FACTS | _EVERY_CALL,
+    "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
     "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
 }
 """What the answer to each operation may show.
 
 ``projects`` is a list of mappings with the names that ``project.`` has too: ``item.id``, ``item.name`` ...
 ``item.teams`` are the paths of the teams. Where a list is asked for one name, ``project.`` is that project
-and there is no list."""
+and there is no list. ``organisations`` likewise; ``total`` counts all that there are, whatever is listed, and
+``last_page`` tells whether more follow."""
 
 MAY_BE_ABSENT = ("request.", "setting.", "row.")
 """Facts that are there or not, as a request and its refusal have it: None where they are not."""
@@ -231,7 +233,7 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A JSON object as a table; members keep their order."""
+    """A JSON object as a table; members keep their order, and an object inside without any is left out."""
 
     members: tuple[Constant | Member | Each | Switch, ...]
 
@@ -328,7 +330,7 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         if len(group) > 1 and not all(rest for rest, _ in group):
             raise ValueError(f"{where}: {name!r} is there twice")
         if group[0][0]:
-            steps.append((name, _compile_level(group, f"{where}.{name}")))
+            steps.append((name, _unless_empty(_compile_level(group, f"{where}.{name}"))))
         else:
             steps.append((name, _leaf(name, group[0][1], where)))
 
@@ -341,6 +343,10 @@ def _compile_level(members: list[tuple[list[str], Part]], where: str) -> Rendere
         return out
 
     return render
+
+
+def _unless_empty(render: Renderer) -> Step:
+    return lambda facts: render(facts) or _LEFT_OUT
 
 
 def _leaf(name: str, member: Part, where: str) -> Step:

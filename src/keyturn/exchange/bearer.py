@@ -133,4 +133,6 @@ def _actor(bearer: Bearer, accepts: tuple[TokenProfile, ...], services: Services
     dialect = next(profile.dialect for profile in accepts if profile.kind == own.kind)
     names = roles_in(dialect, membership, bearer.credential)
     actor = actors.user(owner.user, membership, permitted_by(dialect, names, services.roles))
-    return msgspec.structs.replace(actor, home=owner.home, organisation=organisation, roles=names)
+    return msgspec.structs.replace(
+        actor, home=owner.home, organisation=organisation, roles=names, places=owner.places
+    )

@@ -111,7 +111,7 @@ def _turn(
         )
     if verdict is Verdict.REPEAT:
         return same_again(family, presented), unchanged
-    if setting(profile.dialect, "refresh_mode", profile.refresh_mode) == "reuse":
+    if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
         return presented, unchanged
     turned, successor = succeed(family, presented, services, now)
     return successor, (Replace(turned, family.version),)

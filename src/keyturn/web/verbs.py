@@ -21,7 +21,7 @@ from keyturn.core.shapes import CALLER_FACTS
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import EntityId, ProjectId, Reason, TeamId
 from keyturn.directory import projects, secrets
-from keyturn.directory.callers import own_organisation
+from keyturn.directory.callers import own_organisation, own_organisations
 from keyturn.directory.projects import ProjectSight
 from keyturn.directory.secrets import ReadableSecret
 
@@ -191,6 +191,20 @@ async def _show_organisation(actor: Actor, call: Call, ports: Ports) -> Facts:  
     return _organisation("organisation", own_organisation(actor, call.arguments["id"]))
 
 
+async def _list_organisations(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    wanted = call.arguments
+    limit = wanted.get("limit")
+    page = own_organisations(
+        actor,
+        name=wanted.get("name"),
+        descending=wanted.get("sort") == "-name",
+        offset=wanted.get("page", 0) * (limit or 0),
+        limit=limit,
+    )
+    listed = [{"id": each.id, "name": each.name, "slug": each.slug} for each in page.organisations]
+    return {"organisations": listed, "total": page.total, "last_page": page.last}
+
+
 def _user(user: User | None) -> Facts:
     if user is None:
         return dict.fromkeys(f for f in CALLER_FACTS if f.startswith("user."))
@@ -231,6 +245,7 @@ VERBS: dict[str, Verb] = {
     "secrets.reset": _reset_secret,
     "caller.show": _show_caller,
     "organisations.show": _show_organisation,
+    "organisations.list": _list_organisations,
 }
 """Name of an operation of a route with a bearer token -> what does it.
 
@@ -238,5 +253,6 @@ Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offs
 makes ``id``, and ``name`` of a new project, required. Where a call names teams and says nothing of ``open``,
 a project of no team is open to everybody and one of any team is not. Of a readable secret ``entity_id``,
 required, and ``period_days``, a whole number from 1 on: how long a new one shall live. In ``caller.show`` and
-``organisations.show`` ``id`` is the UUID or API key of an organisation.
+``organisations.show`` ``id`` is the UUID or API key of an organisation. ``organisations.list`` goes by
+``page`` (from 0) and ``limit``, ``name``, and ``sort``: ``name`` or ``-name``.
 """

@@ -122,6 +122,8 @@ def _field(field: Field, settings: dict[str, Setting]) -> Iterator[str]:
         yield f"a secret that is repeated, {field.name!r}"
     if bool(field.prefix) != (field.reader == "prefixed_word"):
         yield f"a prefix and its reader come together, {field.name!r}"
+    if field.spare and field.source is not Source.BODY:
+        yield f"a spare field outside the body, {field.name!r}"
     if field.required_by is not None:
         found = settings.get(field.required_by)
         if found is None or found.kind != "bool" or found.scope is not Scope.DEPLOYMENT:

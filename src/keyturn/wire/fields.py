@@ -69,6 +69,8 @@ class BoundField(msgspec.Struct, frozen=True):
         try:
             values = [self._read(media, value) for _, value in given if value not in self.absent[media]]
         except ValueError as problem:
+            if table.spare:
+                return
             reading.problems.append(Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem)))
             return
         if table.aliases:
@@ -183,11 +185,18 @@ def _read_fields(
             given[place][1].append(pair)
         else:
             given[place] = field, [pair]
+    spare = []
     for field, values in given.values():
-        if field is not None:
+        if field is None:
+            if len(values) > 1:
+                reading.problems.append(repeated("a field"))
+        elif field.table.spare:
+            spare.append((field, values))
+        else:
             field.read(media, values, reading)
-        elif len(values) > 1:
-            reading.problems.append(repeated("a field"))
+    for field, values in spare:
+        if field.table.slot not in reading.slots:
+            field.read(media, values, reading)
 
 
 def read_texts(pairs: Pairs, fields: Mapping[str, BoundField], reading: Reading) -> None:

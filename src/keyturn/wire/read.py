@@ -33,6 +33,7 @@ def compile_reader(route: Route, dialect: str) -> Reader:
     required = tuple(field for field in route.fields if field.required)
     grant_field = next((field.name for field in route.fields if field.slot == "grant_type"), "grant_type")
     echoed = tuple(field.slot for field in route.fields if field.echo)
+    defaults = {field.slot: field.default for field in route.fields if field.default is not None}
     ask = compile_ask(route)
 
     def understand(request: WireRequest, reading: Reading) -> Asked:
@@ -46,15 +47,16 @@ def compile_reader(route: Route, dialect: str) -> Reader:
         if reading.problems or asked is None:
             raise _refusal(reading.problems, route)
         token = None if route.bearer is None else bearer(request, route.bearer)
+        slots = defaults | reading.slots if defaults else reading.slots
         origin = Origin(
             request_id=request.request_id,
             address=request.address,
             dialect=dialect,
             route=route.name,
             deprecated=tuple(reading.deprecated),
-            echoes=_echoes(echoed, reading.slots),
+            echoes=_echoes(echoed, slots),
         )
-        return asked(origin, reading.slots, token)
+        return asked(origin, slots, token)
 
     def read(request: WireRequest) -> Asked:
         if request.oversized:

@@ -129,7 +129,7 @@ def refresh_settings(profile: TokenProfile) -> tuple[Setting, ...]:
             help="How long a used refresh token still gives the same successor: an answer was lost.",
         ),
         Setting(
-            name="refresh_mode",
+            name=profile.refresh_mode_setting,
             kind="str",
             default=profile.refresh_mode,
             scope=Scope.ORGANISATION,

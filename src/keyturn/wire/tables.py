@@ -73,6 +73,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         maximum: The greatest value of a number.
         longest: The most characters of a text.
         echo: Answers and refusals may repeat it as ``request.<slot>``.
+        default: What the slot holds where it was not given.
+        spare: Of a body: counts only where nothing else filled its slot, and what its reader refuses counts
+            as absent. For what some callers send and others send wrongly.
     """
 
     name: str
@@ -95,6 +98,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     maximum: int | None = None
     longest: int | None = None
     echo: bool = False
+    default: str | int | bool | None = None
+    spare: bool = False
 
 
 class Conflict(StrEnum):

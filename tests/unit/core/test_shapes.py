@@ -55,6 +55,14 @@ def test_absent(value, optional, rendered):
     assert render(Member("m", "a", optional=optional), a=value) == rendered
 
 
+def test_empty_object():
+    """An object inside that has no members is left out; one with a null is not, nor the whole."""
+    inside = Member("n.o.m", "a", optional=True)
+    assert render(inside, Constant("c", 1), a=None) == {"c": 1}
+    assert render(inside, a=None) == {}
+    assert render(inside, Member("n.x", "list"), a=None, list=None) == {"n": {"x": None}}
+
+
 def test_null_passes_no_transform():
     """A transform is not asked about a fact that is not there."""
     assert render(Member("m", "a", "epoch_seconds"), a=None) == {"m": None}

@@ -153,6 +153,7 @@ LATE = {
     "a secret that no field brings": with_exchange(secret=("no_such",)),
     "an owner that no field brings": with_exchange(owner="no_such"),
     "a URL of no route": with_document(answer=Answer(Shape((Member("u", "url.no_such"),)))),
+    "a spare field outside the body": with_field(name="x", slot="x", source=Source.HEADER, spare=True),
     "two fields of one name": with_field(name="id", slot="x"),
     "two routes of one name": with_document(name="get"),
 }

@@ -770,3 +770,50 @@ def test_no_typed_secret_is_remembered(monkeypatch):
     for body in (b"grant=cc&s=x", b"grant=cc"):
         reader(msgspec.structs.replace(wire_request(body), params={"org": "a"}))
     assert len(made[0]._known) == 1
+
+
+SPARE = route(
+    fields=(
+        *FIELDS[1:],
+        Field(name="house", slot="house"),
+        Field(name="home", slot="house", spare=True),
+        Field(name="size", slot="size", reader="integer", default=50),
+    ),
+    exchanges=(msgspec.structs.replace(EXCHANGE, organisation="house"),),
+    path="/get",
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "house"),
+    [
+        (b', "home": "a"', "a"),
+        (b', "home": "a", "house": "b"', "b"),
+        (b', "house": "b", "home": "a"', "b"),
+        (b', "home": "", "house": ""', None),
+        (b', "home": 7', None),
+        (b', "home": 7, "house": "b"', "b"),
+        (b', "home": null', None),
+        (b"", None),
+    ],
+)
+def test_spare_field(more, house):
+    """A spare field counts only where nothing better came, and is never a reason to refuse."""
+    asked = read(b'{"id": "i", "key": "k"' + more + b"}", table=SPARE, json=True)
+    assert asked.organisation_alias == house
+
+
+@pytest.mark.parametrize(("query", "size"), [(b"", 50), (b"size=", 50), (b"size=7", 7), (b"size=0", 0)])
+def test_default(query, size):
+    """A slot that nothing filled holds the default of its field."""
+    table = Route(
+        name="list",
+        path="/list",
+        method="GET",
+        fields=(Field(name="size", slot="size", reader="integer", default=50, source=Source.QUERY),),
+        bearer=Bearer(accepts=(PROFILE,)),
+        operation=Operation(name="projects.list"),
+        answer=Answer(Shape(())),
+    )
+    asked = WireRequest(request_id=RequestId("r"), method="GET", path="/list", query=query, headers=[])
+    assert compile_reader(table, "toy")(asked).arguments == {"size": size}

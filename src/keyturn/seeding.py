@@ -240,9 +240,10 @@ class _Plot:
             above = path
 
     async def _project(self, fixture: ProjectFixture) -> None:
-        if not any(each.name == fixture.name for each in await self._store.projects()):
+        name = fixture.name.format(slug=self._organisation.slug)
+        if not any(each.name == name for each in await self._store.projects()):
             await create_project(
-                _ACTOR, self._store, fixture.name, fixture.teams, open_to_all=fixture.open, **self._at()
+                _ACTOR, self._store, name, fixture.teams, open_to_all=fixture.open, **self._at()
             )
 
     async def _user(self, fixture: UserFixture) -> None:

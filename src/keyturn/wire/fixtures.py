@@ -33,7 +33,11 @@ class TeamFixture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A project that the demo makes, in the teams of these paths."""
+    """A project that the demo makes, in the teams of these paths.
+
+    Args:
+        name: ``{slug}`` in it stands for the organisation.
+    """
 
     name: str
     teams: tuple[str, ...] = ()

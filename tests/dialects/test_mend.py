@@ -248,6 +248,7 @@ async def test_key_that_rotates(caller):
     digester = caller.here.local.digester
     for overlap in (timedelta(hours=1), timedelta()):
         old = await caller.key()
+        caller.here.clock.advance(1)
         _, made = await rotate_user_key(ACTOR, caller.home, old.id, overlap, digester=digester, **caller.verb)
         await caller.session(userKey=made.reveal())
         assert (await caller.log_in(userKey=before)).status == (200 if overlap else 403)

@@ -159,7 +159,7 @@ CALLER_FACTS = frozenset(
         "organisation.slug",
     }
 )
-"""What a caller may be shown of itself, as it is now; of a user or client it is None where there is none."""
+"""What a caller may be shown of itself, as it is now; facts of a user or client are None where it is none."""
 
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,

@@ -44,6 +44,7 @@ from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.upkeep.jobs import make_scheduler
 from keyturn.upkeep.scheduler import Scheduler
+from keyturn.web.descriptions import Descriptions
 from keyturn.web.desk import Desk, check_roads
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
@@ -239,8 +240,16 @@ def assemble(
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
-    ports = Ports(deployment=local.deployment, clock=local.clock, dice=local.dice)
-    return Desk(Router(routes), urls, services, ports, metrics, refusals, trusted), metrics
+    ports = Ports(
+        deployment=local.deployment,
+        sealer=local.sealer,
+        digester=local.digester,
+        clock=local.clock,
+        dice=local.dice,
+    )
+    descriptions = Descriptions(local.dialects, public_url, local.cache_seconds)
+    desk = Desk(Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted)
+    return desk, metrics
 
 
 GC_THRESHOLDS = (50_000, 20, 100)

@@ -25,7 +25,7 @@ from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret, end_credential
 from keyturn.directory.entities import create_entity, link_user
 from keyturn.directory.memberships import add_member
-from keyturn.directory.organisations import create_organisation
+from keyturn.directory.organisations import change_organisation_setting, create_organisation
 from keyturn.directory.passwords import set_password
 from keyturn.directory.projects import create_project, list_projects
 from keyturn.directory.second_factor import confirm_totp, enrol_totp
@@ -84,6 +84,7 @@ async def seed_dialect(
     passwords: dict[str, Secret] = {}
     plots = {slug: _Plot(local, dialect, each, public_url, passwords) for slug, each in organisations.items()}
     for plot in plots.values():
+        await plot.choose(dialect.demo.settings)
         for fixture in dialect.demo.fixtures:
             await plot.make(fixture)
     home, elsewhere = plots[MAIN], plots[OTHER]
@@ -157,6 +158,20 @@ class _Plot:
             **address_facts(dialect, organisation.slug, public_url),
         }
 
+    async def choose(self, settings: Mapping[str, Any]) -> None:
+        """Set what the organisation chooses of the dialect's settings."""
+        tables = {self._dialect.name: self._dialect.settings}
+        for name, value in settings.items():
+            await change_organisation_setting(
+                _ACTOR,
+                self._local.deployment,
+                self._organisation.slug,
+                f"{self._dialect.name}.{name}",
+                value,
+                tables=tables,
+                **self._at(),
+            )
+
     async def make(self, fixture: Fixture) -> None:
         """Make what a fixture says, and note its facts."""
         match fixture:
@@ -225,9 +240,10 @@ class _Plot:
             above = path
 
     async def _project(self, fixture: ProjectFixture) -> None:
-        if not any(each.name == fixture.name for each in await self._store.projects()):
+        name = fixture.name.format(slug=self._organisation.slug)
+        if not any(each.name == name for each in await self._store.projects()):
             await create_project(
-                _ACTOR, self._store, fixture.name, fixture.teams, open_to_all=fixture.open, **self._at()
+                _ACTOR, self._store, name, fixture.teams, open_to_all=fixture.open, **self._at()
             )
 
     async def _user(self, fixture: UserFixture) -> None:
@@ -243,7 +259,9 @@ class _Plot:
         )
         user = await self._store.user_by_name(canonical_user_name(name))
         if user is None:
-            user, _ = await create_user(_ACTOR, self._store, wish, roles=self._all_roles(), **self._at())
+            # A home is older than any other place of its user.
+            then = self._at(_MOMENT)
+            user, _ = await create_user(_ACTOR, self._store, wish, roles=self._all_roles(), **then)
         self.users[fixture.key] = user
         self._owners[fixture.key] = user.id
         self._note(

@@ -28,6 +28,7 @@ from keyturn.core.changes import Add, Lost, Recorded, Replace, ReplaceKey, Requi
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life, State
+from keyturn.core.records import Revocation
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.storage import MemoryStore, Tail, verify_chain
@@ -235,6 +236,22 @@ async def test_requirement_beside_the_change_it_misses(seeded):
         seeded.recorder.record(unit(needs)),
     )
     assert list(outcomes) == [Recorded(), Recorded(), Lost(needs, change.record)]
+
+
+async def test_requirement_beside_a_revocation(seeded):
+    """A revocation of the same moment neither ends what a requirement names nor hides what did."""
+    dead = Revocation(id="token-1", organisation_id=ACME, revoked_at=NOW, expires_at=NOW)
+    await seeded.registry.find_client("client-1")
+    needs = RequireVersion("client", "client-1", 0)
+    change = next_version(client(), disabled=True)
+    outcomes = await asyncio.gather(
+        seeded.recorder.record(unit(Add(dead))),
+        seeded.recorder.record(unit(needs)),
+        seeded.recorder.record(unit(change)),
+        seeded.recorder.record(unit(Add(msgspec.structs.replace(dead, id="token-2")))),
+        seeded.recorder.record(unit(needs)),
+    )
+    assert list(outcomes) == [*[Recorded()] * 4, Lost(needs, change.record)]
 
 
 # --- one organisation's store cannot name another (TN-02) ---

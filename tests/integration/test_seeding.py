@@ -76,6 +76,7 @@ ENTRY = DemoEntry(
     ),
     members=Shape(PARCEL.demo.members.members + tuple(Member(*row) for row in SHOWN)),
     curl=PARCEL.demo.curl,
+    settings={"lifetime_seconds": 1800},
 )
 DIALECT = msgspec.structs.replace(
     PARCEL, demo=ENTRY, roles=(Role(name="viewer", title="Viewer", permissions=(PROJECTS_VIEW,)),)
@@ -107,6 +108,12 @@ async def test_users(here):
     assert [each.roles for each in view.memberships] == [("parcel:viewer",)] * 2
     assert [len(each.teams) for each in view.memberships] == [1, 0]
     assert shown["robot_email"] == "robot@acme.service.invalid"
+
+
+async def test_settings(here):
+    """Both organisations choose what the entry says of the dialect's settings."""
+    for slug in (MAIN, OTHER):
+        assert (await here.organisation(slug)).settings["parcel"] == {"lifetime_seconds": 1800}
 
 
 async def test_elsewhere(here):

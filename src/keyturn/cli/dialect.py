@@ -1,15 +1,21 @@
-"""``keyturn dialect``: the token APIs that are spoken."""
+"""``keyturn dialect``: the token APIs that are spoken, and how they are described to programs."""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from keyturn.cli.command import Config, Data, Form, noun, settings_of
 from keyturn.cli.output import Format, show
+from keyturn.config import Settings
+from keyturn.core.errors import OperatorError
 from keyturn.dialects import load_dialects
 
 app = noun("Dialects: the token APIs that are spoken.")
 
-
-@app.callback()
-def dialect() -> None:
-    """Keep `list` a word of its own, although it is the only one."""
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")]
 
 
 @app.command("list")
@@ -28,3 +34,52 @@ def list_dialects(data: Data = None, config: Config = None, form: Form = Format.
         ],
         form,
     )
+
+
+@app.command()
+def openapi(data: Data = None, config: Config = None, output: Output = None) -> None:
+    """Write the OpenAPI document of the dialects that this deployment serves."""
+    from keyturn.app import configured_dialects
+    from keyturn.web.descriptions import openapi_text
+
+    settings = settings_of(data, config)
+    _write(openapi_text(configured_dialects(settings).values(), _public_url(settings)), output)
+
+
+@app.command()
+def postman(
+    name: Annotated[str, typer.Argument(help="The dialect.")],
+    data: Data = None,
+    config: Config = None,
+    output: Output = None,
+) -> None:
+    """Write the Postman collection of a dialect that this deployment serves."""
+    from keyturn.app import configured_dialects
+    from keyturn.web.descriptions import postman_text
+
+    settings = settings_of(data, config)
+    served = configured_dialects(settings)
+    if name not in served:
+        close = difflib.get_close_matches(name, served, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise OperatorError(f"no dialect {name!r} is served here{hint}")
+    _write(postman_text(served[name], _public_url(settings)), output)
+
+
+def _public_url(settings: Settings) -> str:
+    """Say where callers reach the deployment: as set, or as a demo in the data folder has chosen."""
+    if settings.public_url is None and (settings.data / "demo.json").is_file():
+        from keyturn.demo import show as read_demo
+
+        return str(read_demo(settings.data)["base_url"])
+    return settings.public_url_text()
+
+
+def _write(text: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text.decode())
+        return
+    try:
+        output.write_bytes(text)
+    except OSError as error:
+        raise OperatorError(f"{output}: {error.strerror}") from None

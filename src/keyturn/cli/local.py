@@ -6,7 +6,7 @@ import pwd
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from keyturn.app import LocalServices, open_local, upkeep_of
+from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Ring, Turned
@@ -91,7 +91,9 @@ class LocalVerbs(LocalPeople, LocalSecrets):
     async def set_organisation(self, slug: str, setting: str, value: str | None) -> Organisation:
         """Set a dialect's setting, or go back to its default."""
         organisation = await self.organisation(slug)
-        await require_keys_outlive(self._services.rings, organisation.id, setting, value, self._now)
+        services = self._services
+        every = profiles(services.dialects).values()
+        await require_keys_outlive(services.rings, organisation.id, every, setting, value, self._now)
         return await organisations.change_organisation_setting(
             self._actor,
             self._store,

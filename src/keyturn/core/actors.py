@@ -23,6 +23,7 @@ class Actor(msgspec.Struct, frozen=True):
         client: Who it is, of a machine that asks in its own name.
         organisation: The one organisation, where it came in with a token.
         roles: Those that its token stands for, without the dialect's name.
+        places: Every organisation that its user may act in, the oldest membership first.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Actor(msgspec.Struct, frozen=True):
     client: Client | None = None
     organisation: Organisation | None = None
     roles: tuple[str, ...] = ()
+    places: tuple[Organisation, ...] = ()
 
     def may_act_in(self, organisation_id: OrganisationId) -> bool:
         """Tell whether an organisation exists for this actor."""

@@ -7,13 +7,11 @@ from datetime import datetime
 
 from keyturn.core.secret import Dice
 
-_FIXED = (0x7 << 76) | (0x2 << 62)
-"""Version and variant."""
-_FREE = ~((0xF << 76) | (0x3 << 62))
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""A random hexadecimal digit -> the one that also tells the variant, in its first two bits."""
 
 
 def uuid7(now: datetime, dice: Dice) -> str:
     """Make a UUIDv7 for an instant, with 74 random bits, in its canonical lower-case form."""
-    millis = int(now.timestamp() * 1000)
-    text = f"{((millis << 80) | int.from_bytes(dice(10))) & _FREE | _FIXED:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = (int(now.timestamp() * 1000).to_bytes(6, "big") + dice(10)).hex()
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"

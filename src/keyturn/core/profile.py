@@ -17,7 +17,8 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
         header_type: The ``typ`` of the JOSE header (RFC 9068 section 2.1 for ``at+jwt``).
         claims: The contract's own claims. ``iss``, ``sub``, ``aud``, ``iat``, ``exp``, ``jti`` and Keyturn's
             ``kt`` are in every token and are not repeated here.
-        lifetime_seconds: The default; the organisation's setting of that name replaces it.
+        lifetime_seconds: The default; the organisation's setting replaces it.
+        lifetime_setting: The name of that setting, where a dialect has several kinds of tokens.
         max_lifetime_seconds: More than this no setting allows; keys stay published that long.
         refresh_lifetime_seconds: The absolute end of a refresh family, a default; None for no refresh tokens.
         always_refreshable: A refresh token comes with every access token; else with ``offline_access`` only.
@@ -33,6 +34,7 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     dialect: str
     lifetime_seconds: int
+    lifetime_setting: str = "lifetime_seconds"
     max_lifetime_seconds: int = 86_400
     refresh_lifetime_seconds: int | None = None
     always_refreshable: bool = False

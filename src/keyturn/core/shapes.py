@@ -93,7 +93,7 @@ REFUSAL_FACTS = frozenset(
 row, ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
-    "metadata": frozenset({"issuer", "algorithms", "request."}),
+    "metadata": frozenset({"issuer", "algorithms", "request.", "setting."}),
     "jwks": frozenset({"issuer", "keys", "request."}),
     "public_key": frozenset({"issuer", "keys", "pem", "algorithm", "request."}),
 }
@@ -111,6 +111,7 @@ _PROJECT_FACTS = frozenset(
         "project.open",
     }
 )
+_READABLE_SECRET_FACTS = frozenset({"entity.id", "credential.id", "secret", "issued_at", "expires_at"})
 _EVERY_CALL = frozenset({"request_id", "fresh_id", "now", "notice", "request.", "setting."})
 
 SECRET_FACTS = frozenset(
@@ -169,14 +170,18 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "projects.show": _PROJECT_FACTS | _EVERY_CALL,
     "projects.change": _PROJECT_FACTS | _EVERY_CALL,
     "projects.delete": _EVERY_CALL,
+    "secrets.read": _READABLE_SECRET_FACTS | _EVERY_CALL,
+    "secrets.reset": _READABLE_SECRET_FACTS | _EVERY_CALL,
     "caller.show": CALLER_FACTS | _EVERY_CALL,
+    "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
     "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
 }
 """What the answer to each operation may show.
 
 ``projects`` is a list of mappings with the names that ``project.`` has too: ``item.id``, ``item.name`` ...
 ``item.teams`` are the paths of the teams. Where a list is asked for one name, ``project.`` is that project
-and there is no list."""
+and there is no list. ``organisations`` likewise; ``total`` counts all that there are, whatever is listed, and
+``last_page`` tells whether more follow."""
 
 MAY_BE_ABSENT = ("request.", "setting.", "row.")
 """Facts that are there or not, as a request and its refusal have it: None where they are not."""
@@ -218,7 +223,8 @@ class Each(msgspec.Struct, frozen=True):
 class Switch(msgspec.Struct, frozen=True):
     """A member that is shown in one of several ways, as the text of a fact says (``setting.<name>``).
 
-    Every case has the path of the whole; a text that has no case is a fault.
+    The texts of a fact that is a truth are ``true`` and ``false``. Every case has the path of the whole; a
+    text that has no case is a fault.
     """
 
     path: str
@@ -381,7 +387,11 @@ def _as_item(element: Any) -> Facts:
 def _switch(name: str, member: Switch, where: str) -> Step:
     take = _taking(member.on)
     steps = {text: _leaf(name, case, where) for text, case in member.cases.items()}
-    return lambda facts: steps[take(facts)](facts)
+    return lambda facts: steps[_case(take(facts))](facts)
+
+
+def _case(value: Any) -> Any:
+    return ("false", "true")[value] if isinstance(value, bool) else value
 
 
 def _member(member: Member) -> Step:

@@ -45,6 +45,16 @@ def _pem_one_line(value: str) -> str:
     return "\n".join((first, "".join(body), last))
 
 
+def _pem_body(value: str) -> str:
+    """Give what stands between the lines of a PEM text, in one line."""
+    return "".join(value.splitlines()[1:-1])
+
+
+def _parent_url(value: str) -> str:
+    """Cut the last segment off a URL."""
+    return value.rpartition("/")[0]
+
+
 def _one_or_list(value: tuple[str, ...]) -> str | list[str]:
     return value[0] if len(value) == 1 else list(value)
 
@@ -64,6 +74,8 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "local_iso_millis": _local_iso_millis,
     "short_id": _short_id,
     "pem_one_line": _pem_one_line,
+    "pem_body": _pem_body,
+    "parent_url": _parent_url,
     "words": " ".join,
     "list": list,
     "one_or_list": _one_or_list,
@@ -73,3 +85,25 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "reveal": Secret.reveal,
 }
 """Name of a transform -> what it does with a fact."""
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
+TRANSFORM_SCHEMAS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "epoch_seconds": {"type": "integer"},
+    "epoch_millis": {"type": "integer"},
+    "seconds": {"type": "integer"},
+    "second_digits": {"type": "string", "pattern": "^[0-9]+$"},
+    "iso_millis": {"type": "string", "format": "date-time"},
+    "local_iso_millis": _TEXT,
+    "short_id": _TEXT,
+    "pem_one_line": _TEXT,
+    "words": _TEXT,
+    "list": _TEXTS,
+    "one_or_list": {"anyOf": [_TEXT, _TEXTS]},
+    "upper": _TEXT,
+    "lower": _TEXT,
+    "digits": _TEXT,
+    "reveal": _TEXT,
+}
+"""Name of a transform -> what it makes, as JSON Schema; ``plain`` is what the fact is. Every one is here."""

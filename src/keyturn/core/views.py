@@ -30,6 +30,12 @@ class UserView(msgspec.Struct, frozen=True):
     memberships: tuple[Membership, ...]
     organisations: tuple[Organisation, ...]
 
+    @property
+    def places(self) -> tuple[Organisation, ...]:
+        """Give every organisation that the user may act in, the oldest membership first."""
+        pairs = zip(self.organisations, self.memberships, strict=True)
+        return tuple(each for each, membership in pairs if each.usable and membership.usable)
+
     def place_in(self, organisation_id: OrganisationId) -> tuple[Organisation, Membership] | None:
         """Give an organisation and the user's membership in it, ended ones too; None where there is none."""
         pairs = zip(self.organisations, self.memberships, strict=True)

@@ -90,7 +90,16 @@ PROJECTS_VIEW = "projects.view"
 PROJECTS_CREATE = "projects.create"
 PROJECTS_CHANGE = "projects.change"
 PROJECTS_DELETE = "projects.delete"
-PERMISSIONS = (PROJECTS_VIEW, PROJECTS_CREATE, PROJECTS_CHANGE, PROJECTS_DELETE)
+SECRETS_READ = "secrets.read"
+SECRETS_RESET = "secrets.reset"
+PERMISSIONS = (
+    PROJECTS_VIEW,
+    PROJECTS_CREATE,
+    PROJECTS_CHANGE,
+    PROJECTS_DELETE,
+    SECRETS_READ,
+    SECRETS_RESET,
+)
 """What a role of a dialect may permit; which role permits what is in the dialect's table."""
 
 
@@ -147,6 +156,7 @@ class Reason(StrEnum):
     WRONG_DIALECT = "wrong_dialect"
     UNKNOWN_USER = "unknown_user"
     USER_DISABLED = "user_disabled"
+    EMAIL_UNPROVED = "email_unproved"
     NO_MEMBERSHIP = "no_membership"
     MEMBERSHIP_DISABLED = "membership_disabled"
     WRONG_PASSWORD = "wrong_password"

@@ -3,6 +3,10 @@
 Nothing is read for it: the Actor was made of what is so now.
 """
 
+from collections.abc import Sequence
+
+import msgspec
+
 from keyturn.core.actors import Actor
 from keyturn.core.errors import Fault, NotFound
 from keyturn.core.records import Organisation
@@ -24,3 +28,32 @@ def own_organisation(actor: Actor, alias: str | None = None) -> Organisation:
     if alias not in {None, organisation.id, organisation.api_key}:
         raise NotFound(Reason.NOT_VISIBLE, "no such organisation")
     return organisation
+
+
+class OrganisationPage(msgspec.Struct, frozen=True):
+    """Some of the organisations that a caller may act in, and how many there are in all."""
+
+    organisations: Sequence[Organisation]
+    total: int
+    last: bool
+
+
+def own_organisations(
+    actor: Actor,
+    *,
+    name: str | None = None,
+    descending: bool = False,
+    offset: int = 0,
+    limit: int | None = None,
+) -> OrganisationPage:
+    """List the organisations that a caller may act in, sorted by name; a caller that is no user has one.
+
+    Args:
+        name: Only those of that name, in any letter case.
+    """
+    wanted = None if name is None else name.casefold()
+    places = actor.places or (own_organisation(actor),)
+    found = [each for each in places if wanted in (None, each.name.casefold())]
+    found.sort(key=lambda each: (each.name.casefold(), each.id), reverse=descending)
+    end = len(found) if limit is None else offset + limit
+    return OrganisationPage(found[offset:end], len(found), end >= len(found))

@@ -114,7 +114,8 @@ async def reset_secret(
         organisation = await store.organisation()
         longest = timedelta(days=SECRET_DAYS.of(organisation))
         by_default = period is None or period > longest
-        expires_at = now + (longest if period is None or by_default else period)
+        # To the whole second, so that a contract with seconds and one with milliseconds name one instant.
+        expires_at = (now + (longest if period is None or by_default else period)).replace(microsecond=0)
         grace_until = expires_at + timedelta(days=GRACE_DAYS.of(organisation))
         life = Life(created_at=now, expires_at=expires_at, grace_until=grace_until)
         fresh, secret = _make(entity, life, dialects, sealer, digester, dice)

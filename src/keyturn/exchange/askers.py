@@ -53,7 +53,7 @@ async def prove_asker(request: TokenRequest, services: Services, now: datetime) 
     )
     allowed = request.grant_type in proof.client.grants
     if allowed and request.grant_type == PASSWORD:
-        allowed = allows_password(proof.organisation, request.profile.dialect, built_in=False)
+        allowed = allows_password(proof.organisation, request.origin, built_in=False)
     if not allowed:
         raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=proof.about)
     await admit_client(proof, services.limits, services.clock.monotonic())

@@ -16,7 +16,7 @@ from keyturn.core.records import Credential
 from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
 from keyturn.core.views import ClientView, EntityView, UserView
-from keyturn.core.vocabulary import Reason
+from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_bearer
 from keyturn.exchange.reach import require_alias
 from keyturn.exchange.roles import permitted_by, roles_in
@@ -101,6 +101,14 @@ async def prove_bearer(
     return bearer
 
 
+def concern_of(actor: Actor) -> Concern | None:
+    """Say whom a refusal is about that a verb gives whoever came in with a token."""
+    kind, _, subject = actor.name.partition(":")
+    if actor.organisation_id is None:
+        return None
+    return Concern(actor.organisation_id, subject, OwnerKind(kind))
+
+
 def _scopes(verified: VerifiedClaims) -> tuple[str, ...]:
     """Read the scopes a token was granted, which contracts write as words or as a list."""
     scope = verified.claims.get("scope", "")
@@ -125,4 +133,6 @@ def _actor(bearer: Bearer, accepts: tuple[TokenProfile, ...], services: Services
     dialect = next(profile.dialect for profile in accepts if profile.kind == own.kind)
     names = roles_in(dialect, membership, bearer.credential)
     actor = actors.user(owner.user, membership, permitted_by(dialect, names, services.roles))
-    return msgspec.structs.replace(actor, home=owner.home, organisation=organisation, roles=names)
+    return msgspec.structs.replace(
+        actor, home=owner.home, organisation=organisation, roles=names, places=owner.places
+    )

@@ -181,9 +181,13 @@ def _objection(
         return reason
     built_in = asker.proof is None
     if request.grant_type == PASSWORD and not allows_password(
-        place.organisation, request.profile.dialect, built_in=built_in
+        place.organisation, request.origin, built_in=built_in
     ):
         return Reason.GRANT_NOT_ALLOWED
+    member = place.holder if isinstance(place.holder, Member) else None
+    by_email = request.credential.named is OwnerName.EMAIL
+    if by_email and member is not None and member.user.email_verified_at is None:
+        return Reason.EMAIL_UNPROVED
     return passcode_objection(place.holder, found, request.passcode)
 
 

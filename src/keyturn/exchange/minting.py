@@ -12,7 +12,6 @@ from keyturn.core.shapes import TOKEN_FACTS, compile_shape
 from keyturn.core.vocabulary import TokenId
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsRenderer, Services
-from keyturn.tokens.encode import encode_token
 from keyturn.tokens.own import CLAIM, OwnClaim
 
 
@@ -80,7 +79,7 @@ async def _sign(
     signer = await services.rings.signer(profile.shared_ring or organisation.id, profile.algorithm, now)
     claims = services.claims[profile.kind](facts)
     claims.update(_standard_claims(decision, profile, facts))
-    return Secret(encode_token(claims, signer, profile.header_type))
+    return Secret(await services.signing.token(claims, signer, profile.header_type))
 
 
 def _facts(decision: Decision, services: Services, now: datetime) -> dict[str, Any]:

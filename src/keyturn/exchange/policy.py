@@ -6,7 +6,7 @@ from keyturn.core.errors import InvalidRequest, InvalidScope, InvalidTarget, Una
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Client, Organisation
 from keyturn.core.requests import Authorization, Decision, Origin, Proof
-from keyturn.core.vocabulary import API_TOKEN, OFFLINE_ACCESS, REFRESH_TOKEN, Reason
+from keyturn.core.vocabulary import API_TOKEN, OFFLINE_ACCESS, PASSWORD, REFRESH_TOKEN, Reason
 
 
 def decide(asked: Authorization) -> Decision:
@@ -94,19 +94,26 @@ def cap_lifetime(profile: TokenProfile, client: Client, organisation: Organisati
     Args:
         profile: Its default holds unless the organisation sets another; its maximum always holds.
         client: Its ``max_lifetime_seconds`` applies.
-        organisation: Its setting ``lifetime_seconds`` of the profile's dialect applies.
+        organisation: Its setting applies, of the profile's dialect and under the profile's name for it.
 
     Returns:
         A positive whole number of seconds, as a timedelta.
     """
-    seconds = organisation.setting(profile.dialect, "lifetime_seconds", profile.lifetime_seconds)
+    seconds = organisation.setting(profile.dialect, profile.lifetime_setting, profile.lifetime_seconds)
     ceilings = [profile.max_lifetime_seconds, client.max_lifetime_seconds or profile.max_lifetime_seconds]
     return timedelta(seconds=min(seconds, *ceilings))
 
 
-def allows_password(organisation: Organisation, dialect: str, *, built_in: bool) -> bool:
-    """Tell whether passwords may be exchanged: where the contract knows no other way, or by leave (TE-07)."""
-    allowed: bool = organisation.setting(dialect, "password_grant", built_in)
+def allows_password(organisation: Organisation, origin: Origin, *, built_in: bool) -> bool:
+    """Tell whether passwords may be exchanged: where the contract knows no other way, or by leave (TE-07).
+
+    Where that one way is deprecated, it goes with the organisation's other deprecated forms. This is asked
+    with the password's own check and answered like a wrong one, so that what is off tells no password.
+    """
+    default = built_in
+    if PASSWORD in origin.deprecated:
+        default = built_in and organisation.setting(origin.dialect, "deprecated_forms", True)
+    allowed: bool = organisation.setting(origin.dialect, "password_grant", default)
     return allowed
 
 

@@ -22,6 +22,7 @@ from keyturn.core.ports import (
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
+from keyturn.exchange.signing import Signing
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
 
@@ -45,6 +46,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         claims: The compiled claims table of every token profile, by its kind.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
+        signing: Signs the tokens of concurrent requests together.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -67,5 +69,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
+    signing: Signing = msgspec.field(default_factory=Signing)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}

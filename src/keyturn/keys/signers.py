@@ -1,6 +1,7 @@
 """Private keys that sign, one class for each algorithm, imported once (RFC 7518 section 3, RFC 8037)."""
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -31,7 +32,7 @@ from keyturn.tokens.jwks import public_jwk
 RSA_BITS = 2048
 """The default size, what the vendors' contracts have; 3072 where an operator asks (TK-13)."""
 
-_ECDSA = ECDSA(SHA256())
+_ECDSA = ECDSA(Prehashed(SHA256()))
 _PKCS1 = PKCS1v15()
 _SHA256 = SHA256()
 _HALF_BYTES = 32
@@ -67,7 +68,7 @@ class Es256Signer:
 
     def sign(self, message: bytes) -> bytes:
         """Give R and S as 32 octets each (RFC 7518 section 3.4), where OpenSSL gives DER."""
-        r, s = decode_dss_signature(self._sign(message, _ECDSA))
+        r, s = decode_dss_signature(self._sign(sha256(message).digest(), _ECDSA))
         return r.to_bytes(_HALF_BYTES, "big") + s.to_bytes(_HALF_BYTES, "big")
 
 

@@ -184,7 +184,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
         case Shred():
             yield SHRED, change.organisation_id
         case Add(Revocation() as revocation):
-            yield "revocation", revocation_key(revocation)
+            yield REVOCATION, revocation_key(revocation)
         case Add() | Replace() | ReplaceKey() | Remove():
             topic, field = _TOPICS.get(type(change.record), ("", ""))
             if topic:
@@ -193,6 +193,8 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             return
 
 
+REVOCATION = "revocation"
+"""Topic of a revocation: its key says all that memory keeps of it."""
 LAST_USE = "last_use"
 """Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
 SHRED = "shred"
@@ -266,23 +268,29 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     if holder is not None:
         # What is dead may be killed again: the first revocation covers it.
         return None if isinstance(record, Revocation) else _lost(change, holder, scope)
+    # A revocation and a spent thing hold whatever has become of their organisation.
+    lost = None if isinstance(record, Revocation | Spent) else _uninhabitable(change, shelf, scope)
+    if lost is None:
+        shelf.insert(record)
+    return lost
+
+
+def _uninhabitable(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Tell what keeps a record from being where it wants to be."""
+    record = change.record
     organisation = shelf.find(Organisation, organisation_of(record) or "")
     if isinstance(record, _INHABITANTS) and organisation is None:
         return Lost(change, None)
     # Deletion works through what there is; a ring or a client that came after it had passed would stay.
-    if _has_ended(organisation) and not isinstance(record, Revocation | Spent):
+    if _has_ended(organisation):
         return _lost(change, organisation, scope)
     if isinstance(record, Credential) and shelf.tombstone_of(record.lookup_hash) is not None:
         return Lost(change, None)
     if isinstance(record, Membership):
         user = shelf.find(User, record.user_id)
-        if (
-            user is None
-            or user.ended_at is not None
-            or _has_ended(shelf.find(Organisation, user.organisation_id))
-        ):
+        home = None if user is None else shelf.find(Organisation, user.organisation_id)
+        if user is None or user.ended_at is not None or _has_ended(home):
             return _lost(change, user, scope)
-    shelf.insert(record)
     return None
 
 

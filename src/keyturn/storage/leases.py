@@ -40,9 +40,21 @@ class _Counter:
     the next slice, ``pending`` tells when it came. Until ``refused_until`` nothing more is asked for.
     """
 
-    __slots__ = ("borrowed", "filled", "left", "pending", "refused_until", "room", "size", "until", "waiting")
+    __slots__ = (
+        "borrowed",
+        "filled",
+        "kind",
+        "left",
+        "pending",
+        "refused_until",
+        "room",
+        "size",
+        "until",
+        "waiting",
+    )
 
-    def __init__(self, credit: int, room: int, until: float) -> None:
+    def __init__(self, kind: str, credit: int, room: int, until: float) -> None:
+        self.kind = kind
         self.left = self.filled = self.borrowed = credit
         self.room = room
         self.until = until
@@ -93,6 +105,7 @@ class SharedLimits:
             for kind, rate in rates.items()
             if rate.per_minute >= LEASED_FROM
         }
+        self._spacing = {kind: rate.spacing / NANOSECONDS for kind, rate in rates.items()}
         self._counters: dict[str, _Counter] = {}
         self._ends: deque[tuple[float, str]] = deque()
         self._away = False
@@ -100,13 +113,15 @@ class SharedLimits:
 
     def take(self, keys: Sequence[str], now: float) -> Taken | Awaitable[Taken]:
         """Take one place in every counter, or none: from memory where it covers all of them."""
-        held = self._hold(keys, now)
-        refused = self._refused(held, now)
-        if refused is not None:
-            return refused
-        if all(counter.covers(now) for _, _, counter in held):
-            return self._spend(held)
-        return self._take_slowly(keys)
+        held = self._covered(keys, now)
+        if held is None:
+            held = self._hold(keys, now)
+            refused = self._refused(held, now)
+            if refused is not None:
+                return refused
+            if not all(counter.covers(now) for _, _, counter in held):
+                return self._take_slowly(keys)
+        return self._spend(held)
 
     async def close(self) -> None:
         """Give back what was not used, and stop."""
@@ -119,6 +134,16 @@ class SharedLimits:
         for key in list(self._counters):
             self._end(key)
         await self._batches.close()
+
+    def _covered(self, keys: Sequence[str], now: float) -> _Held | None:
+        """Give the counters if a place of each can be spent from memory, as almost always."""
+        held: _Held = []
+        for key in keys:
+            counter = self._counters.get(key)
+            if counter is None or not counter.covers(now):
+                return None
+            held.append((key, counter.kind, counter))
+        return held
 
     def _hold(self, keys: Sequence[str], now: float) -> _Held:
         held = []
@@ -138,7 +163,7 @@ class SharedLimits:
         burst = self.rates[kind].burst
         if kind in self._slice and not self._away:
             credit = max(1, min(self._slice[kind] // _CREDITS_A_SLICE, burst))
-        counter = self._counters[key] = _Counter(credit, burst - credit, now + LEASE_SECONDS)
+        counter = self._counters[key] = _Counter(kind, credit, burst - credit, now + LEASE_SECONDS)
         self._remember(key, counter.until)
         return counter
 
@@ -193,7 +218,7 @@ class SharedLimits:
                 least, kind_of_least = room, kind
             if 2 * counter.left < counter.filled and counter.pending is None:
                 self._ask(key, kind, counter)
-        return Taken(kind_of_least, True, least, self.rates[kind_of_least].spacing / NANOSECONDS)
+        return Taken(kind_of_least, True, least, self._spacing[kind_of_least])
 
     # --- what needs the store ---
 

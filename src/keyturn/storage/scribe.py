@@ -20,7 +20,7 @@ from keyturn.core.records import AuditEvent, AuditRow, Organisation
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import SHRED, carry_out, topics_of
+from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
 from keyturn.storage.feed import Confirmation, News, read_news, version_in
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
@@ -31,6 +31,8 @@ KEPT_VERSIONS = 10_000
 _TRIM_EVERY = 256
 
 _RECORDED = Recorded()
+_RAISES_NO_VERSION = frozenset({LAST_USE, REVOCATION})
+"""Topics of changes after which every version that memory knows still holds."""
 
 
 class Entry(Protocol):
@@ -95,7 +97,8 @@ class Scribe:
         version = version_in(connection)
         self._drop_shredded(connection, version, seen_at)
         self._memory_is_current = version == self._feed.applied
-        outcomes = tuple(self._carry(connection, entry) for entry in entries)
+        shelf = SqlShelf(connection)
+        outcomes = tuple([self._carry(connection, shelf, entry) for entry in entries])
         append_audit(connection, chain_id, self._rows)
         if self._touched:
             version += 1
@@ -127,8 +130,7 @@ class Scribe:
                     self._keys.drop(key)
         self._keys_at = version
 
-    def _carry(self, connection: Connection, entry: Entry) -> Outcome | Fault:
-        shelf = SqlShelf(connection)
+    def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
         unit = entry.unit
         try:
             changes = self._unsettled(unit, entry.scope)
@@ -139,8 +141,9 @@ class Scribe:
                 touched = self._change(changes, shelf, entry.scope)
                 self._append(unit.audit, shelf)
             self._touched |= touched
-            # From here on the store is ahead of memory, for the neighbours that follow.
-            self._memory_is_current = self._memory_is_current and not touched
+            # From here on the store may be ahead of memory, for the neighbours that follow.
+            if any(topic not in _RAISES_NO_VERSION for topic, _ in touched):
+                self._memory_is_current = False
         except _LostError as loss:
             if unit.audit_if_lost is not None:
                 self._append(unit.audit_if_lost, shelf)

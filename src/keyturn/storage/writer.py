@@ -202,10 +202,14 @@ class GroupWriter:
                 overdue = not job.taken or job.deadline + self._patience <= now
                 if overdue and not job.future.done():
                     job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
-        while self._unanswered and self._unanswered[0].future.done():
-            self._unanswered.popleft()
+        self._forget_answered()
         if self._unanswered:
             self._timer = self._loop.call_later(self._patience / 20, self._watch)
+
+    def _forget_answered(self) -> None:
+        """Let go of what was answered, soon: memory that is used again at once is still in the caches."""
+        while self._unanswered and self._unanswered[0].future.done():
+            self._unanswered.popleft()
 
     def _answer(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome | Fault], news: News) -> None:
         self._feed.apply(news)
@@ -216,6 +220,7 @@ class GroupWriter:
                 job.future.set_exception(outcome)
             else:
                 job.future.set_result(outcome)
+        self._forget_answered()
 
     def _refuse(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:

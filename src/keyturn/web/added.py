@@ -37,9 +37,13 @@ def added_facts(
         facts["fresh_id"] = uuid7(now, services.dice)
     words = [route.notices[name] for name in notices if name in route.notices]
     facts["notice"] = " ".join(words) or None
+    return facts if organisation is None else facts | setting_facts(route, organisation)
+
+
+def setting_facts(route: CompiledRoute, organisation: Organisation | None) -> dict[str, Any]:
+    """Give the settings that a route's answers show: an organisation's, or the defaults of all."""
+    names = [source.removeprefix(_SETTING) for source in route.added if source.startswith(_SETTING)]
+    defaults = {name: route.settings[name] for name in names}
     if organisation is not None:
-        names = [source.removeprefix(_SETTING) for source in route.added if source.startswith(_SETTING)]
-        for name in names:
-            value = organisation.setting(route.dialect, name, route.settings[name])
-            facts[_SETTING + name] = value
-    return facts
+        defaults |= {name: organisation.setting(route.dialect, name, defaults[name]) for name in names}
+    return {_SETTING + name: value for name, value in defaults.items()}

@@ -36,7 +36,7 @@ def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
 
 
 def _spell(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class _Unheard:

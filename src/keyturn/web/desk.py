@@ -38,7 +38,7 @@ from keyturn.core.vocabulary import (
     RequestId,
 )
 from keyturn.exchange.admit import TAKEN
-from keyturn.exchange.bearer import identify
+from keyturn.exchange.bearer import concern_of, identify
 from keyturn.exchange.change import change_organisation
 from keyturn.exchange.describe import describe
 from keyturn.exchange.grants import GRANTS
@@ -51,6 +51,7 @@ from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
 from keyturn.web.added import added_facts, shows_settings
 from keyturn.web.address import Network, client_address
+from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
@@ -108,6 +109,7 @@ class Desk:
     Args:
         router: Every route of every dialect that is on.
         refusals: Brings refusals into the audit trail.
+        descriptions: Answers paths of no dialect that describe what there is.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
     """
 
@@ -119,6 +121,7 @@ class Desk:
         ports: Ports,
         metrics: Metrics,
         refusals: Refusals,
+        descriptions: Descriptions,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Take everything that was assembled."""
@@ -129,6 +132,7 @@ class Desk:
         self._metrics = metrics
         self._trusted = trusted_proxies
         self._refusals = refusals
+        self._descriptions = descriptions
         self._rate_headers = RateHeaders(services.limits.rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,7 +181,8 @@ class Desk:
             params=match.params if match else {},
         )
         if match is None:
-            return request.request_id.encode(), self._nothing_here(request)
+            described = self._descriptions.answer(request)
+            return request.request_id.encode(), described or self._nothing_here(request)
         route = _route_of(match, request.method)
         outcome, response = await self._serve(match, route, request)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
@@ -253,7 +258,7 @@ class Desk:
         if isinstance(asked, Call):
             return await self._call(route, asked)
         if isinstance(asked, Publication):
-            return await document_facts(asked, self._urls[route.dialect], services)
+            return await document_facts(asked, route, self._urls[route.dialect], services)
         issued = await EXCHANGES.get(asked.grant_type, issue)(asked, services)
         if route.added:
             proof = issued.decision.proof
@@ -264,7 +269,11 @@ class Desk:
     async def _call(self, route: CompiledRoute, call: Call) -> dict[str, Any]:
         """Make an Actor of a call's token and let it do what it asks, as far as its rights go."""
         actor = await identify(call, self._services)
-        facts = await VERBS[call.operation](actor, call, self._ports)
+        try:
+            facts = await VERBS[call.operation](actor, call, self._ports)
+        except Refusal as refusal:
+            refusal.about = refusal.about or concern_of(actor)
+            raise
         organisation = await self._ports.store_of(actor).organisation() if shows_settings(route) else None
         notices = facts.pop("notices", ())
         added = added_facts(route, call.origin, organisation, notices, self._services)

@@ -7,10 +7,13 @@ import msgspec
 
 from keyturn.core.errors import Fault, NotFound
 from keyturn.core.profile import TokenProfile
+from keyturn.core.records import Organisation
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.services import Services
 from keyturn.tokens.public_key import public_pem
+from keyturn.web.added import setting_facts
 from keyturn.wire.ask import Publication
+from keyturn.wire.compile import CompiledRoute
 
 Urls = Mapping[str, str]
 """By route name, the template of a route's URL below ``public_url``."""
@@ -23,17 +26,21 @@ class Issuer(msgspec.Struct, frozen=True):
         name: The ``iss`` of its tokens.
         ring: The id of its key ring.
         profile: The tokens of a contract with an issuer of its own.
+        organisation: None where the issuer is all organisations'.
     """
 
     name: str
     ring: str
     profile: TokenProfile | None
+    organisation: Organisation | None = None
 
 
 Maker = Callable[[Issuer, Services], Awaitable[dict[str, Any]]]
 
 
-async def document_facts(asked: Publication, urls: Urls, services: Services) -> dict[str, Any]:
+async def document_facts(
+    asked: Publication, route: CompiledRoute, urls: Urls, services: Services
+) -> dict[str, Any]:
     """Gather the facts of a published document: of an organisation's issuer, or of a contract's one for all.
 
     Raises:
@@ -42,9 +49,10 @@ async def document_facts(asked: Publication, urls: Urls, services: Services) -> 
     """
     issuer, slug = await _issuer_of(asked, services), asked.organisation
     facts: dict[str, Any] = {f"request.{slot}": value for slot, value in asked.origin.echoes.items()}
-    for route, url in urls.items():
-        facts["url." + route] = services.public_url + (url.replace("{organisation}", slug) if slug else url)
+    for name, url in urls.items():
+        facts["url." + name] = services.public_url + (url.replace("{organisation}", slug) if slug else url)
     facts["issuer"] = issuer.name
+    facts |= setting_facts(route, issuer.organisation)
     facts |= await MAKERS[asked.document.name](issuer, services)
     return facts
 
@@ -59,9 +67,9 @@ async def _issuer_of(asked: Publication, services: Services) -> Issuer:
     if organisation is None or organisation.ended_at is not None:
         raise NotFound(Reason.UNKNOWN_ORGANISATION)
     if profile is None:
-        return Issuer(f"{services.public_url}/o/{slug}", organisation.id, None)
+        return Issuer(f"{services.public_url}/o/{slug}", organisation.id, None, organisation)
     name = profile.issuer_for(slug, services.public_url)
-    return Issuer(name, profile.shared_ring or organisation.id, profile)
+    return Issuer(name, profile.shared_ring or organisation.id, profile, organisation)
 
 
 async def _metadata(issuer: Issuer, services: Services) -> dict[str, Any]:

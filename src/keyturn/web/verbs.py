@@ -5,6 +5,7 @@ returns becomes the facts that an answer may show (``core/shapes.py``, ``OPERATI
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,15 +13,17 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, NotFound
+from keyturn.core.ports import Digester, Sealer
 from keyturn.core.records import Client, Organisation, User
 from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
 from keyturn.core.shapes import CALLER_FACTS
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
-from keyturn.core.vocabulary import ProjectId, Reason
-from keyturn.directory import projects
-from keyturn.directory.callers import own_organisation
+from keyturn.core.vocabulary import EntityId, ProjectId, Reason, TeamId
+from keyturn.directory import projects, secrets
+from keyturn.directory.callers import own_organisation, own_organisations
 from keyturn.directory.projects import ProjectSight
+from keyturn.directory.secrets import ReadableSecret
 
 Facts = dict[str, Any]
 
@@ -29,6 +32,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """What verbs work with."""
 
     deployment: DeploymentStore
+    sealer: Sealer
+    digester: Digester
     clock: Clock
     dice: Dice
 
@@ -65,14 +70,14 @@ async def _show_project(actor: Actor, call: Call, ports: Ports) -> Facts:
 
 
 async def _create_project(actor: Actor, call: Call, ports: Ports) -> Facts:
-    wanted = call.arguments
+    wanted, own = call.arguments, () if actor.membership is None else actor.membership.teams
     return _flat(
         await projects.create_project(
             actor,
             ports.store_of(actor),
             wanted["name"],
             wanted.get("teams"),
-            open_to_all=wanted.get("open", False),
+            open_to_all=bool(_open_to_all(wanted, own)),
             **ports.common(),
         )
     )
@@ -87,7 +92,7 @@ async def _change_project(actor: Actor, call: Call, ports: Ports) -> Facts:
             _project_id(call),
             name=wanted.get("name"),
             teams=wanted.get("teams"),
-            open_to_all=wanted.get("open"),
+            open_to_all=_open_to_all(wanted),
             **ports.common(),
         )
     )
@@ -96,6 +101,18 @@ async def _change_project(actor: Actor, call: Call, ports: Ports) -> Facts:
 async def _delete_project(actor: Actor, call: Call, ports: Ports) -> Facts:
     await projects.delete_project(actor, ports.store_of(actor), _project_id(call), **ports.common())
     return {}
+
+
+def _open_to_all(wanted: Facts, own: tuple[TeamId, ...] | None = None) -> bool | None:
+    """Say whether everybody sees a project: a call that does not say it says it by the teams, by having none.
+
+    Args:
+        own: The teams of a project that is made without naming any.
+    """
+    if "open" in wanted:
+        return bool(wanted["open"])
+    teams = wanted.get("teams", own)
+    return None if teams is None else not teams
 
 
 def _project_id(call: Call) -> ProjectId:
@@ -118,6 +135,45 @@ def _flat(sight: ProjectSight) -> Facts:
     return {f"project.{name}": value for name, value in _project(sight).items()}
 
 
+DEFAULT_PERIOD = "default_period"
+"""The notice that a secret lives as long as is usual, because none or too long a period was asked."""
+
+
+async def _read_secret(actor: Actor, call: Call, ports: Ports) -> Facts:
+    wanted, store = EntityId(call.arguments["entity_id"]), ports.store_of(actor)
+    return _readable(
+        await secrets.read_secret(actor, store, wanted, sealer=ports.sealer, **ports.common()), ()
+    )
+
+
+async def _reset_secret(actor: Actor, call: Call, ports: Ports) -> Facts:
+    wanted = call.arguments
+    days = wanted.get("period_days")
+    made = await secrets.reset_secret(
+        actor,
+        ports.store_of(actor),
+        EntityId(wanted["entity_id"]),
+        None if days is None else timedelta(days=min(days, timedelta.max.days)),
+        dialects=(call.origin.dialect,),
+        sealer=ports.sealer,
+        digester=ports.digester,
+        **ports.common(),
+    )
+    return _readable(made, (DEFAULT_PERIOD,) if made.by_default else ())
+
+
+def _readable(told: ReadableSecret, notices: tuple[str, ...]) -> Facts:
+    credential = told.credential
+    return {
+        "entity.id": credential.owner_id,
+        "credential.id": credential.id,
+        "secret": told.secret,
+        "issued_at": credential.life.created_at,
+        "expires_at": credential.life.expires_at,
+        "notices": notices,
+    }
+
+
 async def _show_caller(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
     organisation = own_organisation(actor, call.arguments.get("id"))
     subject = actor.user or actor.client
@@ -133,6 +189,20 @@ async def _show_caller(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa
 
 async def _show_organisation(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
     return _organisation("organisation", own_organisation(actor, call.arguments["id"]))
+
+
+async def _list_organisations(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa: ARG001 - as any ``Verb``
+    wanted = call.arguments
+    limit = wanted.get("limit")
+    page = own_organisations(
+        actor,
+        name=wanted.get("name"),
+        descending=wanted.get("sort") == "-name",
+        offset=wanted.get("page", 0) * (limit or 0),
+        limit=limit,
+    )
+    listed = [{"id": each.id, "name": each.name, "slug": each.slug} for each in page.organisations]
+    return {"organisations": listed, "total": page.total, "last_page": page.last}
 
 
 def _user(user: User | None) -> Facts:
@@ -171,12 +241,18 @@ VERBS: dict[str, Verb] = {
     "projects.show": _show_project,
     "projects.change": _change_project,
     "projects.delete": _delete_project,
+    "secrets.read": _read_secret,
+    "secrets.reset": _reset_secret,
     "caller.show": _show_caller,
     "organisations.show": _show_organisation,
+    "organisations.list": _list_organisations,
 }
 """Name of an operation of a route with a bearer token -> what does it.
 
 Slots: ``id`` of a project, ``name``, ``teams`` (paths or ids), ``open``, ``offset`` and ``limit``; a table
-makes ``id``, and ``name`` of a new project, required. In ``caller.show`` and ``organisations.show`` ``id`` is
-the UUID or API key of an organisation.
+makes ``id``, and ``name`` of a new project, required. Where a call names teams and says nothing of ``open``,
+a project of no team is open to everybody and one of any team is not. Of a readable secret ``entity_id``,
+required, and ``period_days``, a whole number from 1 on: how long a new one shall live. In ``caller.show`` and
+``organisations.show`` ``id`` is the UUID or API key of an organisation. ``organisations.list`` goes by
+``page`` (from 0) and ``limit``, ``name``, and ``sort``: ``name`` or ``-name``.
 """

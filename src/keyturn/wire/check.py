@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from keyturn.core.shapes import OPERATION_FACTS, Each, Shape, Switch, sources
-from keyturn.core.vocabulary import Code, CredentialKind
+from keyturn.core.vocabulary import PASSWORD, Code, CredentialKind
 from keyturn.wire.ask import REFUSAL_OF
 from keyturn.wire.fields import is_secret
 from keyturn.wire.parse import PARSERS
-from keyturn.wire.settings import DEPRECATED_FORMS, Scope, Setting
+from keyturn.wire.settings import DEPRECATED_FORMS, PASSWORD_GRANT, Scope, Setting
 from keyturn.wire.tables import Answer, ClientAuthentication, Dialect, Exchange, Field, Route, Source
 
 
@@ -136,15 +136,24 @@ def _settings_of(answer: Answer, settings: dict[str, Setting]) -> Iterator[str]:
         if source.startswith("setting.") and source.removeprefix("setting.") not in settings:
             yield f"unknown fact {source!r}"
     for member in () if isinstance(shape, Each) else shape.members:
-        if isinstance(member, Switch) and member.on.removeprefix("setting.") in settings:
-            choices = settings[member.on.removeprefix("setting.")].choices
-            if set(choices) != set(member.cases):
-                yield f"{member.path!r} has not one case for each choice of {member.on!r}"
+        if not isinstance(member, Switch):
+            continue
+        setting = settings.get(member.on.removeprefix("setting."))
+        if setting is not None and _cases_of(setting) != set(member.cases):
+            yield f"{member.path!r} has not one case for each choice of {member.on!r}"
+
+
+def _cases_of(setting: Setting) -> set[str]:
+    return {"true", "false"} if setting.kind == "bool" else set(setting.choices)
 
 
 def _deprecated(route: Route, settings: dict[str, Setting]) -> Iterator[str]:
     marked = {field.deprecated for field in route.fields}
-    marked |= {exchange.deprecated for exchange in route.exchanges}
+    marked |= {
+        exchange.deprecated
+        for exchange in route.exchanges
+        if exchange.grant_type != PASSWORD or PASSWORD_GRANT not in settings
+    }
     if True in marked and DEPRECATED_FORMS not in settings:
         yield f"a deprecated form without the setting {DEPRECATED_FORMS!r}"
 

@@ -97,9 +97,10 @@ def bind(field: Field) -> BoundField:
     unknown = [name for name in names.values() if name not in READERS]
     if unknown:
         raise ValueError(f"field {field.name!r}: unknown reader {unknown[0]!r}")
-    # An empty value is as good as none (RFC 6749 section 3.1), but an empty text is no list, and null is
-    # of no type at all unless the contract says so.
-    empty_text: tuple[Any, ...] = () if names[JSON] in LIST_READERS else ("",)
+    # An empty value is as good as none (RFC 6749 section 3.1), but an empty text is no list and no number,
+    # and null is of no type at all unless the contract says so.
+    of_text = names[JSON] not in LIST_READERS and names[JSON] not in TEXT_READERS
+    empty_text: tuple[Any, ...] = ("",) if of_text else ()
     return BoundField(
         field,
         {FORM: TEXT_READERS.get(names[FORM], READERS[names[FORM]]), JSON: READERS[names[JSON]]},

@@ -33,7 +33,11 @@ class TeamFixture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectFixture(msgspec.Struct, frozen=True, kw_only=True):
-    """A project that the demo makes, in the teams of these paths."""
+    """A project that the demo makes, in the teams of these paths.
+
+    Args:
+        name: ``{slug}`` in it stands for the organisation.
+    """
 
     name: str
     teams: tuple[str, ...] = ()
@@ -121,6 +125,7 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
             all of the other organisation's facts behind ``other.``.
         curl: A command line that works when pasted; ``{member}`` stands for a member's value.
         other: Whether demo.json shows the same object for organisation globex.
+        settings: Of the dialect, that both organisations choose.
     """
 
     fixtures: tuple[Fixture, ...]
@@ -128,6 +133,7 @@ class DemoEntry(msgspec.Struct, frozen=True, kw_only=True):
     curl: str
     base: str = ""
     other: bool = True
+    settings: dict[str, Any] = {}
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -178,3 +178,28 @@ TEXT_READERS: dict[str, Callable[[Any], Any]] = {"integer": _integer_text, "bool
 
 LIST_READERS = frozenset({"scope_list", "text_list"})
 """Those that read a JSON array."""
+WORD_READERS = frozenset({"scope_words"})
+"""Those that read several words out of one text."""
+
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": MAX_FIELD_BYTES}
+READER_SCHEMAS: dict[str, dict[str, Any]] = {
+    "text": _TEXT,
+    "secret": {**_TEXT, "format": "password"},
+    "uuid_or_text": _TEXT,
+    "scope_words": {**_TEXT, "pattern": r"^[ !#-\[\]-~]*$"},
+    "scope_list": {
+        "type": "array",
+        "items": {"type": "string", "pattern": r"^[!#-\[\]-~]+$"},
+        "maxItems": MAX_SCOPES,
+    },
+    "absolute_uri": {**_TEXT, "format": "uri"},
+    "jwt_bearer": {"type": "string", "const": ASSERTION_TYPE},
+    "prefixed_word": _TEXT,
+    "text_list": {"type": "array", "items": _TEXT, "maxItems": MAX_LIST},
+    "integer": {"type": "integer", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
+    "boolean": {"type": "boolean"},
+    "date_time": {"type": "string", "format": "date-time"},
+    "email": {"type": "string", "format": "email"},
+    "user_name": _TEXT,
+}
+"""Name of a reader -> what it reads, as JSON Schema. Every one is here."""

@@ -48,16 +48,23 @@ def algorithm_setting(default: Algorithm) -> Setting:
     )
 
 
-def lifetime_setting(default: int, *, minimum: int, maximum: int) -> Setting:
-    """Declare how long a dialect's access tokens live, in seconds."""
+def lifetime_setting(
+    default: int,
+    *,
+    minimum: int,
+    maximum: int,
+    name: str = "lifetime_seconds",
+    help_: str = "How long an access token lives.",
+) -> Setting:
+    """Declare how long a dialect's access tokens live, in seconds; of one kind where there are several."""
     return Setting(
-        name="lifetime_seconds",
+        name=name,
         kind="int",
         default=default,
         scope=Scope.ORGANISATION,
         minimum=minimum,
         maximum=maximum,
-        help="How long an access token lives.",
+        help=help_,
     )
 
 
@@ -72,6 +79,20 @@ def deprecated_setting() -> Setting:
         default=True,
         scope=Scope.ORGANISATION,
         help="Whether forms that the contract calls deprecated are honoured.",
+    )
+
+
+PASSWORD_GRANT = "password_grant"
+
+
+def password_setting() -> Setting:
+    """Declare that passwords are exchanged only where an organisation allows it (RFC 9700 section 2.4)."""
+    return Setting(
+        name=PASSWORD_GRANT,
+        kind="bool",
+        default=False,
+        scope=Scope.ORGANISATION,
+        help="Whether users' passwords may be exchanged for tokens: for callers that know no other way.",
     )
 
 

@@ -32,6 +32,7 @@ from keyturn.wire.settings import algorithm_setting as algorithm_setting
 from keyturn.wire.settings import deprecated_setting as deprecated_setting
 from keyturn.wire.settings import issuer_setting as issuer_setting
 from keyturn.wire.settings import lifetime_setting as lifetime_setting
+from keyturn.wire.settings import password_setting as password_setting
 from keyturn.wire.settings import refresh_settings as refresh_settings
 
 FORM = "application/x-www-form-urlencoded"
@@ -271,7 +272,8 @@ class RefusalRow(msgspec.Struct, frozen=True):
     Args:
         text: The words for the caller; ``{description}`` stands for the core's, ``{tail}`` for the masked
             last characters of a presented secret that is worth nothing. Where the core has no words for a
-            text that is nothing else, there is none.
+            text that is nothing else, there is none; None for a row that never has any.
+        unexplained: The words where the core has none: it does not say what is wrong with a credential.
         mask: What ``{tail}`` becomes where there are such characters: they stand for ``{tail}`` in it.
         values: Further facts of this row: ``row.<name>``.
     """
@@ -279,7 +281,8 @@ class RefusalRow(msgspec.Struct, frozen=True):
     status: int
     code: str | int
     headers: tuple[tuple[str, str], ...] = ()
-    text: str = "{description}"
+    text: str | None = "{description}"
+    unexplained: str | None = None
     mask: str = "{tail}"
     values: dict[str, str | int | None] = {}
 

@@ -155,6 +155,10 @@ def _compile_row(row: RefusalRow) -> tuple[RefusalRow, dict[str, Any], Headers]:
 
 def _text(row: RefusalRow, refusal: Refusal) -> str | None:
     """Fill in a row's words; what is filled in is never looked through for places again."""
+    if refusal.description is None and row.unexplained is not None:
+        return row.unexplained
+    if row.text is None:
+        return None
     if row.text == "{description}":
         return refusal.description
     tail = "" if refusal.tail is None else row.mask.replace("{tail}", refusal.tail)

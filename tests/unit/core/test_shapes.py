@@ -92,6 +92,8 @@ def test_each():
         ("local_iso_millis", AT.astimezone(timezone(timedelta(hours=5))), "2026-11-01T12:30:15.250"),
         ("short_id", "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000", "ffff0000"),
         ("pem_one_line", "-----A-----\nQUJD\nREVG\n-----B-----\n", "-----A-----\nQUJDREVG\n-----B-----"),
+        ("pem_body", "-----A-----\nQUJD\nREVG\n-----B-----\n", "QUJDREVG"),
+        ("parent_url", "https://keys.example/a/b", "https://keys.example/a"),
         ("words", ("a", "b"), "a b"),
         ("words", (), ""),
         ("list", ("a",), ["a"]),
@@ -185,6 +187,12 @@ def test_switch():
     assert list(sources(Shape((switch,)))) == ["setting.unit", "a", "a"]
     with pytest.raises(KeyError):
         render(switch, a=AT, **{"setting.unit": "h"})
+
+
+def test_switch_on_a_truth():
+    """The cases of a fact that is true or false are called so."""
+    switch = Switch("n", "setting.on", {"true": Constant("n", 1), "false": Constant("n", 2)})
+    assert [render(switch, **{"setting.on": on}) for on in (True, False)] == [{"n": 1}, {"n": 2}]
 
 
 def test_mistakes_in_a_switch():

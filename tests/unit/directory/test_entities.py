@@ -107,6 +107,12 @@ async def test_period(reset, now, days, lives, by_default):
         await reset(period=timedelta(days=-days))
 
 
+async def test_end_is_a_whole_second(reset, now):
+    """A secret ends at a whole second, so that seconds and milliseconds name the same instant."""
+    made = await reset(now=now.replace(microsecond=999_999))
+    assert made.credential.life.expires_at == now.replace(microsecond=0) + timedelta(days=180)
+
+
 async def test_reset_ends_the_old(deployment, inside, reset, read):
     """A reset ends the old secret but not the tokens made from it, so its epoch stays."""
     old, new = await reset(), await reset()

@@ -110,6 +110,7 @@ class Scene:
             display_name="Ada",
             created_at=now,
             email="ada@acme.example",
+            email_verified_at=now,
         )
         self.memberships = [
             Membership(

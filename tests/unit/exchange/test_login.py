@@ -102,6 +102,13 @@ async def test_what_is_wrong_with_a_password_looks_and_costs_the_same(there):
     assert set(seen) == {((InvalidGrant.code, None, (), None), 1)}
 
 
+async def test_unproved_address(there):
+    """A user comes in by an e-mail address once it is proved to be theirs, and by the user name meanwhile."""
+    await there.here.replace(there.ada, email_verified_at=None)
+    assert (await refused(there, USER_KEY)).reason is Reason.EMAIL_UNPROVED
+    assert await there.get(PASSWORD)
+
+
 async def test_state_is_asked_on_every_road(there):
     """TE-10: a disabled membership, user or organisation, home included, closes every road to a token."""
     await there.here.replace(there.memberships[0], disabled=True)
@@ -345,6 +352,16 @@ async def test_deprecated_forms_can_be_off(there):
     origin = msgspec.structs.replace(there.request(PASSWORD).origin, deprecated=("old_name",))
     await refused(there, PASSWORD, origin=origin, kind=InvalidRequest)
     await there.get(PASSWORD)
+
+
+async def test_deprecated_password_that_is_off(there):
+    """PW-04: where passwords are a deprecated form that is off, a right one is answered like a wrong one."""
+    origin = msgspec.structs.replace(there.request(PASSWORD).origin, deprecated=(PASSWORD,))
+    await there.get(PASSWORD, origin=origin)
+    await there.here.replace(there.acme, settings={"toy": {"deprecated_forms": False}})
+    right = await refused(there, PASSWORD, origin=origin)
+    assert right.reason is Reason.GRANT_NOT_ALLOWED
+    assert public(await refused(there, PASSWORD, "wrong", origin=origin)) == public(right)
 
 
 async def test_id_token(there):

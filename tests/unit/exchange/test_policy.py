@@ -87,6 +87,13 @@ def test_resource_outside():
     assert caught.value.reason is Reason.AUDIENCE_NOT_ALLOWED
 
 
+def test_lifetime_of_one_kind():
+    """Where a dialect has several kinds of tokens, each has a setting of its own."""
+    profile = msgspec.structs.replace(PROFILE, lifetime_setting="badge_seconds")
+    settings = {"toy": {"lifetime_seconds": 1, "badge_seconds": 7}}
+    assert cap_lifetime(profile, client(), organisation(settings=settings)) == timedelta(seconds=7)
+
+
 @given(
     has=SCOPES,
     narrowed=st.none() | SCOPES,

@@ -166,6 +166,26 @@ async def test_projects(people):
     assert (await people.call("GET", path, ana)).status == 404
 
 
+async def test_no_team_is_everybody(people):
+    """Where a call says nothing of ``open``, a project of no team is open and one of any is not."""
+    await people.add("ana", "master", teams=("/left",))
+    await people.add("bob", "master")
+    ana, bob = await people.token("ana"), await people.token("bob")
+    asked = {
+        "a": {"name": "a", "teams": []},
+        "b": {"name": "b"},
+        "c": {"name": "c", "teams": [], "open": False},
+    }
+    made = {name: (await people.call("POST", "/guild/works", ana, body)).json for name, body in asked.items()}
+    assert [each["open"] for each in made.values()] == [True, False, False]
+    alone = await people.call("POST", "/guild/works", bob, {"name": "d"})
+    assert (alone.json["teams"], alone.json["open"]) == ([], True)
+    path = f"/guild/works/{made['a']['id']}"
+    for body, seen in (({"teams": ["/left"]}, 404), ({"name": "e"}, 404), ({"teams": []}, 200)):
+        assert (await people.call("PUT", path, ana, body)).status == 204
+        assert (await people.call("GET", path, bob)).status == seen
+
+
 async def test_who_may_call(here, people):
     """AD-05: a call without a good token is 401, one with too little 403, each audited once as a call."""
     user = await people.add("ana", "master")
@@ -188,6 +208,14 @@ async def test_who_may_call(here, people):
         "invalid_token",
     ]
     assert token not in clear_texts(rows)
+
+
+async def test_refused_caller_is_named(here, people):
+    """AD-05: whoever is refused with a good token stands in the trail by name, whichever room said no."""
+    user = await people.add("ana", "master")
+    assert (await people.call("GET", "/guild/works/nothing", await people.token("ana"))).status == 404
+    (row,) = await here.audit("call.refused")
+    assert (row.actor, row.organisation_id) == (f"user:{user.id}", user.organisation_id)
 
 
 async def test_another_organisation_sees_nothing(here, people):

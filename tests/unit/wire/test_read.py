@@ -238,6 +238,13 @@ def test_empty_text_is_no_list():
     refused(b'{"id": "a", "key": "s", "scope": ""}', json=True)
 
 
+@pytest.mark.parametrize("reader", ["integer", "boolean"])
+def test_empty_text_is_no_number(reader):
+    """TE-03: an empty JSON string where a number or a truth value is meant is refused."""
+    table = route(fields=(*FIELDS, Field(name="n", slot="n", reader=reader)))
+    assert refused(b'{"id": "a", "key": "s", "n": ""}', json=True, table=table).reason is Reason.FIELD_INVALID
+
+
 def test_every_problem_is_told():
     """Each bad field is one issue in the order of the table, and the first of them names the code."""
     table = route(fields=(*FIELDS[:2], Field(name="must", slot="must", required=True), *FIELDS[2:]))

@@ -143,6 +143,16 @@ def test_words_of_a_row():
     )
 
 
+def test_words_where_the_core_has_none():
+    """A row may have words for what the core does not explain, and none for all that it does."""
+    row = RefusalRow(400, "x", text=None, unexplained="wrong name or word")
+    write = refusals(Member("m", "text", optional=True), **{Code.INVALID_GRANT: row})
+    wrong = write(InvalidGrant(Reason.WRONG_PASSWORD), "r", "fresh", NOW)
+    missing = write(InvalidGrant(Reason.FIELD_MISSING, "word is required"), "r", "fresh", NOW)
+    assert json.loads(wrong.body) == {"m": "wrong name or word"}
+    assert json.loads(missing.body) == {}
+
+
 def test_echoes_in_a_refusal():
     """A refusal repeats what was read, and a fresh id stands in for what was not."""
     write = refusals(Member("id", "request.id", otherwise="fresh_id"))

@@ -1,0 +1,62 @@
+"""Golden samples taken apart, for those who show them to programs: the OpenAPI document and Postman."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from keyturn.wire.tables import FORM, JSON, Dialect, Route, Sample
+
+_PLACE = re.compile(r"\{([\w.]+)(?::form)?\}")
+
+
+def samples_of(dialect: Dialect, route: Route) -> list[Sample]:
+    """Give a route's golden samples, those that succeed first."""
+    own = [sample for sample in dialect.samples if sample.route == route.name]
+    return sorted(own, key=lambda sample: not succeeds(sample, route))
+
+
+def succeeds(sample: Sample, route: Route) -> bool:
+    """Tell whether a sample shows a good answer."""
+    return sample.status in {answer.status for answer in (route.answer, *route.variants)}
+
+
+def media_of(sample: Sample, route: Route) -> str:
+    """Name the media type of a sample's body."""
+    declared = [value for name, value in sample.headers if name.lower() == "content-type"]
+    return declared[0].partition(";")[0].strip().lower() if declared else route.media[0]
+
+
+def form_fields(sample: Sample) -> list[tuple[str, str]]:
+    """Read a sample's body as a form; a place stands for the value itself."""
+    return parse_qsl(plain_places(sample.body), keep_blank_values=True)
+
+
+def body_value(sample: Sample, route: Route) -> Any:
+    """Give a sample's body as the value that it spells; None where it spells none."""
+    media = media_of(sample, route)
+    if media == FORM:
+        value: dict[str, Any] = {}
+        for name, text in form_fields(sample):
+            value[name] = [*_as_list(value[name]), text] if name in value else text
+        return value or None
+    if media != JSON:
+        return None
+    try:
+        return json.loads(plain_places(sample.body))
+    except ValueError:
+        return None
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def plain_places(text: str) -> str:
+    """Put ``{member}`` for every place, however it is to be encoded."""
+    return _PLACE.sub(lambda place: "{" + place[1] + "}", text)
+
+
+def variable_places(text: str) -> str:
+    """Put ``{{member}}`` for every place."""
+    return _PLACE.sub(lambda place: "{{" + place[1] + "}}", text)

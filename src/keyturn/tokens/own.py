@@ -4,7 +4,7 @@ Revocation, introspection and the check of a token's kind go by it, so they work
 show neither a token id nor a client (design.md sections 2 and 4).
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -35,12 +35,6 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     credential_id: CredentialId = msgspec.field(name="c")
     epochs: tuple[Epoch, Epoch, Epoch] = msgspec.field(name="e")
     family_id: FamilyId | None = msgspec.field(name="f", default=None)
-
-
-def encode_own_claim(own: OwnClaim) -> dict[str, Any]:
-    """Give the value of ``kt`` as plain JSON values."""
-    encoded: dict[str, Any] = msgspec.to_builtins(own)
-    return encoded
 
 
 def decode_own_claim(value: object) -> OwnClaim:

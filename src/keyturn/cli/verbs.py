@@ -175,8 +175,8 @@ class Verbs(Protocol):
         """Read the newest audit rows."""
         ...
 
-    async def verify_audit(self) -> TrailVerdict:
-        """Follow every audit chain and checkpoint."""
+    async def verify_audit(self, noted: Mapping[int, bytes]) -> TrailVerdict:
+        """Follow every audit chain and checkpoint; ``noted`` are hashes of checkpoints, by ``seq``."""
         ...
 
     async def audit_key(self) -> dict[str, str] | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from keyturn.core.checkpoints import Checkpoint
@@ -163,13 +163,12 @@ class SqlUpkeep:
         """Read checkpoints with ``seq > after``, oldest first."""
         query = select(AUDIT_CHECKPOINT).where(AUDIT_CHECKPOINT.c.seq > after)
         query = query.order_by(AUDIT_CHECKPOINT.c.seq).limit(limit)
-        return await self._ask(lambda c: [Checkpoint(**dict(row)) for row in c.execute(query).mappings()])
+        return await self._ask(lambda c: _checkpoints(c, query))
 
     async def newest_checkpoint(self) -> Checkpoint | None:
         """Read the newest checkpoint."""
         query = select(AUDIT_CHECKPOINT).order_by(AUDIT_CHECKPOINT.c.seq.desc()).limit(1)
-        found = await self._ask(lambda c: c.execute(query).mappings().first())
-        return None if found is None else Checkpoint(**dict(found))
+        return next(iter(await self._ask(lambda c: _checkpoints(c, query))), None)
 
     async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add one; False where its seq is taken."""
@@ -196,6 +195,14 @@ class SqlUpkeep:
         batch = select(columns.seq).where(columns.seq < before).order_by(columns.seq).limit(limit)
         gone = AUDIT_CHECKPOINT.delete().where(columns.seq.in_(batch))
         return await self._errand(lambda c: c.execute(gone).rowcount)
+
+
+def _checkpoints(connection: Connection, query: Select[Any]) -> Sequence[Checkpoint]:
+    with rows.readable("an audit checkpoint"):
+        found = [Checkpoint(**dict(row)) for row in connection.execute(query).mappings()]
+        if not all(type(part) is bytes for each in found for part in (each.statement, each.signature)):
+            raise TypeError
+    return found
 
 
 def _lease(row: RowMapping) -> Lease:

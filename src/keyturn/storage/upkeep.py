@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
-from keyturn.core.upkeep_ports import AuditTail, JobRun, Lease
+from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage import rows
 from keyturn.storage.cleaners import CLEANERS, sweep
@@ -39,13 +39,13 @@ class SqlUpkeep:
     # --- leases ---
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a lease that is free, over or one's own; None where another has it."""
+        """Take a lease that is not held or one's own; None where another has it."""
         columns = LEASE.c
         taken = insert(LEASE).values(name=name, holder=holder, until=until)
         taken = taken.on_conflict_do_update(
             index_elements=[columns.name],
             set_={"holder": taken.excluded.holder, "until": taken.excluded.until},
-            where=or_(columns.holder == holder, columns.until <= now),
+            where=or_(columns.holder == holder, columns.until <= now, columns.until > now + LONGEST_LEASE),
         )
         row = await self._errand(lambda c: c.execute(taken.returning(*columns)).mappings().first())
         return None if row is None else _lease(row)

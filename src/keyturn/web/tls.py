@@ -15,6 +15,7 @@ import ssl
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -29,6 +30,8 @@ HANDSHAKE_SECONDS = 10.0
 """From accept to the end of the handshake; a slow one holds a place, no longer."""
 CLOSE_SECONDS = 2.0
 """How long the other side may take to say goodbye."""
+LAST_HANDSHAKES_SECONDS = 2.0
+"""How long a server that stops waits for handshakes that have begun."""
 WATCH_SECONDS = 1.0
 _ACCEPT_AT_ONCE = 64
 _PAUSE_SECONDS = 1.0
@@ -177,9 +180,26 @@ class TlsListener:
         self._listen()
 
     def close(self) -> None:
-        """Take no more connections, and end handshakes: no request has begun on them."""
-        self._closed = True
-        self._loop.remove_reader(self._listener)
+        """Take no more connections; called twice, by our own shutdown and by uvicorn's."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._listener)
+
+    def let_in(self, connection: socket.socket, address: Any) -> None:
+        """Take a place for a connection and begin its handshake, or close it before it costs anything."""
+        holder = subscriber(address[0])
+        if full := self._shared.take(holder):
+            self._shared.on_refused(full)
+            connection.close()
+            return
+        task = self._loop.create_task(self._shake_hands(connection, _Place(self._shared, holder)))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def finish(self) -> None:
+        """Let handshakes end that have begun: the client sends its request with the last of them (RE-03)."""
+        if self._handshakes:
+            await asyncio.wait(self._handshakes, timeout=LAST_HANDSHAKES_SECONDS)
         for task in self._handshakes:
             task.cancel()
 
@@ -203,22 +223,12 @@ class TlsListener:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
-            self._begin(connection, subscriber(address[0]))
-
-    def _begin(self, connection: socket.socket, holder: str) -> None:
-        """Take a place and begin the handshake, or close the connection before it costs anything."""
-        if full := self._shared.take(holder):
-            self._shared.on_refused(full)
-            connection.close()
-            return
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._shake_hands(connection, _Place(self._shared, holder)))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+            self.let_in(connection, address)
 
     async def _shake_hands(self, connection: socket.socket, place: _Place) -> None:
         try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 lambda: _Behind(self._make(), place),
                 connection,

@@ -142,7 +142,7 @@ async def _all_ready(*servers: "_Server") -> None:
 
 def _watch(certificates: Certificates, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
     """Read certificates again when their files change, and at SIGHUP."""
-    loop.add_signal_handler(signal.SIGHUP, certificates.reload)
+    loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, certificates.reload))
     return loop.create_task(certificates.watch())
 
 

@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Certificates:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
+        self._reading = threading.Lock()
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
@@ -66,6 +68,10 @@ class Certificates:
 
     def reload(self) -> bool:
         """Read the pair again, for new connections; one that cannot be used leaves the old one in place."""
+        with self._reading:
+            return self._reload()
+
+    def _reload(self) -> bool:
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
@@ -77,13 +83,14 @@ class Certificates:
 
     def reload_if_changed(self) -> bool:
         """Read the pair again if either file is another than when it was last read."""
-        return self._fingerprint() != self._seen and self.reload()
+        with self._reading:
+            return self._fingerprint() != self._seen and self._reload()
 
     async def watch(self) -> None:
-        """Look at the files each second, until cancelled."""
+        """Look at the files each second, on a thread: a volume that hangs must not hang us."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            self.reload_if_changed()
+            await asyncio.to_thread(self.reload_if_changed)
 
     def _load(self) -> ssl.SSLContext:
         _require_usable(self._certificate, self._key)

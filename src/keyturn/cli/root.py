@@ -92,9 +92,15 @@ def run(arguments: Sequence[str]) -> int:
         cause = cause_of(error)
         reason = f": {cause}" if cause else ""
         return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
-    except Fault as error:
-        return _say([str(error)], STORE)
+    except (Fault, PermissionError) as error:
+        return _say([_words(error)], STORE)
     return 0
+
+
+def _words(error: Fault | PermissionError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; run this as the user whose data it is"
+    return str(error)
 
 
 def _say(problems: Sequence[str], code: int) -> int:

@@ -33,7 +33,7 @@ def _shown(row: AuditRow) -> Row:
     }
 
 
-@verb(app)
+@verb(app, columns="at chain seq kind actor outcome reason organisation_id subject request_id details")
 async def tail(
     verbs: Verbs, limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows.")] = 20
 ) -> Answer:

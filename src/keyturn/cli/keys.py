@@ -21,7 +21,7 @@ Org = Annotated[
 ]
 
 
-@verb(app)
+@verb(app, columns="issuer key_id algorithm state published_at active_at retires_at")
 async def list(verbs: Verbs, org: Org = None) -> Answer:  # noqa: A001  # the command's name
     """List the keys of each issuer; an issuer has none before its first token."""
     now = datetime.now(UTC)
@@ -55,7 +55,7 @@ def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
     return "current" if max(begun)[-1] == key.id else "previous"
 
 
-@verb(app)
+@verb(app, columns="issuer algorithm rotated key_id active_at old_key_retires_at")
 async def rotate(
     verbs: Verbs,
     org: Org = None,

@@ -18,7 +18,7 @@ from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm, OrganisationId
-from keyturn.directory import audit, clients, clock, deletion, organisations
+from keyturn.directory import audit, clients, clock, deletion, lockout, organisations
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
@@ -161,6 +161,17 @@ class LocalVerbs(LocalSecrets):
         """End it for good."""
         store, known = await self._client(client_id)
         return await clients.end_client(self._actor, store, known, now=self._now, dice=self._dice)
+
+    async def clear_lockout(self, slug: str, user_name: str) -> str:
+        """Forget the failures of a user name, and give it in its canonical form."""
+        return await lockout.clear_lockout(
+            self._actor,
+            await self._store_of(slug),
+            self._services.store.lockout(self._services.digester.tag),
+            user_name,
+            now=self._now,
+            dice=self._dice,
+        )
 
     async def rings(self, slug: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, or those of every issuer."""

@@ -30,6 +30,7 @@ NOUNS = {
     "org": "Organisations.",
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
+    "lockout": "Names at which somebody guessed too often.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",

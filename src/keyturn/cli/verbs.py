@@ -163,6 +163,10 @@ class Verbs(Protocol):
         """List a client's public keys."""
         ...
 
+    async def clear_lockout(self, slug: str, user_name: str) -> str:
+        """Forget the failures of a user name, and give it in its canonical form."""
+        ...
+
     async def rings(self, slug: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, or those of every issuer."""
         ...

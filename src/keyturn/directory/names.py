@@ -18,6 +18,7 @@ _SLUG = re.compile(r"[a-z0-9](-?[a-z0-9])*")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKERS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_INVISIBLE = _LINE_BREAKERS | {"Cf", "Cn", "Co"}
 
 RESERVED_SLUGS = frozenset(
     {"admin", "api", "deployment", "keyturn", "o", "operator", "support", "system", "well-known", "www"}
@@ -43,6 +44,16 @@ def check_name(name: str) -> str:
     if any(unicodedata.category(char) in _LINE_BREAKERS or char in _BIDI_OVERRIDES for char in name):
         raise OperatorError("a name holds no control characters, line breaks or text direction overrides")
     return name
+
+
+def canonical_user_name(name: str) -> str:
+    """Give the one form of a user name by which it is looked up, unique and counted (PW-03)."""
+    canonical = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+    if not canonical or len(canonical) > MAX_NAME_LENGTH:
+        raise OperatorError(f"a user name has 1 to {MAX_NAME_LENGTH} characters")
+    if any(unicodedata.category(char) in _INVISIBLE for char in canonical):
+        raise OperatorError("a user name holds no control, zero-width or unassigned characters")
+    return canonical
 
 
 def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:

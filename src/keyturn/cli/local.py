@@ -8,7 +8,7 @@ from typing import Any
 
 from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_secrets import LocalSecrets
-from keyturn.cli.verbs import Ring, Turned
+from keyturn.cli.verbs import Gone, Ring, Turned
 from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
@@ -17,7 +17,7 @@ from keyturn.core.ports import OrganisationStore
 from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
-from keyturn.core.vocabulary import Algorithm, OrganisationId
+from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId
 from keyturn.directory import audit, clients, clock, deletion, lockout, organisations
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
@@ -187,6 +187,29 @@ class LocalVerbs(LocalSecrets):
             for issuer, issuer_id, organisation_id in await self._issuers(slug)
             for each in ([algorithm] if algorithm else self._algorithms(organisation_id, issuer_id))
         ]
+
+    async def withdraw_key(self, key_id: str) -> Gone:
+        """Take a signing key out of its key set at once; it never signs again."""
+        now, known = self._now, KeyId(key_id)
+        for issuer, issuer_id, organisation_id in await self._issuers(None):
+            gone = await self._services.rings.withdraw(
+                issuer_id,
+                known,
+                now,
+                longest_lifetime=self._services.longest_lifetime(),
+                actor=self._actor.name,
+                request_id=uuid7(now, self._dice),
+                organisation_id=organisation_id,
+            )
+            if gone is not None:
+                ahead = gone.signs_from is not None and gone.signs_from > now
+                return Gone(
+                    issuer=issuer,
+                    algorithm=gone.key.algorithm,
+                    was=gone.was,
+                    signs_from=gone.signs_from if ahead else None,
+                )
+        raise OperatorError(f"no signing key {key_id!r} is published; keyturn keys list shows them")
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
         """Read the newest audit rows."""

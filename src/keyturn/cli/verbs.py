@@ -30,6 +30,20 @@ class Ring(msgspec.Struct, frozen=True):
     keys: Sequence[SigningKey]
 
 
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key that was withdrawn.
+
+    Args:
+        was: What it was in its ring: current, next, scheduled, or previous.
+        signs_from: Until then nobody signs for the issuer; None where another key signs already.
+    """
+
+    issuer: str
+    algorithm: Algorithm
+    was: str
+    signs_from: datetime | None
+
+
 class Turned(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a rotation.
 
@@ -173,6 +187,10 @@ class Verbs(Protocol):
 
     async def rotate(self, slug: str | None, algorithm: Algorithm | None) -> Sequence[Turned]:
         """Turn an organisation's rings, or every ring; one algorithm's, or of all that are in use."""
+        ...
+
+    async def withdraw_key(self, key_id: str) -> Gone:
+        """Take a signing key out of its key set at once; it never signs again."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

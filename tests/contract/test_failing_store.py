@@ -10,6 +10,7 @@ from contract.store_kit import NOW, open_file, unit
 from keyturn.core.errors import Unavailable
 from keyturn.storage.causes import why
 from keyturn.storage.engines import reading_engine
+from keyturn.storage.feed import STALE_SECONDS
 
 
 @pytest.fixture
@@ -58,3 +59,25 @@ async def test_the_feed_says_which_store_and_why(store, path, caplog):
             break
         await asyncio.sleep(0.05)
     assert f"the store at {path} is not available (cannot be opened)" in caplog.text
+
+
+async def test_the_feed_goes_on_after_whatever_happens(store, monkeypatch, caplog):
+    """HT-09: an error that nobody thought of is told, makes memory stale, and ends with its cause."""
+
+    def broken():
+        raise ValueError("nobody thought of that")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.feed, "_poll", broken)
+        for _ in range(200):
+            if store.feed.age_seconds > STALE_SECONDS and caplog.text:
+                break
+            await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable):
+            store.feed.require_fresh()
+    for _ in range(200):
+        if store.feed.age_seconds < STALE_SECONDS:
+            break
+        await asyncio.sleep(0.05)
+    store.feed.require_fresh()
+    assert "ValueError" in caplog.text

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
@@ -158,7 +157,7 @@ class Feed(Confirmation):
         while not self._stopping.wait(POLL_SECONDS):
             try:
                 self._poll()
-            except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the loop is closed
+            except Exception as error:  # noqa: BLE001  # else stale for good
                 self._complaints.about(error)
                 self._drop_connection()
 

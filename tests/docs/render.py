@@ -13,10 +13,23 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 from keyturn.core import errors
-from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
 from keyturn.core.vocabulary import Code
 from keyturn.dialects import load_dialects
-from keyturn.wire.tables import Dialect, Field, Route, Sample, Scope, Setting, Source
+from keyturn.wire.read import BODILESS
+from keyturn.wire.tables import (
+    Answer,
+    Bearer,
+    Dialect,
+    Field,
+    RefusalRow,
+    Refusals,
+    Route,
+    Sample,
+    Scope,
+    Setting,
+    Source,
+)
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "dialects"
 BEGIN = "<!-- From the dialect's tables, by python -m tests.docs.render; edit above or below. -->\n"
@@ -26,6 +39,10 @@ EXAMPLES = {
     "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "client_secret": "kt_cs_EXAMPLE",
     "organisation": "acme",
+    "email": "mend.user@acme.example",
+    "user_key": "kt_uk_EXAMPLE",
+    "org_token": "5f4dcc3b5aa765d61d8327deb882cf99",
+    "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
 }
 """What stands in samples for what a demo makes; a member without an example is shown by its name."""
 
@@ -37,6 +54,13 @@ READERS = {
     "scope_list": "array of scopes",
     "absolute_uri": "absolute URI without a fragment",
     "jwt_bearer": "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`",
+    "prefixed_word": "text",
+    "text_list": "array of texts",
+    "integer": "whole number",
+    "boolean": "`true` or `false`",
+    "date_time": "date and time with a zone (RFC 3339)",
+    "email": "e-mail address",
+    "user_name": "user name",
 }
 """Name of a reader -> what a caller has to send; one that is not here is shown by its name."""
 
@@ -55,6 +79,7 @@ WHEN = {
 
 FACTS = {
     "access_token": "the token",
+    "refresh_token": "the refresh token",
     "algorithms": "the algorithms of the published keys",
     "client.audience": "the audience of its tokens where it names no resource",
     "client.id": "the client's id",
@@ -65,9 +90,24 @@ FACTS = {
     "issuer": "the issuer",
     "issuer.jwks": "the URL of the issuer's keys",
     "item": "one sentence",
+    "item.id": "its id",
+    "item.name": "its name",
     "keys": "the public keys",
+    "last_page": "whether nothing follows",
     "lifetime": "how long the token lives",
     "scope": "the granted scopes",
+    "organisation.id": "the UUID of the organisation",
+    "organisation.name": "the name of the organisation",
+    "organisation.api_key": "the API key of the organisation",
+    "request_id": "the id of the request, as in the header `X-Request-Id`",
+    "text": "the words from the table below",
+    "total": "how many there are in all",
+    "user.id": "the UUID of the user",
+    "user.name": "the user's name",
+    "user.email": "the user's e-mail address",
+    "user.user_key": "the user's key",
+    "service.email": "the e-mail address of a service user",
+    "service.user_key": "its key",
 }
 TRANSFORMS = {
     "plain": "",
@@ -75,6 +115,7 @@ TRANSFORMS = {
     "list": ", an array",
     "seconds": ", in whole seconds",
     "second_digits": ", in whole seconds, as a string of digits",
+    "short_id": ", its last 8 characters",
     "words": ", separated by spaces",
 }
 """What facts and transforms are in words; one that is not here is shown by its name."""
@@ -100,7 +141,15 @@ def generated(dialect: Dialect) -> str:
     for route in dialect.routes:
         lines += route_lines(dialect, route)
     lines += ["## Refusals", ""]
-    lines += refusal_lines(dialect)
+    lines += refusal_lines(dialect.refusals)
+    for refusals, names in own_refusals(dialect):
+        lines += [f"### Of {', '.join(map(code, names))}", "", *refusal_lines(refusals)]
+    if dialect.roles:
+        lines += ["## Roles", ""]
+        lines += table(
+            ["role", "title", "permits"],
+            ([code(role.name), role.title, ", ".join(map(code, role.permissions))] for role in dialect.roles),
+        )
     lines += ["## Settings", ""]
     lines += table(
         ["setting", "whose", "default", "values", "what it does"], map(setting_row, dialect.settings)
@@ -120,28 +169,63 @@ def route_lines(dialect: Dialect, route: Route) -> Iterator[str]:
     if route.document is not None:
         yield "Published for anybody; may be cached for `jwks_cache_seconds` (300 if nothing else is set)."
         yield ""
-    else:
+    elif route.method not in BODILESS:
         media = " or ".join(map(code, route.media))
         absent = f"; without a content type it is read as `{route.media[0]}`" if route.media_optional else ""
         yield f"Body: {media}{absent}."
         yield ""
-    yield from table(
-        ["field", "from", "what", "required"], (field_row(field, route) for field in route.fields)
-    )
+    if route.bearer is not None:
+        yield from bearer_lines(route.bearer)
+    if route.fields:
+        yield from table(
+            ["field", "from", "what", "required"], (field_row(field, route) for field in route.fields)
+        )
     yield from authentication_lines(route)
     for exchange in route.exchanges:
         profile = exchange.profile
         claims = ", ".join(code(member.path) for member in profile.claims.members)
         yield f"`{exchange.wire_grant or exchange.grant_type}` gives a token of kind `{profile.kind}`."
         yield f"Its header's `typ` is `{profile.header_type}`;"
-        yield f"beside the [claims of every token](../tokens.md) it has {claims}."
+        yield f"beside the [claims of every token](../tokens.md) it has {claims or 'none'}."
         yield ""
-    yield f"Answer {route.answer.status}:"
-    yield ""
-    yield from table(["member", "shows"], member_rows(route.answer.shape))
+    for answer in (*route.variants, route.answer):
+        yield from answer_lines(answer)
     for sample in dialect.samples:
         if sample.route == route.name:
             yield from sample_lines(route, sample)
+
+
+def bearer_lines(bearer: Bearer) -> Iterator[str]:
+    """Write how a call brings its token, and what that must be."""
+    kinds = " or ".join(code(profile.kind) for profile in bearer.accepts)
+    further = "".join(f" or `{name}: TOKEN`" for name in bearer.headers)
+    needs = [f"the scope `{bearer.scope}`"] if bearer.scope else []
+    needs += [f"a role that permits `{bearer.permission}`"] if bearer.permission else []
+    yield f"Token: `Authorization: Bearer TOKEN`{further}, of kind {kinds}{', with '.join(['', *needs])}."
+    if bearer.organisation is not None:
+        yield "It must be of the organisation that the path names."
+    yield ""
+
+
+def answer_lines(answer: Answer) -> Iterator[str]:
+    """Write one answer of a call: an object, a list, or nothing."""
+    when = "" if answer.when is None else f", where there is {FACTS.get(answer.when, code(answer.when))}"
+    if answer.shape is None:
+        yield f"Answer {answer.status}{when}, without a body."
+        yield ""
+        return
+    shape, array = answer.shape, isinstance(answer.shape, Each)
+    yield f"Answer {answer.status}{when}{', an array of objects' if array else ''}:"
+    yield ""
+    yield from table(["member", "shows"], member_rows(shape.shape if isinstance(shape, Each) else shape))
+
+
+def bounds(field: Field) -> str:
+    """Write all that a value may be."""
+    says = "; one of " + ", ".join(map(code, field.choices)) if field.choices else ""
+    if field.minimum is not None:
+        says += f", at least {field.minimum}"
+    return says if field.maximum is None else says + f", at most {field.maximum}"
 
 
 def field_row(field: Field, route: Route) -> list[str]:
@@ -149,6 +233,17 @@ def field_row(field: Field, route: Route) -> list[str]:
     says = READERS.get(field.reader, field.reader)
     if field.json_reader is not None:
         says = f"form: {says}; JSON: {READERS.get(field.json_reader, field.json_reader)}"
+    if field.prefix:
+        says += f" with a word `{field.prefix}...`"
+    says += bounds(field)
+    if field.default is not None:
+        says += f"; {code(field.default)} if absent"
+    if field.nullable:
+        says += "; `null` is as good as absent"
+    if field.spare:
+        says += "; only where nothing else says the same, and ignored if it is of a wrong type"
+    if field.deprecated:
+        says += "; deprecated"
     if field.repeatable:
         says += "; may be repeated"
     if field.aliases:
@@ -190,6 +285,13 @@ def member_rows(shape: Shape, prefix: str = "") -> Iterator[list[str]]:
         elif isinstance(member, Each):
             yield [code(path), "an array of objects"]
             yield from member_rows(member.shape, f"{path}[].")
+        elif isinstance(member, Switch):
+            cases = [
+                f"{code(text)}: "
+                + (code(json.dumps(case.value)) if isinstance(case, Constant) else fact(case))
+                for text, case in member.cases.items()
+            ]
+            yield [code(path), f"by {code(member.on)}: " + "; ".join(cases)]
         else:
             yield [code(path), fact(member)]
 
@@ -202,16 +304,40 @@ def fact(member: Member) -> str:
     return shown + how + ("; left out if there is none" if member.optional else "")
 
 
-def refusal_lines(dialect: Dialect) -> Iterator[str]:
-    """Write the refusal table and the members of its one body."""
+def own_refusals(dialect: Dialect) -> list[tuple[Refusals, list[str]]]:
+    """Give the refusals that only some calls have, with the names of those calls."""
+    found: list[tuple[Refusals, list[str]]] = []
+    for route in dialect.routes:
+        if route.refusals is not None:
+            known = next((names for refusals, names in found if refusals == route.refusals), None)
+            if known is None:
+                found.append((route.refusals, [f"{route.method} {route.path}"]))
+            else:
+                known.append(f"{route.method} {route.path}")
+    return found
+
+
+def refusal_lines(refusals: Refusals) -> Iterator[str]:
+    """Write a refusal table and the members of its one body."""
     yield "One body for all:"
     yield ""
-    yield from table(["member", "shows"], member_rows(dialect.refusals.shape))
+    yield from table(["member", "shows"], member_rows(refusals.shape))
+    shown = {member.source for member in refusals.shape.members if isinstance(member, Member)}
     rows = []
-    for public, row in dialect.refusals.rows.items():
+    for public, row in refusals.rows.items():
+        told = [code(row.code)] if "code" in shown else []
+        if "text" in shown:
+            told.append(words(row))
         extra = "".join(f"; `{name}: {value}`" for name, value in row.headers)
-        rows.append([WHEN[public], str(row.status), code(row.code) + extra])
-    yield from table(["when", "status", "code"], rows)
+        rows.append([WHEN[public], str(row.status), ", ".join(told) + extra])
+    yield from table(["when", "status", "says"], rows)
+
+
+def words(row: RefusalRow) -> str:
+    """Write the words of a refusal."""
+    if row.text is None:
+        return "no words"
+    return "one sentence" if row.text == "{description}" else f'"{row.text}"'
 
 
 def setting_row(setting: Setting) -> list[str]:
@@ -228,7 +354,11 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     yield f"### {sample.name[0].upper()}{sample.name[1:]}"
     yield ""
     yield "```http"
-    yield f"{route.method} {filled(route.path)} HTTP/1.1"
+    path = route.path
+    for name, value in sample.path.items():
+        path = path.replace(f"{{{name}}}", value)
+    query = f"?{sample.query}" if sample.query else ""
+    yield f"{route.method} {filled(path + query)} HTTP/1.1"
     yield from (f"{name}: {filled(value)}" for name, value in sample.headers)
     yield ""
     if sample.body:
@@ -237,7 +367,8 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     yield f"HTTP/1.1 {sample.status}"
     yield "Content-Type: application/json"
     yield ""
-    yield json.dumps(sample.answer, indent=2)
+    if sample.answer is not None:
+        yield json.dumps(sample.answer, indent=2)
     yield "```"
     yield ""
 
@@ -246,6 +377,7 @@ def filled(text: str) -> str:
     """Put examples into a sample's places; what is no place, as a JSON brace, stays."""
     pair = "{client_id}:{client_secret}".format_map(EXAMPLES)
     text = text.replace("{basic}", "Basic " + b64encode(pair.encode()).decode())
+    text = re.sub(r"\{answer\.(\w+\.)*(\w+)\}", r"<\2>", text)
     for name, value in EXAMPLES.items():
         text = text.replace(f"{{{name}:form}}", quote_plus(value)).replace(f"{{{name}}}", value)
     return text

@@ -159,7 +159,7 @@ CALLER_FACTS = frozenset(
         "organisation.slug",
     }
 )
-"""What a caller may be shown of itself: facts of a user or a client are None where it is none."""
+"""What a caller may be shown of itself, as it is now; facts of a user or client are None where it is none."""
 
 OPERATION_FACTS: dict[str, frozenset[str]] = {
     "introspect": QUESTION_FACTS,

@@ -208,7 +208,6 @@ async def test_odd_basic_owner(here, owner):
 @pytest.mark.parametrize(
     "value",
     [
-        "password",
         "authorization_code",
         "implicit",
         "Client_Credentials",
@@ -305,7 +304,7 @@ async def test_metadata(here, path):
     told = answer.json
     assert told["issuer"] == ISSUER
     assert told["token_endpoint"] == "https://keys.example" + PATH
-    assert told["grant_types_supported"] == ["client_credentials", "refresh_token"]
+    assert told["grant_types_supported"] == ["client_credentials", "refresh_token", "password"]
     assert told["introspection_endpoint"] == ISSUER + "/oauth2/introspect"
     assert told["revocation_endpoint"] == ISSUER + "/oauth2/revoke"
     methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]

@@ -7,17 +7,20 @@
     200 {"access_token": "<jwt>", "token_type": "Bearer", "expires_in": 600, "scope": "read"}
 
 ``expires_in`` is whole seconds; ``scope`` is always there, since what is granted may be less than what the
-client is used to. Knowledge: the RFCs named, checked November 2026.
+client is used to. Passwords (RFC 6749 section 4.3) are for legacy callers: only where an organisation allows
+them, for clients that have the grant. Knowledge: the RFCs named, checked November 2026.
 """
 
 from keyturn.core.profile import TokenProfile
-from keyturn.core.shapes import Constant, Member, Shape
+from keyturn.core.shapes import Constant, Member, Shape, Switch
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
     OFFLINE_ACCESS,
+    PASSWORD,
     REFRESH_TOKEN,
     Code,
     CredentialKind,
+    OwnerName,
 )
 from keyturn.core.vocabulary import (
     INTROSPECT as MAY_INTROSPECT,
@@ -40,8 +43,10 @@ from keyturn.wire.tables import (
     Scope,
     Setting,
     Source,
+    UserFixture,
     algorithm_setting,
     lifetime_setting,
+    password_setting,
     refresh_settings,
 )
 
@@ -85,6 +90,8 @@ TOKEN = Route(
         Field(name="grant_type", slot="grant_type", required=True),
         *CLIENT,
         Field(name="refresh_token", slot="refresh_token", reader="secret"),
+        Field(name="username", slot="username"),
+        Field(name="password", slot="password", reader="secret"),
         Field(name="scope", slot="scope", reader="scope_words", invalid=Code.INVALID_SCOPE),
         Field(
             name="resource",
@@ -108,6 +115,17 @@ TOKEN = Route(
             kind=CredentialKind.REFRESH_TOKEN,
             secret=("refresh_token",),
             absent=Code.INVALID_REQUEST,
+        ),
+        Exchange(
+            grant_type=PASSWORD,
+            wire_grant="password",
+            profile=ACCESS,
+            kind=CredentialKind.PASSWORD,
+            secret=("password",),
+            owner="username",
+            named=OwnerName.USER_NAME,
+            absent=Code.INVALID_REQUEST,
+            deprecated=True,
         ),
     ),
     answer=Answer(
@@ -135,6 +153,7 @@ INTROSPECT = Route(
                 Member("active", "active"),
                 Member("scope", "scope", "words", optional=True),
                 Member("client_id", "client.id", optional=True),
+                Member("username", "username", optional=True),
                 Member("token_type", "token_type", optional=True),
                 Member("exp", "expires_at", "epoch_seconds", optional=True),
                 Member("iat", "issued_at", "epoch_seconds", optional=True),
@@ -156,6 +175,7 @@ REVOKE = Route(
     answer=Answer(Shape(())),
 )
 
+_GRANTS = ["client_credentials", "refresh_token"]
 _METADATA = (
     Member("issuer", "issuer"),
     Member("token_endpoint", "url.token"),
@@ -163,7 +183,14 @@ _METADATA = (
     Constant("response_types_supported", []),
     Member("introspection_endpoint", "url.introspect"),
     Member("revocation_endpoint", "url.revoke"),
-    Constant("grant_types_supported", ["client_credentials", "refresh_token"]),
+    Switch(
+        "grant_types_supported",
+        "setting.password_grant",
+        {
+            "true": Constant("grant_types_supported", [*_GRANTS, "password"]),
+            "false": Constant("grant_types_supported", _GRANTS),
+        },
+    ),
     Constant("token_endpoint_auth_methods_supported", CLIENT_METHODS),
     Constant("token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
     Constant("introspection_endpoint_auth_methods_supported", CLIENT_METHODS),
@@ -246,6 +273,7 @@ SETTINGS = (
         help="What a client's signed assertion may name as its audience.",
     ),
     lifetime_setting(ACCESS.lifetime_seconds, minimum=10, maximum=ACCESS.max_lifetime_seconds),
+    password_setting(),
 )
 
 DEMO = DemoEntry(
@@ -257,6 +285,15 @@ DEMO = DemoEntry(
             unlisted_scopes=(OFFLINE_ACCESS,),
             rights=(MAY_INTROSPECT,),
         ),
+        ClientFixture(
+            key="public",
+            name="oauth2 public demo",
+            public=True,
+            grants=("password", "refresh_token"),
+            scopes=("read", "write"),
+            unlisted_scopes=(OFFLINE_ACCESS,),
+        ),
+        UserFixture(key="user", name="oauth2-user", password=True),
     ),
     members=Shape(
         (
@@ -267,9 +304,13 @@ DEMO = DemoEntry(
             Member("client_secret", "client.secret", "reveal"),
             Member("scopes", "client.scopes", "list"),
             Member("audience", "client.audience"),
+            Member("public_client_id", "public.id"),
+            Member("username", "user.name"),
+            Member("password", "user.password", "reveal"),
         )
     ),
     curl="curl -s -u {client_id}:{client_secret} -d grant_type=client_credentials {token_endpoint}",
+    settings={"password_grant": True},
 )
 
 SAMPLES = (
@@ -302,6 +343,27 @@ SAMPLES = (
             "refresh_token": "<text>",
             "scope": "read offline_access",
         },
+    ),
+    Sample(
+        name="password of a user",
+        route="token",
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        body=(
+            "grant_type=password&client_id={public_client_id:form}"
+            "&username={username:form}&password={password:form}&scope=read"
+        ),
+        status=200,
+        answer={"access_token": "<jwt>", "token_type": "Bearer", "expires_in": 600, "scope": "read"},
+    ),
+    Sample(
+        name="wrong password",
+        route="token",
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        body=(
+            "grant_type=password&client_id={public_client_id:form}&username={username:form}&password=wrong"
+        ),
+        status=400,
+        answer={"error": "invalid_grant"},
     ),
     Sample(
         name="wrong secret",

@@ -358,7 +358,8 @@ class DialectContract:
         """What the wire says of the lifetime equals ``exp`` less ``iat``, with organisation settings too."""
         for seconds in (None, 61):
             if seconds is not None:
-                settings = {self.dialect.name: {"lifetime_seconds": seconds}}
+                setting = route.exchanges[0].profile.lifetime_setting
+                settings = {self.dialect.name: {setting: seconds}}
                 await here.replace(await here.organisation(), settings=settings)
             answer = await self.good(here, route).send(here)
             claims = await self.claims(here, route, answer)

@@ -30,7 +30,7 @@ from keyturn.core.limits import Rate
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
 from keyturn.core.transforms import TRANSFORMS
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind
+from keyturn.core.vocabulary import CLIENT_KINDS, ClientId, CredentialId, CredentialKind
 from keyturn.dialects import load_dialects
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
@@ -232,10 +232,10 @@ class Deployment:
         return view.client
 
     async def secrets(self, client_id: str) -> tuple[Credential, ...]:
-        """Read a client's secrets as they are now."""
+        """Read what a client proves itself with, as it is now."""
         view = await self.local.deployment.client_view(ClientId(client_id))
         assert view is not None
-        return view.credentials
+        return tuple(each for each in view.credentials if each.kind in CLIENT_KINDS)
 
     async def add_client(self, slug: str = MAIN, **wish: Any) -> tuple[Client, str]:
         """Make a client with one secret, as the directory does."""

@@ -313,6 +313,7 @@ async def _serve(
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
         await require_sound_start(local)
+        await local.rings.promise(local.longest_lifetime(), local.clock.now())
         management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
         protocol = ProtocolLimits(
             body_bytes=settings.limits.body_bytes,

@@ -54,8 +54,17 @@ async def test_a_lease_is_one_holders(store):
     assert await kept.lease("clean", "b", NOW + SECOND, NOW + MINUTE) is None
     assert (await kept.lease("keys", "b", NOW, NOW + MINUTE)).holder == "b"
     assert (await kept.lease("clean", "a", NOW + SECOND, NOW + 2 * MINUTE)).until == NOW + 2 * MINUTE
-    assert await kept.lease("clean", "b", NOW + 2 * MINUTE - SECOND, NOW + DAY) is None
-    assert (await kept.lease("clean", "b", NOW + 2 * MINUTE, NOW + DAY)).holder == "b"
+    assert await kept.lease("clean", "b", NOW + 2 * MINUTE - SECOND, NOW + 5 * MINUTE) is None
+    assert (await kept.lease("clean", "b", NOW + 2 * MINUTE, NOW + 5 * MINUTE)).holder == "b"
+
+
+async def test_a_lease_of_a_clock_that_was_set_back(store):
+    """RE-07: a lease taken while a clock was a day ahead keeps nobody from a job for that day."""
+    kept = store.upkeep
+    await kept.lease("clean", "a", NOW + DAY, NOW + DAY + MINUTE)
+    assert not (await kept.leases())[0].held(NOW)
+    assert (await kept.lease("clean", "b", NOW, NOW + MINUTE)).holder == "b"
+    assert await kept.lease("clean", "a", NOW, NOW + MINUTE) is None
 
 
 async def test_a_released_lease_is_free_and_remembers(store):

@@ -208,6 +208,38 @@ def test_broken_pair_and_sighup(node, authority, trusting):
     assert "PRIVATE" not in node.log.read_text()
 
 
+@pytest.mark.slow
+def test_a_stop_breaks_no_request(authority, trusting, tmp_path):
+    """RE-03: told to stop under load, it gives each client that reached it a token, and exits with 0."""
+    environ = {"KEYTURN_TLS__CERTIFICATE": str(authority.certificate), "KEYTURN_TLS__KEY": str(authority.key)}
+    with serving(tmp_path / "data", tmp_path / "home", environ=environ) as node:
+        failed, served = [], []
+
+        def load():
+            while not failed:
+                connection = HTTPSConnection("localhost", port_of(node), context=trusting, timeout=20)
+                try:
+                    served.append(token(node, connection))
+                except ConnectionRefusedError:
+                    return
+                except OSError as error:
+                    failed.append(repr(error))
+                finally:
+                    connection.close()
+
+        workers = [threading.Thread(target=load) for _ in range(12)]
+        for worker in workers:
+            worker.start()
+        within(10.0, lambda: len(served) > 50)
+        node.process.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.join()
+        assert node.process.wait(30) == 0
+        assert failed == []
+        assert set(served) == {200}
+        assert "Traceback" not in node.log.read_text()
+
+
 def test_a_broken_pair_at_start(tmp_path, authority):
     """A start with a pair that cannot be used exits with 3 and says which files."""
     broken = tmp_path / "broken.pem"

@@ -219,3 +219,12 @@ def test_entity(terminal):
     assert "taken" in terminal.refused("entity", "create", "globex", "FIU-1", "--type", "FIU")
     assert len(terminal.json("entity", "list", "acme")) == 1
     assert terminal.refused("entity", "show", "fiu-1") == "no entity 'fiu-1'"
+
+
+def test_service_user_by_address(terminal):
+    """A service user is found by the address that was printed when it was made, at home and as a member."""
+    made = terminal.json("service-user", "create", "acme", "robot")
+    assert terminal.json("user", "show", made["email"].upper())["user_id"] == made["user_id"]
+    terminal.json("user-key", "create", made["email"])
+    assert terminal.json("membership", "add", "globex", made["email"])["user_id"] == made["user_id"]
+    assert "made by Keyturn" in terminal.refused("user", "create", "acme", "x", "--email", made["email"])

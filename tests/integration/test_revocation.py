@@ -1,13 +1,14 @@
 """Revocation and introspection over the whole road (RFC 7009, RFC 7662)."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
 from keyturn.core.errors import Unavailable
-from keyturn.core.vocabulary import Reason
+from keyturn.core.vocabulary import Algorithm, Reason
 from keyturn.seeding import OTHER
 
 INACTIVE = {"active": False}
@@ -29,6 +30,25 @@ async def test_introspection_tells_what_a_token_says(here: Deployment) -> None:
     assert said["client_id"] == said["sub"] == caller.client_id
     assert (said["scope"], said["token_type"]) == ("read", "Bearer")
     assert said["exp"] - said["iat"] == token["expires_in"]
+
+
+async def test_a_token_of_a_withdrawn_key_is_dead_at_once(here: Deployment) -> None:
+    """TK-14, IN-01: introspection refuses what a withdrawn key signed, remembered or not; others go on."""
+    caller = demo_caller(here)
+    token = await caller.begin("read")
+    assert (await caller.about(token["access_token"]))["active"] is True  # and is remembered now
+    organisation, now = await here.organisation(), here.clock.now()
+    key_id = (await here.local.rings.signer(organisation.id, Algorithm.ES256, now)).key_id
+    await here.local.rings.withdraw(
+        organisation.id,
+        key_id,
+        now,
+        longest_lifetime=timedelta(minutes=10),
+        actor="operator:a",
+        request_id="r",
+    )
+    assert await caller.about(token["access_token"]) == INACTIVE
+    assert (await caller.about((await caller.begin("read"))["access_token"]))["active"] is True
 
 
 async def test_introspection_needs_the_right(here: Deployment) -> None:

@@ -64,7 +64,7 @@ def test_a_job_that_fails_says_so(terminal):
     sql(terminal, "UPDATE audit_checkpoint SET statement = 'garbage'")
     terminal.table("org", "rename", "acme", "Acme Inc")
     code, line = terminal.refused("upkeep", "run", "checkpoint")
-    assert (code, "checkpoint failed: DecodeError" in line) == (1, True)
+    assert (code, "checkpoint failed: Fault" in line) == (1, True)
     [row] = [each for each in terminal.json("upkeep", "status") if each["job"] == "checkpoint"]
     assert row["failures"] == 1
 
@@ -82,7 +82,7 @@ def signed_trail(terminal):
     """Sign the trail as it is, and verify that."""
     terminal.table("upkeep", "run", "checkpoint")
     terminal.table("upkeep", "run", "checkpoint")
-    rows = terminal.json("audit", "verify")
+    rows = terminal.json("audit", "verify", "--all")
     assert all(row["rows"] == row["signed_to"] for row in rows if row["signed_to"])
 
 
@@ -95,6 +95,12 @@ def signed_trail(terminal):
         ("DELETE FROM audit_checkpoint WHERE seq = 1", r"checkpoint 1 removed"),
         ("UPDATE audit_checkpoint SET at = at + 1 WHERE seq = 2", r"checkpoint 2 altered"),
         ("UPDATE audit_checkpoint SET signature = x'00' WHERE seq = 1", r"checkpoint 1 altered"),
+        ("UPDATE audit_checkpoint SET statement = 'text' WHERE seq = 2", r"checkpoint 2 altered"),
+        ("UPDATE audit_checkpoint SET at = 'never' WHERE seq = 2", r"checkpoint 2 altered"),
+        ("DELETE FROM audit_checkpoint", r"checkpoint 1 removed"),
+        ("UPDATE audit SET details = '{' WHERE id = 2", r"chain \S+ at row \d+"),
+        ("UPDATE audit SET at = 'never' WHERE id = 1", r"chain \S+ at row 1"),
+        ("UPDATE audit SET row_hash = 'text' WHERE id = 1", r"chain \S+ at row 1"),
     ],
 )
 def test_what_was_tampered_with_is_named(terminal, tampering, named):
@@ -102,6 +108,37 @@ def test_what_was_tampered_with_is_named(terminal, tampering, named):
     signed_trail(terminal)
     sql(terminal, tampering)
     assert re.search(named, broken(terminal))
+
+
+def test_verify_tells_in_one_answer_what_holds(terminal):
+    """AD-05: `audit verify` counts chains and rows, also those that nobody signed yet; --all shows chains."""
+    signed_trail(terminal)
+    terminal.table("org", "rename", "acme", "Acme Inc")
+    told, chains = terminal.json("audit", "verify"), terminal.json("audit", "verify", "--all")
+    assert told["intact"] is True
+    assert told["chains"] == len(chains) > 2
+    assert told["rows"] == sum(row["rows"] for row in chains)
+    assert told["rows_not_signed_yet"] == 1
+    assert told["newest_checkpoint"].startswith("2:")
+    assert told["signed_at"].endswith("Z")
+
+
+def test_a_trail_that_was_set_back_shows_by_what_was_noted(terminal):
+    """AD-05: where the newest checkpoint went with all it covered, its number and hash from the log tell."""
+    signed_trail(terminal)
+    early = terminal.json("audit", "verify")["newest_checkpoint"]
+    terminal.table("org", "rename", "acme", "Acme Inc")
+    terminal.table("upkeep", "run", "checkpoint")
+    late = terminal.json("audit", "verify", "--noted", early)["newest_checkpoint"]
+    assert terminal.json("audit", "verify", "--noted", early, "--noted", late)["intact"] is True
+    other = early[:-1] + ("0" if early[-1] != "0" else "1")
+    assert "checkpoint 2 altered" in terminal.refused("audit", "verify", "--noted", other)[1]
+    sql(terminal, "DELETE FROM audit_checkpoint WHERE seq = 3")
+    [(kept,)] = sql(terminal, "SELECT min(id) FROM audit WHERE id > 1 AND kind = 'organisation.renamed'")
+    sql(terminal, "DELETE FROM audit WHERE id >= ?", kept)
+    assert terminal.json("audit", "verify")["intact"] is True  # a store cannot prove that of itself
+    assert "checkpoint 3 removed" in terminal.refused("audit", "verify", "--noted", late)[1]
+    assert terminal.code("audit", "verify", "--noted", "2:beef")[0] == 2
 
 
 def test_a_chain_cut_at_its_end_is_named(terminal):

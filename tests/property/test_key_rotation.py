@@ -138,7 +138,7 @@ async def test_two_nodes_that_notice_turn_a_ring_once():
     for rings, _, _ in world.nodes:
         await rings.signer("acme", ES256, world.clock.now())
     for _, rotation, _ in world.nodes:
-        await world.store.upkeep.note_due_rings(rotation.rings.take_due(), world.clock.now())
+        await world.store.upkeep.note_due_rings(rotation.rings.take_due(world.clock.now()), world.clock.now())
         await rotation.work(world.clock.now())
     assert len(await world.store.deployment.signing_keys("acme")) == 3
 

@@ -10,9 +10,11 @@ from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import AuditRow
-from keyturn.directory.audit import TrailVerdict
+from keyturn.directory.audit import ChainVerdict, TrailVerdict
 
 app = noun("The audit trail.")
+
+_DIGEST_BYTES = 32
 
 
 def _shown(row: AuditRow) -> Row:
@@ -31,7 +33,7 @@ def _shown(row: AuditRow) -> Row:
     }
 
 
-@verb(app)
+@verb(app, columns="at chain seq kind actor outcome reason organisation_id subject request_id details")
 async def tail(
     verbs: Verbs, limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows.")] = 20
 ) -> Answer:
@@ -39,16 +41,52 @@ async def tail(
     return [_shown(each) for each in await verbs.tail_audit(limit)]
 
 
+def _noted(text: str) -> tuple[int, bytes]:
+    """Read a checkpoint as the log names it."""
+    seq, _, digest = text.partition(":")
+    try:
+        read = int(seq), bytes.fromhex(digest)
+    except ValueError:
+        read = 0, b""
+    if read[0] < 1 or len(read[1]) != _DIGEST_BYTES:
+        raise typer.BadParameter("a checkpoint's number, a colon, and its hash in 64 hexadecimal digits")
+    return read
+
+
 @verb(app)
-async def verify(verbs: Verbs) -> Answer:
-    """Follow every chain and every signed checkpoint; exit code 1 where one is broken."""
-    verdict = await verbs.verify_audit()
+async def verify(
+    verbs: Verbs,
+    noted: Annotated[
+        list[str],
+        typer.Option(metavar="NUMBER:HASH", help="A checkpoint noted elsewhere, as in the log; repeatable."),
+    ] = [],  # noqa: B006  # typer copies
+    every: Annotated[bool, typer.Option("--all", help="Show each chain.")] = False,  # a flag
+) -> Answer:
+    """Follow every chain and every signed checkpoint; exit code 1 where one is broken.
+
+    Rows after the newest checkpoint are linked but not signed. That the newest checkpoints were not removed
+    with all that came after, only one that was noted elsewhere can show.
+    """
+    verdict = await verbs.verify_audit(dict(map(_noted, noted)))
     if not verdict.intact:
         raise OperatorError("the audit trail is broken: " + "; ".join(_problems(verdict)))
-    return [
-        {"chain": each.chain, "rows": each.rows, "signed_to": each.signed, "intact": True}
-        for each in verdict.chains
-    ]
+    return [*map(_chain, verdict.chains)] if every else _summary(verdict)
+
+
+def _chain(verdict: ChainVerdict) -> Row:
+    return {"chain": verdict.chain, "rows": verdict.rows, "signed_to": verdict.signed, "intact": True}
+
+
+def _summary(verdict: TrailVerdict) -> Row:
+    newest = verdict.newest
+    return {
+        "intact": True,
+        "chains": len(verdict.chains),
+        "rows": sum(each.rows for each in verdict.chains),
+        "rows_not_signed_yet": sum(max(0, each.last - each.signed) for each in verdict.chains),
+        "newest_checkpoint": f"{newest.seq}:{newest.digest.hex()}" if newest else None,
+        "signed_at": instant(newest.at) if newest else None,
+    }
 
 
 def _problems(verdict: TrailVerdict) -> Iterator[str]:

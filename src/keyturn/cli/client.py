@@ -68,7 +68,11 @@ async def create(
     return shown(await verbs.create_client(slug, wish))
 
 
-@verb(app)
+@verb(
+    app,
+    columns="client_id name dialects grants scopes audiences"
+    " max_lifetime_seconds public rights disabled created_at ended_at",
+)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List an organisation's clients, oldest first."""
     return [shown(each) for each in await verbs.clients(slug)]

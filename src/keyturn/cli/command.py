@@ -27,17 +27,20 @@ def noun(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
-def verb(app: typer.Typer) -> Callable[[Verb], Verb]:
+def verb(app: typer.Typer, columns: str = "") -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
     The options that every command has are added, so that a command names only its own.
+
+    Args:
+        columns: What its rows have, with spaces between: the heading of a list that is empty.
     """
 
     def register(function: Verb) -> Verb:
         @functools.wraps(function)
         def run(*, data: Path | None, config: Path | None, form: Format, **arguments: Any) -> None:
             settings = settings_of(data, config)
-            show(asyncio.run(_ask(settings, function, arguments)), form)
+            show(asyncio.run(_ask(settings, function, arguments)), form, columns.split())
 
         _, *own = inspect.signature(function).parameters.values()
         run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]  # typer reads it

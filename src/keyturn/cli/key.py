@@ -9,7 +9,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row
-from keyturn.cli.secret import ClientIdArgument, moment
+from keyturn.cli.secret import COLUMNS, ClientIdArgument, moment
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
@@ -52,7 +52,7 @@ async def add(
     return shown(await verbs.add_key(client_id, _read(jwk), name, expires_at))
 
 
-@verb(app)
+@verb(app, columns=f"{COLUMNS} kid algorithm")
 async def list(verbs: Verbs, client_id: ClientIdArgument) -> Answer:  # noqa: A001  # the command's name
     """List a client's public keys, oldest first."""
     return [shown(each) for each in await verbs.keys(client_id)]

@@ -9,6 +9,7 @@ import typer
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.verbs import Ring, Turned, Verbs
+from keyturn.core.errors import OperatorError
 from keyturn.core.records import SigningKey
 from keyturn.core.vocabulary import Algorithm
 
@@ -28,7 +29,7 @@ Issuer = Annotated[
 ]
 
 
-@verb(app)
+@verb(app, columns="issuer key_id algorithm state published_at active_at retires_at")
 async def list(verbs: Verbs, org: Org = None, issuer: Issuer = None) -> Answer:  # noqa: A001  # the command's name
     """List the keys of each issuer; an issuer has none before its first token."""
     now = datetime.now(UTC)
@@ -51,7 +52,7 @@ def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
 def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
     if key.active_at is None:
         return "next"
-    if key.active_at > now:
+    if max(key.active_at, key.signs_from) > now:
         return "scheduled"
     begun = [
         (each.active_at, each.retires_at or _NEVER, each.id)
@@ -62,7 +63,7 @@ def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
     return "current" if max(begun)[-1] == key.id else "previous"
 
 
-@verb(app)
+@verb(app, columns="issuer algorithm rotated key_id active_at old_key_retires_at")
 async def rotate(
     verbs: Verbs,
     org: Org = None,
@@ -73,6 +74,34 @@ async def rotate(
 ) -> Answer:
     """Rotate: the next key takes over as soon as every cached key set holds it (TK-14)."""
     return [_turned(each) for each in await verbs.rotate(org, issuer, algorithm)]
+
+
+@verb(app)
+async def withdraw(
+    verbs: Verbs,
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `keyturn keys list` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it: it cannot be undone.")] = False,  # a flag
+) -> Answer:
+    """Withdraw a key that leaked: it leaves the key set at once and never signs again. Needs --yes.
+
+    Every token that it signed is refused: here at once, elsewhere as soon as the key set is fetched again.
+    Clients, secrets and refresh tokens stay. If it was the current key and the next one was published a
+    moment ago, nothing is issued until every cached key set holds that.
+    """
+    if not yes:
+        raise OperatorError(
+            f"every token signed by {key_id} would be refused, here at once and by others when they fetch the"
+            " key set again; refresh tokens and secrets stay. It cannot be undone: say --yes"
+        )
+    gone = await verbs.withdraw_key(key_id)
+    return {
+        "issuer": gone.issuer,
+        "key_id": key_id,
+        "algorithm": gone.algorithm.value,
+        "was": gone.was,
+        "withdrawn": True,
+        "nothing_signs_until": instant(gone.signs_from),
+    }
 
 
 def _turned(turned: Turned) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
-from keyturn.cli.verbs import Ring, Turned
+from keyturn.cli.verbs import Gone, Ring, Turned
 from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
@@ -17,8 +17,8 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
-from keyturn.core.vocabulary import Algorithm, OrganisationId
-from keyturn.directory import audit, clients, clock, deletion, organisations
+from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId
+from keyturn.directory import audit, clients, clock, deletion, lockout, organisations
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
@@ -164,6 +164,17 @@ class LocalVerbs(LocalPeople, LocalSecrets):
         store, known = await self._client(client_id)
         return await clients.end_client(self._actor, store, known, now=self._now, dice=self._dice)
 
+    async def clear_lockout(self, slug: str, user_name: str) -> str:
+        """Forget the failures of a user name, and give it in its canonical form."""
+        return await lockout.clear_lockout(
+            self._actor,
+            await self._store_of(slug),
+            self._services.store.lockout(self._services.digester.tag),
+            user_name,
+            now=self._now,
+            dice=self._dice,
+        )
+
     async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         return [
@@ -182,11 +193,34 @@ class LocalVerbs(LocalPeople, LocalSecrets):
             for each in ([algorithm] if algorithm else plan.algorithms_of(issuer_id))
         ]
 
+    async def withdraw_key(self, key_id: str) -> Gone:
+        """Take a signing key out of its key set at once; it never signs again."""
+        now, known = self._now, KeyId(key_id)
+        for issuer, issuer_id, organisation_id in await self._issuers(None, None):
+            gone = await self._services.rings.withdraw(
+                issuer_id,
+                known,
+                now,
+                longest_lifetime=self._services.longest_lifetime(),
+                actor=self._actor.name,
+                request_id=uuid7(now, self._dice),
+                organisation_id=organisation_id,
+            )
+            if gone is not None:
+                ahead = gone.signs_from is not None and gone.signs_from > now
+                return Gone(
+                    issuer=issuer,
+                    algorithm=gone.key.algorithm,
+                    was=gone.was,
+                    signs_from=gone.signs_from if ahead else None,
+                )
+        raise OperatorError(f"no signing key {key_id!r} is published; keyturn keys list shows them")
+
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
         """Read the newest audit rows."""
         return await audit.tail_audit(self._actor, self._store, limit)
 
-    async def verify_audit(self) -> TrailVerdict:
+    async def verify_audit(self, noted: Mapping[int, bytes]) -> TrailVerdict:
         """Follow every audit chain and checkpoint."""
         key = await self._services.audit_keys.find()
         return await audit.verify_audit(
@@ -194,7 +228,8 @@ class LocalVerbs(LocalPeople, LocalSecrets):
             self._store,
             self._services.store.upkeep,
             check=self._services.check_chain,
-            signature=key.verify if key is not None else _never_signed,
+            signature=key.verify if key is not None else None,
+            noted=noted,
         )
 
     async def audit_key(self) -> dict[str, str] | None:
@@ -264,8 +299,3 @@ class LocalVerbs(LocalPeople, LocalSecrets):
             *((each.slug, each.id, each.id) for each in await self.organisations() if each.ended_at is None),
             *((name, name, None) for name in names),
         ]
-
-
-def _never_signed(_key_id: str, _message: bytes, _signature: bytes) -> bool:
-    """Hold no signature for good: there is no audit key by which one could have been made."""
-    return False

@@ -15,7 +15,7 @@ from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, Enti
 from keyturn.dialects import load_dialects
 from keyturn.directory.names import check_choices
 from keyturn.directory.organisations import show_organisation
-from keyturn.directory.people_names import check_email, check_user_name
+from keyturn.directory.people_names import canonical_address, check_user_name
 from keyturn.directory.secret_status import SecretStatus, status_of
 
 
@@ -74,7 +74,7 @@ class LocalGround:
         if home is not None:
             found = await self._store.organisation_store(home.id).user_by_name(check_user_name(name))
         elif "@" in named:
-            found = await self._store.user_by_email(check_email(named))
+            found = await self._store.user_by_email(canonical_address(named))
         else:
             view = await self._store.user_view(UserId(named.lower()))
             found = view.user if view is not None else None

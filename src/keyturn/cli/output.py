@@ -25,21 +25,16 @@ def instant(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def show(answer: Answer, form: Format) -> None:
-    """Print an answer on standard output."""
+def show(answer: Answer, form: Format, columns: Sequence[str] = ()) -> None:
+    """Print an answer on standard output; ``columns`` is the heading of a table without rows."""
     if form is Format.JSON:
         print(json.dumps(answer if isinstance(answer, dict) else list(answer), indent=2))
     elif isinstance(answer, dict):
         width = max(map(len, answer), default=0)
         for name, value in answer.items():
             print(f"{name:<{width}}  {_cell(value)}")
-    elif answer:
-        _table(
-            [
-                [name.upper() for name in answer[0]],
-                *([_cell(value) for value in row.values()] for row in answer),
-            ]
-        )
+    elif heading := [name.upper() for name in (answer[0] if answer else columns)]:
+        _table([heading, *([_cell(value) for value in row.values()] for row in answer)])
 
 
 def _table(lines: Sequence[Sequence[str]]) -> None:

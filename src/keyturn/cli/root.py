@@ -38,6 +38,7 @@ NOUNS = {
     "entity": "Entities: machine parties with secrets that can be read again.",
     "client": "Clients: the machines that ask for tokens.",
     "secret": "Client secrets.",
+    "lockout": "Names at which somebody guessed too often.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
@@ -104,9 +105,15 @@ def run(arguments: Sequence[str]) -> int:
         cause = cause_of(error)
         reason = f": {cause}" if cause else ""
         return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
-    except Fault as error:
-        return _say([str(error)], STORE)
+    except (Fault, PermissionError) as error:
+        return _say([_words(error)], STORE)
     return 0
+
+
+def _words(error: Fault | PermissionError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; run this as the user whose data it is"
+    return str(error)
 
 
 def _say(problems: Sequence[str], code: int) -> int:

@@ -20,6 +20,13 @@ Id = Annotated[
 ]
 
 
+COLUMNS = (
+    "id client_id name standing state disabled created_at expires_at overlap_until last_used_on succeeds"
+    " ended_at ended_why"
+)
+"""What ``shown`` gives."""
+
+
 def shown(status: SecretStatus, owner: str = "client_id") -> Row:
     """Give what is shown of a secret, and under ``owner`` whose it is: never the secret."""
     credential, life = status.credential, status.credential.life
@@ -117,7 +124,7 @@ async def cancel(verbs: Verbs, secret_id: Id) -> Answer:
     return shown(await verbs.cancel_rotation(secret_id))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, client_id: ClientIdArgument) -> Answer:  # noqa: A001  # the command's name
     """List a client's secrets, oldest first."""
     return [shown(each) for each in await verbs.secrets(client_id)]

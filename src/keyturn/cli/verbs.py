@@ -31,6 +31,20 @@ class Ring(msgspec.Struct, frozen=True):
     keys: Sequence[SigningKey]
 
 
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key that was withdrawn.
+
+    Args:
+        was: What it was in its ring: current, next, scheduled, or previous.
+        signs_from: Until then nobody signs for the issuer; None where another key signs already.
+    """
+
+    issuer: str
+    algorithm: Algorithm
+    was: str
+    signs_from: datetime | None
+
+
 class Turned(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a rotation.
 
@@ -160,6 +174,10 @@ class Verbs(PeopleVerbs, Protocol):
         """List a client's public keys."""
         ...
 
+    async def clear_lockout(self, slug: str, user_name: str) -> str:
+        """Forget the failures of a user name, and give it in its canonical form."""
+        ...
+
     async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         ...
@@ -170,12 +188,16 @@ class Verbs(PeopleVerbs, Protocol):
         """Turn an organisation's rings, a shared one, or all; one algorithm's, or of all in use."""
         ...
 
+    async def withdraw_key(self, key_id: str) -> Gone:
+        """Take a signing key out of its key set at once; it never signs again."""
+        ...
+
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
         """Read the newest audit rows."""
         ...
 
-    async def verify_audit(self) -> TrailVerdict:
-        """Follow every audit chain and checkpoint."""
+    async def verify_audit(self, noted: Mapping[int, bytes]) -> TrailVerdict:
+        """Follow every audit chain and checkpoint; ``noted`` are hashes of checkpoints, by ``seq``."""
         ...
 
     async def audit_key(self) -> dict[str, str] | None:

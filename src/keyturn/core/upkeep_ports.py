@@ -5,7 +5,7 @@ reached raises ``Unavailable``.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,9 @@ from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
 from keyturn.core.records import AuditRow
 from keyturn.core.vocabulary import Algorithm
+
+LONGEST_LEASE = timedelta(minutes=10)
+"""One that seems to last longer was taken by a clock that has been set back since, and is nobody's."""
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +48,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     def held(self, now: datetime) -> bool:
         """Tell whether somebody has it at ``now``."""
-        return now < self.until
+        return now < self.until <= now + LONGEST_LEASE
 
 
 class Leases(Protocol):
     """One node does each job (design.md section 4)."""
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a lease that is free, over or one's own, in one statement; None where another has it."""
+        """Take a lease that is not held or one's own, in one statement; None where another has it.
+
+        Args:
+            until: At most ``LONGEST_LEASE`` after ``now``.
+        """
         ...
 
     async def release(self, name: str, holder: str, now: datetime, run: JobRun | None = None) -> None:

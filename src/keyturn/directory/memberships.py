@@ -29,7 +29,7 @@ from keyturn.directory.owners import (
     require_living,
     there,
 )
-from keyturn.directory.people_names import check_email
+from keyturn.directory.people_names import canonical_address
 from keyturn.directory.team_tree import TeamTree
 
 
@@ -239,7 +239,7 @@ async def find_teams(store: OrganisationStore, names: Iterable[str]) -> tuple[Te
 
 async def _find_user(store: DeploymentStore, named: str) -> User:
     if "@" in named:
-        found = await store.user_by_email(check_email(named))
+        found = await store.user_by_email(canonical_address(named))
     else:
         view = await store.user_view(UserId(named))
         found = view.user if view is not None else None

@@ -16,9 +16,14 @@ def check_user_name(name: str) -> str:
     return _plainly(canonical_user_name, name)
 
 
+def canonical_address(address: str) -> str:
+    """Give the canonical form of an address that somebody may have, service users included."""
+    return _plainly(canonical_email, address)
+
+
 def check_email(address: str) -> str:
-    """Give the canonical form of an e-mail address; none at Keyturn's own domain."""
-    canonical = _plainly(canonical_email, address)
+    """Give the canonical form of a person's e-mail address; none at Keyturn's own domain."""
+    canonical = canonical_address(address)
     if canonical.endswith(f".{SERVICE_DOMAIN}"):
         raise OperatorError(f"addresses at {SERVICE_DOMAIN} are made by Keyturn, for service users")
     return canonical

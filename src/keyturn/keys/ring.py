@@ -25,13 +25,17 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId, Reason
 from keyturn.keys import schedule
 from keyturn.keys.certificates import certify
-from keyturn.keys.schedule import NotRotated, Rotated
+from keyturn.keys.promises import Promise, Promises
+from keyturn.keys.schedule import NotRotated, Rotated, Withdrawn
 from keyturn.keys.signers import RSA_BITS, generate_key, load_signer
 
 RINGS_KEPT = 20_000
 """How many issuers' rings stay in memory, private keys imported; the coldest makes room."""
 JWKS_CACHE = timedelta(minutes=5)
 """How long a key set may be cached; what is served with it must say the same (``max-age``)."""
+
+DUE_AGAIN = timedelta(hours=1)
+_TRIES = 5
 
 log = logging.getLogger("keyturn.keys")
 
@@ -92,7 +96,8 @@ class Rings:
         self._jwks_cache = jwks_cache
         self._rotate_after = rotate_after
         self._certified = frozenset(certified)
-        self._due: dict[tuple[str, Algorithm], bool] = {}
+        self._due: dict[tuple[str, Algorithm], datetime | None] = {}
+        self._promises = Promises(store, sealer, dice)
         self._rsa_bits = rsa_bits
         self._limit = limit
         self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
@@ -112,7 +117,7 @@ class Rings:
         if seat is not None and seat.starts_at <= now < seat.ends_at:
             self._issuers.move_to_end(issuer_id)
             if now >= seat.due_at:
-                self._due.setdefault((issuer_id, algorithm), False)
+                self._due.setdefault((issuer_id, algorithm), None)
             return seat.signer
         return self._seat(await self._with_ring(issuer_id, algorithm, now), algorithm, now)
 
@@ -140,10 +145,15 @@ class Rings:
         self._issuers.clear()
         self._due.clear()
 
-    def take_due(self) -> Sequence[tuple[str, Algorithm]]:
-        """Give the rings that signed although they are due, each once until it has turned."""
-        fresh = [ring for ring, taken in self._due.items() if not taken]
-        self._due.update(dict.fromkeys(fresh, True))
+    def take_due(self, now: datetime) -> Sequence[tuple[str, Algorithm]]:
+        """Give the rings that signed although they are due, each now and then until it has turned.
+
+        Again, because whoever turns it may have thought otherwise: a command line with other settings.
+        """
+        fresh = [
+            ring for ring, told in self._due.items() if told is None or not told <= now < told + DUE_AGAIN
+        ]
+        self._due.update(dict.fromkeys(fresh, now))
         return fresh
 
     def oldest_start(self) -> datetime | None:
@@ -163,6 +173,18 @@ class Rings:
         )
         return max((until for until in found if until is not None), default=None)
 
+    async def promise(self, longest_lifetime: timedelta, now: datetime) -> None:
+        """Note what this server tells verifiers, so that every process turns rings by it (TK-14).
+
+        Args:
+            longest_lifetime: Of any token that it issues.
+            now: An aware instant.
+
+        Raises:
+            Unavailable: The store is away.
+        """
+        await self._promises.note(Promise(self._jwks_cache, longest_lifetime), now)
+
     async def rotate(
         self,
         issuer_id: str,
@@ -181,7 +203,8 @@ class Rings:
             issuer_id: Whose ring.
             algorithm: Which of its rings.
             now: An aware instant.
-            longest_lifetime: The ceiling of every token that the current key signs.
+            longest_lifetime: The ceiling of every token that the current key signs; a longer one that a
+                server promised counts.
             actor: For the audit trail.
             request_id: For the audit trail.
             organisation_id: The organisation whose issuer it is, for the audit trail.
@@ -199,9 +222,9 @@ class Rings:
                 return NotRotated(active_at=pending)
             if only_if_due and not (self._rotate_after and schedule.is_due(ring, now, self._rotate_after)):
                 return NotRotated(active_at=now)
-            signs_from = schedule.next_key_signs_from(now, self._jwks_cache)
-            fresh = await self._make(issuer_id, algorithm, now, signs_from=signs_from)
-            changes, rotated = schedule.plan_rotation(ring, fresh, now, longest_lifetime)
+            promised = await self._promises.longest(Promise(self._jwks_cache, longest_lifetime))
+            fresh = await self._make_next(issuer_id, algorithm, now, promised)
+            changes, rotated = schedule.plan_rotation(ring, fresh, now, promised.longest_lifetime)
             audit = AuditEvent(
                 at=now,
                 kind="signing_key.rotated",
@@ -223,6 +246,50 @@ class Rings:
                 newest = max(key.active_at for key in won if key.active_at is not None)
                 return NotRotated(active_at=newest, lost_race=True)
             return rotated
+
+    async def withdraw(
+        self,
+        issuer_id: str,
+        key_id: KeyId,
+        now: datetime,
+        *,
+        longest_lifetime: timedelta,
+        actor: str,
+        request_id: str,
+        organisation_id: OrganisationId | None = None,
+    ) -> Withdrawn | None:
+        """Take a key that leaked out of the published set at once; it never signs again.
+
+        Returns:
+            What it was; None where the issuer has no such key, or not any more.
+
+        Raises:
+            Unavailable: The store is away; nothing was changed.
+            Fault: The ring is damaged, or turned again and again meanwhile.
+        """
+        for _ in range(_TRIES):
+            async with self._lock(issuer_id):
+                issuer = await self._read(issuer_id)
+                key = next((each for each in issuer.keys if each.id == key_id), None)
+                if key is None or not schedule.is_published(key, now):
+                    return None
+                promised = await self._promises.longest(Promise(self._jwks_cache, longest_lifetime))
+                fresh = await self._make_next(issuer_id, key.algorithm, now, promised)
+                changes, withdrawn = schedule.plan_withdrawal(
+                    issuer.ring(key.algorithm), key, fresh, now, promised.longest_lifetime
+                )
+                audit = AuditEvent(
+                    at=now,
+                    kind="signing_key.withdrawn",
+                    actor=actor,
+                    request_id=request_id,
+                    organisation_id=organisation_id,
+                    subject=key_id,
+                    details={"issuer": issuer_id, "algorithm": key.algorithm.value, "was": withdrawn.was},
+                )
+                if await self._turned(issuer_id, changes, audit):
+                    return withdrawn
+        raise Fault("the ring was turned by others again and again; nothing was withdrawn")
 
     async def _with_ring(self, issuer_id: str, algorithm: Algorithm, now: datetime) -> _Issuer:
         issuer = await self._read_cached(issuer_id)
@@ -269,6 +336,12 @@ class Rings:
         finally:
             self.invalidate(issuer_id)
         return not isinstance(outcome, Lost)
+
+    async def _make_next(
+        self, issuer_id: str, algorithm: Algorithm, now: datetime, promised: Promise
+    ) -> SigningKey:
+        signs_from = schedule.next_key_signs_from(now, promised.jwks_cache)
+        return await self._make(issuer_id, algorithm, now, signs_from=signs_from)
 
     async def _make(
         self,

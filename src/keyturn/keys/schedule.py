@@ -61,6 +61,19 @@ class NotRotated(msgspec.Struct, frozen=True, kw_only=True):
     lost_race: bool = False
 
 
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+    """A withdrawal that is recorded: the key is published no more and signs no more.
+
+    Args:
+        was: What the key was: current, next, scheduled to sign, or previous.
+        signs_from: When the ring signs again, where the withdrawn key was the one that signed.
+    """
+
+    key: SigningKey
+    was: str
+    signs_from: datetime | None = None
+
+
 def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
     """Find who signs at ``now``: of the keys whose time has come, the one whose time came last.
 
@@ -68,15 +81,17 @@ def turn_at(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
         ring: The keys of one issuer and one algorithm.
         now: An aware instant.
     """
-    starts = [(_starts_at(key), key) for key in ring if key.active_at is not None]
-    begun = [(start, key) for start, key in starts if start <= now]
+    begun = [(key.active_at, key) for key in ring if key.active_at is not None and key.active_at <= now]
     if not begun:
         return _founders_turn(ring, now)
     # A ring that is rotated in the instant of its making has two keys with one `active_at`; the one that
     # leaves first has given way.
-    start, key = max(begun, key=lambda each: (each[0], each[1].retires_at or FOREVER))
-    ends_at = min([begin for begin, _ in starts if begin > now] + [key.retires_at or FOREVER])
-    return Turn(key, start, ends_at) if now < ends_at else None
+    _, key = max(begun, key=lambda each: (each[0], each[1].retires_at or FOREVER))
+    start, later = _starts_at(key), [begin for each in ring if (begin := _starts_at(each)) > now]
+    ends_at = min([*later, key.retires_at or FOREVER])
+    # Between a key that was withdrawn and one that verifiers cannot know yet, it is nobody's turn: the keys
+    # before were told to retire for the tokens that they had signed, and not for more.
+    return Turn(key, start, ends_at) if start <= now < ends_at else None
 
 
 def _founders_turn(ring: Sequence[SigningKey], now: datetime) -> Turn | None:
@@ -100,12 +115,17 @@ def _starts_at(key: SigningKey) -> datetime:
 
 def is_published(key: SigningKey, now: datetime) -> bool:
     """Tell whether a key set shows the key: from its making until its last token has expired."""
-    return key.retires_at is None or now < key.retires_at
+    return key.retires_at is None or (now < key.retires_at and not is_withdrawn(key))
+
+
+def is_withdrawn(key: SigningKey) -> bool:
+    """Tell of a key that was good at no time: so it is for a node whose clock is behind, too."""
+    return key.retires_at is not None and key.retires_at <= key.published_at
 
 
 def pending_at(ring: Sequence[SigningKey], now: datetime) -> datetime | None:
     """Tell when a rotation that is recorded but has not happened will happen."""
-    later = [key.active_at for key in ring if key.active_at is not None and key.active_at > now]
+    later = [start for key in ring if key.active_at is not None and (start := _starts_at(key)) > now]
     return min(later, default=None)
 
 
@@ -129,9 +149,9 @@ def plan_rotation(
         Fault: The ring has no current or no next key: a row is missing.
     """
     turn = turn_at(ring, now)
-    successor = next((key for key in ring if key.active_at is None), None)
-    if turn is None or successor is None:
-        raise Fault(f"the {fresh.algorithm} ring of {fresh.issuer_id} lacks its current or its next key")
+    if turn is None:
+        raise Fault(f"the {fresh.algorithm} ring of {fresh.issuer_id} lacks its current key")
+    successor = _next_key(ring, now)
     active_at = max(now, successor.signs_from)
     retires_at = active_at + longest_lifetime + RETIRE_MARGIN
     changes = (
@@ -146,6 +166,70 @@ def plan_rotation(
         retiring_key_id=turn.key.id,
         next_key_id=fresh.id,
     )
+
+
+def plan_withdrawal(
+    ring: Sequence[SigningKey], key: SigningKey, fresh: SigningKey, now: datetime, longest_lifetime: timedelta
+) -> tuple[tuple[Change, ...], Withdrawn]:
+    """Say what it takes to withdraw a key at once; the others go on, and one of them signs as soon as it may.
+
+    Where the current key goes and the next one is not in every cached key set yet, nobody signs until it is:
+    a token that no verifier knows the key of would be no better than none (TK-14).
+
+    Args:
+        ring: The keys of one issuer and one algorithm.
+        key: One of them.
+        fresh: Takes the place of the next key, where that is withdrawn or begins to sign.
+        now: An aware instant.
+        longest_lifetime: Of any token that the current key may have signed by the time it gives way.
+
+    Raises:
+        Fault: The ring has no next key: a row is missing.
+    """
+    rest = [each for each in ring if each.id != key.id]
+    turn, starts_at = turn_at(ring, now), pending_at(rest, now)
+    was = _standing(key, turn, now)
+    # Good at no time, so that a node whose clock is behind ours takes it for gone, too.
+    gone = msgspec.structs.replace(
+        key, retires_at=key.published_at, active_at=None if was == "scheduled" else key.active_at
+    )
+    changes: list[Change] = [ReplaceKey(gone, key)]
+    if was == "next":
+        changes.append(Add(fresh))
+    elif was == "current" or (was == "scheduled" and turn is None):
+        waiting = [each for each in rest if each.active_at is not None and _starts_at(each) > now]
+        successor = waiting[0] if waiting else _next_key(rest, now)
+        # Its turn begins where the withdrawn one's ends, so that no earlier key signs until it may.
+        active_at = max(now - CLOCK_SKEW, key.active_at or now)
+        begun = msgspec.structs.replace(successor, active_at=active_at)
+        changes += [ReplaceKey(begun, successor), *([] if waiting else [Add(fresh)])]
+        starts_at = _starts_at(begun)
+    elif was == "scheduled" and turn is not None:
+        resumed, rotated = plan_rotation(rest, fresh, now, longest_lifetime)
+        changes += resumed
+        starts_at = rotated.active_at
+    nobody_signs = turn is None or was == "current"
+    return tuple(changes), Withdrawn(key=key, was=was, signs_from=starts_at if nobody_signs else None)
+
+
+def _standing(key: SigningKey, turn: Turn | None, now: datetime) -> str:
+    if key.active_at is None:
+        return "next"
+    if _starts_at(key) > now:
+        return "scheduled"
+    return "current" if turn is not None and turn.key.id == key.id else "previous"
+
+
+def _next_key(ring: Sequence[SigningKey], now: datetime) -> SigningKey:
+    """Find the key that is published and has not been told when to sign.
+
+    Raises:
+        Fault: There is none: a row is missing.
+    """
+    waiting = [key for key in ring if key.active_at is None and is_published(key, now)]
+    if not waiting:
+        raise Fault("a ring lacks its next key")
+    return waiting[0]
 
 
 def is_due(ring: Sequence[SigningKey], now: datetime, rotate_after: timedelta) -> bool:

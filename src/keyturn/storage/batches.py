@@ -6,7 +6,6 @@ the audit's writer are hardly longer for it.
 """
 
 import asyncio
-import logging
 import threading
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
@@ -19,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.turns import FairLock
+from keyturn.storage.writing import WritingConnection, unavailable
 
 QUEUE_LIMIT = 4096
 """Jobs that may wait; more are refused at once (RE-10)."""
@@ -29,7 +29,6 @@ GATHER_SECONDS = 0.01
 J = TypeVar("J")
 R = TypeVar("R")
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 class Batches(Generic[J, R]):
@@ -54,12 +53,11 @@ class Batches(Generic[J, R]):
         loop: AbstractEventLoop,
         patience_seconds: float,
     ) -> None:
-        self._engine = engine
         self._turns = turns
+        self._held = WritingConnection(engine, turns, loop)
         self._write = write
         self._loop = loop
         self._patience = patience_seconds
-        self._connection: Connection | None = None
         self._waiting: deque[tuple[J, Future[R]]] = deque()
         self._wake = threading.Event()
         self._timer: TimerHandle | None = None
@@ -92,7 +90,7 @@ class Batches(Generic[J, R]):
             async with asyncio.timeout(self._patience):
                 return await asyncio.shield(future)
         except TimeoutError as error:
-            raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+            raise unavailable(error) from error
 
     def leave(self, job: J, then: Callable[[R | None], None]) -> None:
         """Have a job done some time soon, with others.
@@ -138,43 +136,26 @@ class Batches(Generic[J, R]):
                 self._turn()
             if self._closing:
                 break
-        self._drop_connection()
-        self._engine.dispose()
-        self._turns.close()
+        self._held.close()
 
     def _turn(self) -> None:
         """Carry out what waits, or refuse it; whatever happens, the next turn starts from a clean state."""
         taken: list[tuple[J, Future[R]]] = []
         try:
             with self._turns.held():
-                if self._connection is None:
-                    self._connection = self._engine.connect()
-                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection = self._held.begin()
                 taken = self._take()
-                results = self._write(self._connection, [job for job, _ in taken])
-                self._connection.exec_driver_sql("COMMIT")
-            self._tell(partial(_answer, [future for _, future in taken], results))
-        except Exception:
-            log.exception("the store could not count")
-            self._drop_connection()
-            self._tell(partial(_refuse, [future for _, future in taken or self._take()]))
+                results = self._write(connection, [job for job, _ in taken])
+                connection.exec_driver_sql("COMMIT")
+            self._held.tell(partial(_answer, [future for _, future in taken], results))
+        except Exception as error:  # noqa: BLE001  # told by ``failed``
+            self._held.failed(error)
+            self._held.tell(partial(_refuse, [future for _, future in taken or self._take()], error))
 
     def _take(self) -> list[tuple[J, Future[R]]]:
         """Take what waits, but for those who left while nothing had been done for them."""
         size = min(len(self._waiting), BATCH_LIMIT)
         return [each for each in (self._waiting.popleft() for _ in range(size)) if not each[1].done()]
-
-    def _tell(self, news: partial[None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(news)
-        except RuntimeError:  # the loop is closed: nobody is left to be told
-            log.warning("the store's event loop is gone")
-
-    def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
 
 
 def _answer(futures: Sequence[Future[R]], results: Sequence[R]) -> None:
@@ -183,7 +164,7 @@ def _answer(futures: Sequence[Future[R]], results: Sequence[R]) -> None:
             future.set_result(result)
 
 
-def _refuse(futures: Sequence[Future[R]]) -> None:
+def _refuse(futures: Sequence[Future[R]], cause: Exception) -> None:
     for future in futures:
         if not future.done():
-            future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+            future.set_exception(unavailable(cause))

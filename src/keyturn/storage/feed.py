@@ -6,19 +6,19 @@ whenever it sees that the store's version is the one it applied: by a cheap poll
 group commit. Its own commits are applied before they are answered. Source: design.md section 4 (caches).
 """
 
-import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
+from keyturn.storage.causes import Complaints
 from keyturn.storage.schema import CHANGE_LOG, FEED
+from keyturn.storage.writing import let_go
 
 POLL_SECONDS = 0.15
 STALE_SECONDS = 1.0
@@ -28,7 +28,6 @@ EVERYTHING = "*"
 """The topic (and key) of a change whose extent is not known: forget all."""
 
 Listener = Callable[[str, str], None]
-log = logging.getLogger(__name__)
 
 # Read in every transaction, so it goes past SQLAlchemy's statement machinery.
 _VERSION = f"SELECT {FEED.c.version.name} FROM {FEED.name}"  # noqa: S608  # our own names
@@ -135,6 +134,7 @@ class Feed(Confirmation):
             super().__init__(clock, version_in(connection))
         self.confirmed_at = seen_at
         self._engine = engine
+        self._complaints = Complaints(engine.url.database or "")
         self._loop = loop
         self._connection: Connection | None = None
         self._data_version: int | None = None
@@ -154,15 +154,11 @@ class Feed(Confirmation):
             self._drop_connection()
 
     def _run(self) -> None:
-        failing = False
         while not self._stopping.wait(POLL_SECONDS):
             try:
                 self._poll()
-                failing = False
-            except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the loop is closed
-                if not failing:
-                    log.warning("the change feed cannot be read: %s", error)
-                failing = True
+            except Exception as error:  # noqa: BLE001  # else stale for good
+                self._complaints.about(error)
                 self._drop_connection()
 
     def _poll(self) -> None:
@@ -185,6 +181,4 @@ class Feed(Confirmation):
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
+        let_go(connection)

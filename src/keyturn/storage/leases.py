@@ -10,7 +10,7 @@ A smaller limit is asked of the store each time, together with whoever else asks
 up is refused from memory until the store said there would be room, so a flood costs the store nothing.
 """
 
-import contextlib
+import asyncio
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
@@ -127,10 +127,9 @@ class SharedLimits:
         """Give back what was not used, and stop."""
         if self._timer is not None:
             self._timer.cancel()
-        for counter in list(self._counters.values()):
-            if counter.pending is not None:
-                with contextlib.suppress(Unavailable):
-                    await self._batches.hurry(counter.pending)
+        coming = [counter.pending for counter in self._counters.values() if counter.pending is not None]
+        # All at once: one after the other would each wait out the patience where the store hangs (RE-03).
+        await asyncio.gather(*map(self._batches.hurry, coming), return_exceptions=True)
         for key in list(self._counters):
             self._end(key)
         await self._batches.close()

@@ -36,7 +36,7 @@ class MemoryUpkeep:
         self._numbers: dict[tuple[str, int], int] = {}
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a lease that is free, over or one's own; None where another has it."""
+        """Take a lease that is not held or one's own; None where another has it."""
         there = self._leases.get(name)
         if there is not None and there.holder != holder and there.held(now):
             return None

@@ -1,11 +1,13 @@
 """Records to rows and back: a field is the column of the same name, a credential's life is spread out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, or_, select, true
 
 from keyturn.core.changes import Record, Removable, Versioned
+from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.records import (
     AuditRow,
@@ -227,8 +229,26 @@ AUDIT_ROWS = select(
 
 
 def audit_rows(connection: Connection, query: Select[Any]) -> Sequence[AuditRow]:
-    """Run a query made from ``AUDIT_ROWS``."""
-    return [audit_row(row) for row in connection.execute(query).mappings()]
+    """Run a query made from ``AUDIT_ROWS``.
+
+    Raises:
+        Fault: A row holds what we never wrote: another type, no JSON.
+    """
+    with readable("an audit row"):
+        return [audit_row(row) for row in connection.execute(query).mappings()]
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Tell of a row that was altered so that it is none: SQLite takes any type in any column.
+
+    Raises:
+        Fault: It cannot be read.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Fault(f"{what} cannot be read: it was altered") from error
 
 
 def audit_row(row: RowMapping | dict[str, Any]) -> AuditRow:

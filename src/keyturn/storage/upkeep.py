@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
-from keyturn.core.upkeep_ports import AuditTail, JobRun, Lease
+from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage import rows
 from keyturn.storage.cleaners import CLEANERS, sweep
@@ -39,13 +39,13 @@ class SqlUpkeep:
     # --- leases ---
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a lease that is free, over or one's own; None where another has it."""
+        """Take a lease that is not held or one's own; None where another has it."""
         columns = LEASE.c
         taken = insert(LEASE).values(name=name, holder=holder, until=until)
         taken = taken.on_conflict_do_update(
             index_elements=[columns.name],
             set_={"holder": taken.excluded.holder, "until": taken.excluded.until},
-            where=or_(columns.holder == holder, columns.until <= now),
+            where=or_(columns.holder == holder, columns.until <= now, columns.until > now + LONGEST_LEASE),
         )
         row = await self._errand(lambda c: c.execute(taken.returning(*columns)).mappings().first())
         return None if row is None else _lease(row)
@@ -163,13 +163,12 @@ class SqlUpkeep:
         """Read checkpoints with ``seq > after``, oldest first."""
         query = select(AUDIT_CHECKPOINT).where(AUDIT_CHECKPOINT.c.seq > after)
         query = query.order_by(AUDIT_CHECKPOINT.c.seq).limit(limit)
-        return await self._ask(lambda c: [Checkpoint(**dict(row)) for row in c.execute(query).mappings()])
+        return await self._ask(lambda c: _checkpoints(c, query))
 
     async def newest_checkpoint(self) -> Checkpoint | None:
         """Read the newest checkpoint."""
         query = select(AUDIT_CHECKPOINT).order_by(AUDIT_CHECKPOINT.c.seq.desc()).limit(1)
-        found = await self._ask(lambda c: c.execute(query).mappings().first())
-        return None if found is None else Checkpoint(**dict(found))
+        return next(iter(await self._ask(lambda c: _checkpoints(c, query))), None)
 
     async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add one; False where its seq is taken."""
@@ -196,6 +195,14 @@ class SqlUpkeep:
         batch = select(columns.seq).where(columns.seq < before).order_by(columns.seq).limit(limit)
         gone = AUDIT_CHECKPOINT.delete().where(columns.seq.in_(batch))
         return await self._errand(lambda c: c.execute(gone).rowcount)
+
+
+def _checkpoints(connection: Connection, query: Select[Any]) -> Sequence[Checkpoint]:
+    with rows.readable("an audit checkpoint"):
+        found = [Checkpoint(**dict(row)) for row in connection.execute(query).mappings()]
+        if not all(type(part) is bytes for each in found for part in (each.statement, each.signature)):
+            raise TypeError
+    return found
 
 
 def _lease(row: RowMapping) -> Lease:

@@ -11,7 +11,6 @@ units are taken. Until then a caller whose patience ends is simply dropped, and 
 """
 
 import asyncio
-import logging
 import threading
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
@@ -31,6 +30,7 @@ from keyturn.storage.engines import wipe_log
 from keyturn.storage.feed import Feed, News
 from keyturn.storage.scribe import Scribe
 from keyturn.storage.turns import FairLock
+from keyturn.storage.writing import WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
 """How long a caller waits for its unit to be taken before it is told that the store is not available."""
@@ -45,7 +45,6 @@ _LINGER_FROM_SECONDS = 0.002
 _SMOOTHING = 0.2
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 class _Job:
@@ -104,7 +103,7 @@ class GroupWriter:
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
-        self._connection: Connection | None = None
+        self._held = WritingConnection(engine, turns, loop)
 
         self._waiting: deque[_Job] = deque()
         self._taking = threading.Lock()
@@ -161,8 +160,8 @@ class GroupWriter:
         try:
             async with asyncio.timeout(2 * self._patience):
                 return await future
-        except TimeoutError:
-            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        except TimeoutError as error:
+            raise unavailable(error) from error
 
     def _enqueue(self, unit: Unit, scope: OrganisationId | None) -> Future[Outcome]:
         require_sound(unit)
@@ -201,7 +200,7 @@ class GroupWriter:
                     break
                 overdue = not job.taken or job.deadline + self._patience <= now
                 if overdue and not job.future.done():
-                    job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+                    job.future.set_exception(unavailable(TimeoutError()))
         self._forget_answered()
         if self._unanswered:
             self._timer = self._loop.call_later(self._patience / 20, self._watch)
@@ -222,10 +221,10 @@ class GroupWriter:
                 job.future.set_result(outcome)
         self._forget_answered()
 
-    def _refuse(self, jobs: Sequence[_Job]) -> None:
+    def _refuse(self, jobs: Sequence[_Job], cause: Exception) -> None:
         for job in jobs:
             if not job.future.done():
-                job.future.set_exception(Unavailable(Reason.STORE_UNAVAILABLE))
+                job.future.set_exception(unavailable(cause))
 
     async def wipe_log(self) -> bool:
         """Leave nothing that was erased in the write-ahead log; False while somebody still reads it.
@@ -236,7 +235,7 @@ class GroupWriter:
         try:
             return await self._loop.run_in_executor(None, wipe_log, self._engine)
         except SQLAlchemyError as error:
-            raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+            raise unavailable(error) from error
 
     async def close(self) -> None:
         """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""
@@ -266,9 +265,7 @@ class GroupWriter:
                 self._turn()
             if self._errands:
                 self._run_errand(self._errands.popleft())
-        self._drop_connection()
-        self._engine.dispose()
-        self._turns.close()
+        self._held.close()
 
     def _wait(self) -> bool:
         """Wait for work; False when there is none and none will come."""
@@ -299,19 +296,18 @@ class GroupWriter:
         try:
             with self._turns.held():
                 started = self._clock.monotonic()
-                connection = self._begin()
+                connection = self._held.begin()
                 jobs = self._take()
                 written = self._scribe.write(connection, jobs, started)
                 self._commit(connection)
             self._measure(len(jobs), self._clock.monotonic() - started)
-            self._tell(partial(self._answer, jobs, written.outcomes, written.news))
-        except Exception as error:
+            self._held.tell(partial(self._answer, jobs, written.outcomes, written.news))
+        except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
-            self._drop_connection()
+            self._held.failed(error)
             # A stranger holds the lock and nothing was taken yet: whoever has patience left keeps its place.
             if jobs or not _is_busy(error):
-                log.exception("the store could not commit %d units", len(jobs))
-                self._tell(partial(self._refuse, jobs or self._take()))
+                self._held.tell(partial(self._refuse, jobs or self._take(), error))
 
     def _run_errand(self, errand: _Errand) -> None:
         """Do one errand, unless whoever wanted it has left; a failure is its own and nobody else's."""
@@ -319,22 +315,14 @@ class GroupWriter:
             return
         try:
             with self._turns.held():
-                connection = self._begin()
+                connection = self._held.begin()
                 done = errand.work(connection)
                 self._commit(connection)
-            self._tell(partial(_settle, errand.future, done))
-        except Exception as error:
+            self._held.tell(partial(_settle, errand.future, done))
+        except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
-            self._drop_connection()
-            if not _is_busy(error):
-                log.exception("the store could not do an errand")
-            self._tell(partial(_settle, errand.future, Unavailable(Reason.STORE_UNAVAILABLE)))
-
-    def _begin(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-        return self._connection
+            self._held.failed(error)
+            self._held.tell(partial(_settle, errand.future, unavailable(error)))
 
     def _commit(self, connection: Connection) -> None:
         before = self._clock.monotonic()
@@ -359,18 +347,6 @@ class GroupWriter:
         self._turn_seconds += _SMOOTHING * (seconds - self._turn_seconds)
         # Growing at once and shrinking by halves follows a burst without waiting long for one that is over.
         self._expected = max(size, (self._expected + size) // 2, 1)
-
-    def _tell(self, news: partial[None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(news)
-        except RuntimeError:  # the loop is closed: nobody is left to be told
-            log.warning("the store's event loop is gone")
-
-    def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
 
 
 def _settle(future: Future[Any], done: Any) -> None:

@@ -4,7 +4,7 @@ Revocation, introspection and the check of a token's kind go by it, so they work
 show neither a token id nor a client (design.md sections 2 and 4).
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -50,12 +50,6 @@ def unverified_organisation(presented: str) -> OrganisationId | None:
         return decode_own_claim(claims.get(CLAIM)).organisation_id
     except TokenRejected:
         return None
-
-
-def encode_own_claim(own: OwnClaim) -> dict[str, Any]:
-    """Give the value of ``kt`` as plain JSON values."""
-    encoded: dict[str, Any] = msgspec.to_builtins(own)
-    return encoded
 
 
 def decode_own_claim(value: object) -> OwnClaim:

@@ -19,6 +19,7 @@ from keyturn.core.checkpoints import (
     Checkpoint,
     Ledger,
     Statement,
+    message_of,
     sign_statement,
 )
 from keyturn.core.errors import Fault
@@ -30,8 +31,13 @@ from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, Checkpoint
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
 PAGE = 1_000
-MOST_ROWS = 200_000
-"""Rows that one run of retention lets go; what is more waits for the next."""
+FOLLOWED_AT_ONCE = 50
+"""Checkpoints between two breaths of the event loop: each costs a signature, and requests wait meanwhile."""
+MOST_ROWS = 2_000_000
+"""Rows that one run of retention lets go, minutes of short batches; what is more waits for the next."""
+FULL_EVERY = timedelta(days=1)
+"""How often retention names every chain there ever was, so that earlier checkpoints may go."""
+_TRIES = 5
 
 ChainCheck = Callable[[Sequence[AuditRow], ChainEnd | None], int | None]
 """Finds the first ``seq`` that does not hold among rows that follow a place (None: the chain's start)."""
@@ -39,28 +45,42 @@ ChainCheck = Callable[[Sequence[AuditRow], ChainEnd | None], int | None]
 log = logging.getLogger(__name__)
 
 
-class Checkpoints(msgspec.Struct, frozen=True):
-    """The job ``checkpoint``."""
+class Checkpoints:
+    """The job ``checkpoint``; it remembers what it saw last, so that a store that was set back is noticed."""
 
-    store: CheckpointStore
-    keys: AuditKeys
+    def __init__(self, store: CheckpointStore, keys: AuditKeys) -> None:
+        """Have seen nothing yet."""
+        self._store = store
+        self._keys = keys
+        self._seen: Checkpoint | None = None
 
     async def work(self, now: datetime) -> str:
-        """Sign where every chain that grew ends now."""
-        newest = await self.store.newest_checkpoint()
+        """Sign where every chain that grew ends now.
+
+        Raises:
+            Fault: The newest checkpoint is not ours, or not what it was: signing after it would hide that.
+        """
+        newest = await self._store.newest_checkpoint()
+        await self._require_ours(newest)
         covered = newest.read().covered if newest else 0
-        tails = await self.store.audit_tails(covered)
+        tails = await self._store.audit_tails(covered)
         if not tails:
             return "no new rows"
-        statement = Statement(
-            seq=newest.seq + 1 if newest else 1,
-            at=now,
-            previous=newest.digest if newest else FIRST_PREVIOUS,
-            covered=max(tail.number for tail in tails),
-            chains=tuple(map(_end_of, tails)),
-        )
-        made = await _add(self.store, await self.keys.find_or_make(now), statement)
+        statement = _following(newest, tails, now)
+        made = await _add(self._store, await self._keys.find_or_make(now), statement)
+        self._seen = made or newest
         return f"checkpoint {made.seq}" if made else "another process was faster"
+
+    async def _require_ours(self, newest: Checkpoint | None) -> None:
+        if newest is not None:
+            key = await self._keys.find()
+            if key is None or not key.verify(newest.key_id, message_of(newest.statement), newest.signature):
+                raise Fault(f"audit checkpoint {newest.seq} is not by this deployment's audit key")
+        seen = self._seen
+        if seen is None or (newest is not None and newest.seq > seen.seq):
+            return
+        if newest is None or newest.digest != seen.digest:
+            raise Fault(f"audit checkpoint {seen.seq}, which was the newest, has been removed or altered")
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -90,34 +110,37 @@ class Retention(msgspec.Struct, frozen=True):
         if mark is not None and not mark.settled(now):
             return "waits: the clock was set less than an hour ago"  # the whole trail may look old (RE-07)
         key = await self.keys.find_or_make(now)
-        ledger = await self._ledger(key)
+        ledger = Ledger()
+        await self._follow(ledger, key)
+        tails = await self.store.audit_tails(0)
+        _require_all(ledger, tails)
         for cut in ledger.cuts.values():
             await self._remove(cut)  # what a run that was killed after signing has left
-        tails = await self.store.audit_tails(0)
         cuts = await self._cuts(ledger, tails, now - self.kept)
         if not cuts:
             return "nothing is old enough"
-        made = await self._sign(key, ledger, tails, cuts, now)
+        before = dict(ledger.cuts)
+        made = await self._sign(key, ledger, cuts, now)
         if made is None:
-            return "another process was faster"
+            return "other processes were faster"
+        removed = sum(cut.seq - (before[cut.chain].seq if cut.chain in before else 0) for cut in cuts)
+        # Told first: if we are killed now, the rows go in the next run, which would not know of it.
+        await self.trail.record(self._told(made, removed, now))
         for cut in cuts:
             await self._remove(cut)
         needless = ledger.needless_before(now - self.kept)
         await delete_in_batches(partial(self.store.prune_checkpoints, needless), self.pause_seconds)
-        removed = sum(
-            cut.seq - (ledger.cuts[cut.chain].seq if cut.chain in ledger.cuts else 0) for cut in cuts
-        )
-        await self.trail.record(self._told(made, removed, now))
         return f"removed {removed} rows of {len(cuts)} chains"
 
-    async def _ledger(self, key: AuditKey) -> Ledger:
-        ledger = Ledger()
-        while page := await self.store.checkpoints(ledger.newest.seq if ledger.newest else 0, PAGE):
+    async def _follow(self, ledger: Ledger, key: AuditKey) -> None:
+        """Take in the checkpoints that are new to a ledger."""
+        while page := await self.store.checkpoints(
+            ledger.newest.seq if ledger.newest else 0, FOLLOWED_AT_ONCE
+        ):
             for checkpoint in page:
                 problem = ledger.follow(checkpoint, key.verify)
                 if problem is not None:
                     raise Fault(f"audit checkpoint {ledger.broken_seq(checkpoint, problem)} {problem}")
-        return ledger
 
     async def _cuts(self, ledger: Ledger, tails: Sequence[AuditTail], horizon: datetime) -> list[ChainEnd]:
         """Find for each chain the last row that is old, follows its links, and is not the chain's last."""
@@ -155,24 +178,26 @@ class Retention(msgspec.Struct, frozen=True):
         return place
 
     async def _sign(
-        self,
-        key: AuditKey,
-        ledger: Ledger,
-        tails: Sequence[AuditTail],
-        cuts: Sequence[ChainEnd],
-        now: datetime,
+        self, key: AuditKey, ledger: Ledger, cuts: Sequence[ChainEnd], now: datetime
     ) -> Checkpoint | None:
-        newest = ledger.newest
-        statement = Statement(
-            seq=newest.seq + 1 if newest else 1,
-            at=now,
-            previous=newest.digest if newest else FIRST_PREVIOUS,
-            covered=max(tail.number for tail in tails),
-            chains=tuple(map(_end_of, tails)),
-            cuts=tuple({**ledger.cuts, **{cut.chain: cut for cut in cuts}}.values()),
-            full=True,
-        )
-        return await _add(self.store, key, statement)
+        """Sign the cuts after whatever the newest checkpoint is; None where others were faster each time."""
+        for _ in range(_TRIES):
+            full = not any(at <= now < at + FULL_EVERY for at, _ in ledger.fulls)
+            tails = await self.store.audit_tails(0 if full else ledger.covered)
+            known = ledger.cuts if full else {}
+            statement = msgspec.structs.replace(
+                _following(ledger.newest, tails, now),
+                covered=max([ledger.covered, *(tail.number for tail in tails)]),
+                cuts=tuple({**known, **{cut.chain: cut for cut in cuts}}.values()),
+                full=full,
+            )
+            made = await _add(self.store, key, statement)
+            await self._follow(ledger, key)  # ours, or that of who was faster
+            if made is not None:
+                return made
+            if any(ledger.cuts.get(cut.chain, cut).seq > cut.seq for cut in cuts):
+                return None  # it was another run of retention
+        return None
 
     async def _remove(self, cut: ChainEnd) -> None:
         await delete_in_batches(partial(self.store.prune_audit, cut.chain, cut.seq), self.pause_seconds)
@@ -188,6 +213,31 @@ class Retention(msgspec.Struct, frozen=True):
         return Unit(audit=event)
 
 
+def _require_all(ledger: Ledger, tails: Sequence[AuditTail]) -> None:
+    """Confirm that every row that was signed and not cut has a successor or is a chain's last.
+
+    Otherwise the next full checkpoint would say that all is well, and let those go that know better.
+
+    Raises:
+        Fault: The end of a chain is not there, or not the one that was signed.
+    """
+    last = {tail.row.chain: tail.row for tail in tails}
+    for chain in ledger.ends:
+        row = last.get(chain)
+        if row is None or row.seq < ledger.signed_seq(chain) or ledger.first_unlike([row]) is not None:
+            raise Fault(f"audit chain {chain} does not end as it was signed; nothing was removed")
+
+
+def _following(newest: Checkpoint | None, tails: Sequence[AuditTail], now: datetime) -> Statement:
+    return Statement(
+        seq=newest.seq + 1 if newest else 1,
+        at=now,
+        previous=newest.digest if newest else FIRST_PREVIOUS,
+        covered=max((tail.number for tail in tails), default=0),
+        chains=tuple(ChainEnd(tail.row.chain, tail.row.seq, tail.row.row_hash) for tail in tails),
+    )
+
+
 async def _add(store: CheckpointStore, key: AuditKey, statement: Statement) -> Checkpoint | None:
     made = sign_statement(statement, key.key_id, key.sign)
     if not await store.add_checkpoint(made):
@@ -195,7 +245,3 @@ async def _add(store: CheckpointStore, key: AuditKey, statement: Statement) -> C
     # For whoever ships logs elsewhere: that nothing newer was cut off is what a store cannot prove of itself.
     log.info("audit checkpoint %d is %s", made.seq, made.digest.hex())
     return made
-
-
-def _end_of(tail: AuditTail) -> ChainEnd:
-    return ChainEnd(tail.row.chain, tail.row.seq, tail.row.row_hash)

@@ -8,7 +8,7 @@ import msgspec
 from keyturn.core.upkeep_ports import Cleaners, ClockStore
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
-MOST_ROWS = 200_000
+MOST_ROWS = 2_000_000
 """Of one table in one run: what is more waits for the next."""
 
 

@@ -30,8 +30,8 @@ Turn = Callable[[str, Algorithm, datetime], Awaitable[bool]]
 class NotingRings(Protocol):
     """What the rings of this process notice."""
 
-    def take_due(self) -> Sequence[tuple[str, Algorithm]]:
-        """Give the rings that signed although they are due, each once until it has turned."""
+    def take_due(self, now: datetime) -> Sequence[tuple[str, Algorithm]]:
+        """Give the rings that signed although they are due, each now and then until it has turned."""
         ...
 
 
@@ -45,9 +45,10 @@ class Rotation(msgspec.Struct, frozen=True):
 
     async def note(self) -> None:
         """Write down which rings were used although they are due; a chore of every process."""
-        rings = self.rings.take_due()
+        now = self.clock.now()
+        rings = self.rings.take_due(now)
         if rings:
-            await self.due.note_due_rings(rings, self.clock.now())
+            await self.due.note_due_rings(rings, now)
 
     async def work(self, _started_at: datetime) -> str:
         """Turn what was noted, those that wait longest first.

@@ -5,7 +5,7 @@ by the dialect's table, walks the road that the table names, writes by the table
 catches a ``Refusal`` and audits it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -214,12 +214,17 @@ class Desk:
         """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
         TAKEN.set(None)
         FROM_MEMORY.set(False)
+        echoes: Mapping[str, Any] = {}
         try:
-            return "ok", self._limited(await self._walk(match, route, request))
+            asked = _asked(match, route, request)
+            echoes = asked.origin.echoes
+            return "ok", self._limited(route.write(await self._facts(route, asked)))
         except Refusal as refusal:
+            echoes = echoes or refusal.echoes
             told = await self._audited(refusal, route, request)
         except Exception as fault:  # noqa: BLE001 - whatever happens is answered
             told = _broken(fault, route, request)
+        told.echoes = echoes
         response = self._told(route, told, request)
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(match)).encode())
@@ -236,19 +241,6 @@ class Desk:
             return response
         changing = self._rate_headers.of(taken)
         return WireResponse(response.status, response.body, response.headers, changing)
-
-    async def _walk(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:
-        if request.oversized:
-            raise TooLarge(Reason.TOO_LARGE, "the body is too large")
-        method = "GET" if request.method == "HEAD" else request.method
-        if method not in match.routes:
-            raise MethodNotAllowed(Reason.METHOD, "method not allowed")
-        asked = _wanted(route, request) if route.read is None else route.read(request)
-        try:
-            return route.write(await self._facts(route, asked))
-        except Refusal as refusal:
-            refusal.echoes = asked.origin.echoes
-            raise
 
     async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
         """Do what is asked, and give the facts that its answer may show."""
@@ -339,6 +331,16 @@ def check_roads(routes: Iterable[CompiledRoute]) -> None:
             unknown.append(GrantType(table.operation.name))
         if unknown:
             raise ValueError(f"{route.dialect}.{table.name}: nothing here does {unknown[0]!r}")
+
+
+def _asked(match: Match, route: CompiledRoute, request: WireRequest) -> Asked:
+    """Read what is asked, by the route's table."""
+    if request.oversized:
+        raise TooLarge(Reason.TOO_LARGE, "the body is too large")
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in match.routes:
+        raise MethodNotAllowed(Reason.METHOD, "method not allowed")
+    return _wanted(route, request) if route.read is None else route.read(request)
 
 
 def _wanted(route: CompiledRoute, request: WireRequest) -> Publication:

@@ -115,10 +115,14 @@ async def run_servers(
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
     stopping = loop.create_task(stop.wait())
-    await asyncio.gather(public.ready.wait(), side.ready.wait())
-    log.info("serving", address=listeners.public_url, management=listeners.management_url)
-    on_started()
-    await asyncio.wait({stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
+    ready = loop.create_task(_all_ready(public, side))
+    # One that cannot start ends without ever being ready; its error is raised below.
+    await asyncio.wait({ready, stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
+    if ready.done():
+        log.info("serving", address=listeners.public_url, management=listeners.management_url)
+        on_started()
+        await asyncio.wait({stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
     log.info("draining")
     management.draining = True
     public.should_exit = True
@@ -131,9 +135,14 @@ async def run_servers(
     log.info("stopped")
 
 
+async def _all_ready(*servers: "_Server") -> None:
+    for server in servers:
+        await server.ready.wait()
+
+
 def _watch(certificates: Certificates, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
     """Read certificates again when their files change, and at SIGHUP."""
-    loop.add_signal_handler(signal.SIGHUP, certificates.reload)
+    loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, certificates.reload))
     return loop.create_task(certificates.watch())
 
 
@@ -152,16 +161,17 @@ class _Server(uvicorn.Server):
         super().__init__(_config(app, self._protocol, shutdown_seconds))
         self.ready = asyncio.Event()
         self._certificates = certificates
+        self._secured: list[TlsListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._certificates is None:
             await super().startup(sockets)
         else:
             shared = self._protocol.shared
-            self.servers = [
-                TlsListener(each, self._make, shared, self._certificates)  # type: ignore[misc]  # closes alike
-                for each in sockets or ()
+            self._secured = [
+                TlsListener(each, self._make, shared, self._certificates) for each in sockets or ()
             ]
+            self.servers = [*self._secured]  # type: ignore[list-item]  # closes alike
             self.started = True
         self.ready.set()
 
@@ -172,27 +182,32 @@ class _Server(uvicorn.Server):
             server.close()
         for each in sockets or ():
             each.close()
-        for door in doors:
-            await self._let_in(door)
+        for number, door in enumerate(doors):
+            await self._let_in(door, self._secured[number] if self._secured else None)
         await super().shutdown()
 
-    async def _let_in(self, door: socket.socket) -> None:
+    async def _let_in(self, door: socket.socket, secured: TlsListener | None) -> None:
         """Accept the connections that the kernel has made for us and nobody has taken yet, then close.
 
         The door is the last handle of its listener and closes as soon as nobody waits, so that only a
         connection that is made within those microseconds is lost.
         """
         door.setblocking(False)
-        waiting: list[socket.socket] = []
+        waiting: list[tuple[socket.socket, Any]] = []
         with door:
-            while self._certificates is None and len(waiting) < 2 * BACKLOG:  # a flood does not keep us
+            while len(waiting) < 2 * BACKLOG:  # a flood does not keep us
                 try:
-                    waiting.append(door.accept()[0])
+                    waiting.append(door.accept())
                 except OSError:  # nobody waits any more
                     break
-        for connection in waiting:
-            connection.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
+        for connection, address in waiting:
+            if secured is not None:
+                secured.let_in(connection, address)
+            else:
+                connection.setblocking(False)
+                await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
+        if secured is not None:
+            await secured.finish()
 
     def _make(self) -> BoundedProtocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)

@@ -13,8 +13,10 @@ import os
 import socket
 import ssl
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -29,6 +31,8 @@ HANDSHAKE_SECONDS = 10.0
 """From accept to the end of the handshake; a slow one holds a place, no longer."""
 CLOSE_SECONDS = 2.0
 """How long the other side may take to say goodbye."""
+LAST_HANDSHAKES_SECONDS = 2.0
+"""How long a server that stops waits for handshakes that have begun."""
 WATCH_SECONDS = 1.0
 _ACCEPT_AT_ONCE = 64
 _PAUSE_SECONDS = 1.0
@@ -53,6 +57,7 @@ class Certificates:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
+        self._reading = threading.Lock()
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
@@ -63,6 +68,10 @@ class Certificates:
 
     def reload(self) -> bool:
         """Read the pair again, for new connections; one that cannot be used leaves the old one in place."""
+        with self._reading:
+            return self._reload()
+
+    def _reload(self) -> bool:
         self._seen = self._fingerprint()
         try:
             self.context = self._load()
@@ -74,13 +83,14 @@ class Certificates:
 
     def reload_if_changed(self) -> bool:
         """Read the pair again if either file is another than when it was last read."""
-        return self._fingerprint() != self._seen and self.reload()
+        with self._reading:
+            return self._fingerprint() != self._seen and self._reload()
 
     async def watch(self) -> None:
-        """Look at the files each second, until cancelled."""
+        """Look at the files each second, on a thread: a volume that hangs must not hang us."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            self.reload_if_changed()
+            await asyncio.to_thread(self.reload_if_changed)
 
     def _load(self) -> ssl.SSLContext:
         _require_usable(self._certificate, self._key)
@@ -177,9 +187,26 @@ class TlsListener:
         self._listen()
 
     def close(self) -> None:
-        """Take no more connections, and end handshakes: no request has begun on them."""
-        self._closed = True
-        self._loop.remove_reader(self._listener)
+        """Take no more connections; called twice, by our own shutdown and by uvicorn's."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._listener)
+
+    def let_in(self, connection: socket.socket, address: Any) -> None:
+        """Take a place for a connection and begin its handshake, or close it before it costs anything."""
+        holder = subscriber(address[0])
+        if full := self._shared.take(holder):
+            self._shared.on_refused(full)
+            connection.close()
+            return
+        task = self._loop.create_task(self._shake_hands(connection, _Place(self._shared, holder)))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def finish(self) -> None:
+        """Let handshakes end that have begun: the client sends its request with the last of them (RE-03)."""
+        if self._handshakes:
+            await asyncio.wait(self._handshakes, timeout=LAST_HANDSHAKES_SECONDS)
         for task in self._handshakes:
             task.cancel()
 
@@ -203,22 +230,12 @@ class TlsListener:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE_SECONDS, self._listen)
                 return
-            self._begin(connection, subscriber(address[0]))
-
-    def _begin(self, connection: socket.socket, holder: str) -> None:
-        """Take a place and begin the handshake, or close the connection before it costs anything."""
-        if full := self._shared.take(holder):
-            self._shared.on_refused(full)
-            connection.close()
-            return
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._shake_hands(connection, _Place(self._shared, holder)))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+            self.let_in(connection, address)
 
     async def _shake_hands(self, connection: socket.socket, place: _Place) -> None:
         try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 lambda: _Behind(self._make(), place),
                 connection,

@@ -37,6 +37,10 @@ PRIVATE: Headers = (
 """Headers of every answer with or about tokens, refusals included (RFC 6749 section 5.1, TE-08)."""
 
 
+OF_THE_MOMENT = frozenset({"public_key"})
+"""Documents whose content changes at once, and not a cache time after it was published."""
+
+
 def compile_answer(route: Route, where: str) -> AnswerWriter:
     """Turn a route's answers into their writer.
 
@@ -52,14 +56,17 @@ def compile_document(
 ) -> AnswerWriter:
     """Turn a published document's table into its writer; anybody may cache it for ``max_age_seconds``.
 
+    But not what shows only the key that signs now: a cached one would outlive a rotation.
+
     Raises:
         ValueError: There is no such document, or it does not have a fact that the table shows.
     """
     if document.name not in DOCUMENT_FACTS:
         raise ValueError(f"{where}: unknown document {document.name!r}")
+    kept = b"no-cache" if document.name in OF_THE_MOMENT else b"public, max-age=%d" % max_age_seconds
     headers = (
         (b"content-type", b"application/json"),
-        (b"cache-control", b"public, max-age=%d" % max_age_seconds),
+        (b"cache-control", kept),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
     )

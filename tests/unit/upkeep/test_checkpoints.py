@@ -11,7 +11,7 @@ import pytest
 from contract.store_kit import unit
 from harness import HandClock
 from keyturn.core.actors import operator
-from keyturn.core.checkpoints import ChainEnd
+from keyturn.core.checkpoints import ChainEnd, sign_statement
 from keyturn.core.errors import Fault
 from keyturn.directory.audit import verify_audit
 from keyturn.keys.audit_key import StoredAuditKeys
@@ -36,6 +36,7 @@ def trail():
     sealer = MasterSealer(MasterKey.generate(dice), dice)
     store = MemoryStore(sealer, clock, dice)
     keys = StoredAuditKeys(store.deployment, sealer, dice)
+    signing = Checkpoints(store.upkeep, keys)
 
     async def write(count):
         for _ in range(count):
@@ -44,7 +45,7 @@ def trail():
             await store.deployment.record(msgspec.structs.replace(made, audit=event))
 
     async def sign():
-        return await Checkpoints(store.upkeep, keys).work(clock.now())
+        return await signing.work(clock.now())
 
     async def cut(**kept):
         job = Retention(
@@ -66,7 +67,7 @@ def trail():
             store.deployment,
             store.upkeep,
             check=check,
-            signature=key.verify if key else lambda *_: False,
+            signature=key.verify if key else None,
         )
 
     return SimpleNamespace(
@@ -196,15 +197,38 @@ async def test_an_altered_checkpoint(trail, field):
     assert verdict.problem.startswith("altered")
 
 
+def strange_key(trail):
+    """Give a key for checkpoints that is not this deployment's."""
+    dice = random.Random(4).randbytes  # noqa: S311  # a test repeats itself
+    sealer = MasterSealer(MasterKey.generate(dice), dice)
+    return StoredAuditKeys(MemoryStore(sealer, trail.clock, dice).deployment, sealer, dice)
+
+
 async def test_a_checkpoint_of_another_key(trail):
     """AD-05: a checkpoint that somebody else signed, and put in the place of ours, is none."""
     await signed(trail, 2)
-    dice = random.Random(4).randbytes  # noqa: S311  # a test repeats itself
-    sealer = MasterSealer(MasterKey.generate(dice), dice)
-    theirs = StoredAuditKeys(MemoryStore(sealer, trail.clock, dice).deployment, sealer, dice)
-    await trail.write(1)
-    await Checkpoints(trail.store.upkeep, theirs).work(trail.clock.now())
+    theirs = await strange_key(trail).find_or_make(trail.clock.now())
+    kept = trail.store.upkeep._checkpoints
+    kept[2] = sign_statement(
+        msgspec.structs.replace(kept[1].read(), seq=2, previous=kept[1].digest), theirs.key_id, theirs.sign
+    )
     assert (await trail.verify()).broken_checkpoint == 2
+    await trail.write(1)
+    with pytest.raises(Fault, match="checkpoint 2 is not by"):
+        await trail.sign()  # ours on top would be the proof of theirs
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_a_store_that_was_set_back_is_not_signed_anew(trail, left):
+    """AD-05: a process whose own newest checkpoint is gone, with all that came after, signs nothing more."""
+    rows = await signed(trail, 2, 2)
+    kept = trail.store.upkeep._checkpoints
+    for seq in [seq for seq in kept if seq > left]:
+        del kept[seq]
+    del rows[3 * left :]
+    await trail.write(1)
+    with pytest.raises(Fault, match="removed or altered"):
+        await trail.sign()
 
 
 # --- retention ---
@@ -267,11 +291,59 @@ async def test_a_retention_that_was_killed_goes_on(trail, monkeypatch):
         patched.setattr(trail.store.upkeep, "prune_audit", killed)
         with pytest.raises(OSError, match="power"):
             await trail.cut(days=5)
-    assert len(rows) == 9
+    assert len(rows) == 10
     assert (await trail.verify()).intact
     await trail.cut(days=5)
-    assert [row.seq for row in rows] == [8, 9]
+    assert [row.seq for row in rows] == [8, 9, 10]
+    assert rows[-1].kind == "audit.pruned"  # the run that signed it told of it, although it was killed
     assert (await trail.verify()).intact
+
+
+@pytest.mark.parametrize("tampering", ["cut off", "gone", "written anew"])
+async def test_retention_signs_no_trail_that_lacks_something(trail, tampering):
+    """AD-05: where the end of a chain is not as it was signed, no full checkpoint takes that for good."""
+    rows = await signed(trail, 4)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(3)
+    await trail.sign()
+    if tampering == "written anew":
+        forge(rows, len(rows) - 1)
+    else:
+        del rows[0 if tampering == "gone" else len(rows) - 1 :]
+    with pytest.raises(Fault, match="does not end as it was signed"):
+        await trail.cut(days=5)
+    assert not (await trail.verify()).intact
+
+
+async def test_retention_signs_again_where_another_process_was_faster(trail, monkeypatch):
+    """AD-05: a checkpoint that another process adds while the trail is followed does not cost the run."""
+    await signed(trail, 4)
+    trail.clock.advance(10 * 86_400)
+    await trail.write(3)
+    add, other = trail.store.upkeep.add_checkpoint, Checkpoints(trail.store.upkeep, trail.keys)
+
+    async def beaten(checkpoint):
+        monkeypatch.setattr(trail.store.upkeep, "add_checkpoint", add)
+        await other.work(trail.clock.now())
+        return await add(checkpoint)
+
+    monkeypatch.setattr(trail.store.upkeep, "add_checkpoint", beaten)
+    assert await trail.cut(days=5) == "removed 5 rows of 1 chains"
+    assert (await trail.verify()).intact
+
+
+async def test_not_every_round_of_retention_says_all(trail):
+    """AD-05: retention names every chain there ever was once a day; in between it names what it cut."""
+    await signed(trail, 3)
+    made = []
+    for _ in range(30):
+        trail.clock.advance(3_600)
+        await trail.write(1)
+        await trail.cut(hours=2)
+        made.append((await trail.store.upkeep.newest_checkpoint()).read())
+        assert (await trail.verify()).intact
+    assert all(each.cuts for each in made[2:])
+    assert sum(each.full for each in made[2:]) == 2
 
 
 async def test_old_checkpoints_go_when_rows_do(trail):

@@ -1,5 +1,8 @@
 """The files of the certificate and its key: what cannot be used is told by its name."""
 
+import asyncio
+import threading
+
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -10,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from authority import Authority
 from keyturn.core.errors import ConfigError
+from keyturn.web import tls
 from keyturn.web.tls import Certificates
 
 
@@ -62,3 +66,21 @@ def test_a_key_for_all_to_read_at_reload(authority):
     authority.key.chmod(0o600)
     assert certificates.reload_if_changed()
     assert certificates.context is not before
+
+
+async def test_files_are_looked_at_beside_the_event_loop(authority, monkeypatch):
+    """RE-10: a volume that hangs while the files are looked at holds a thread and not the server."""
+    monkeypatch.setattr(tls, "WATCH_SECONDS", 0)
+    hanging, mended, freed = asyncio.Event(), threading.Event(), asyncio.Queue()
+    certificates, loop = Certificates(authority.certificate, authority.key), asyncio.get_running_loop()
+
+    def hang():
+        loop.call_soon_threadsafe(hanging.set)
+        loop.call_soon_threadsafe(freed.put_nowait, mended.wait(5))
+
+    monkeypatch.setattr(certificates, "reload_if_changed", hang)
+    watching = asyncio.create_task(certificates.watch())
+    await hanging.wait()  # comes through in time only if the loop turns meanwhile
+    mended.set()
+    assert await freed.get() is True
+    watching.cancel()

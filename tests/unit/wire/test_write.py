@@ -51,6 +51,19 @@ def test_document():
     assert (b"access-control-allow-origin", b"*") in response.headers
 
 
+def test_document_of_the_moment():
+    """TK-14: what shows only the key that signs now is not kept by caches: it changes with a rotation."""
+    route = Route(
+        name="key",
+        method="GET",
+        path="/o/{organisation}/key",
+        document=Document("public_key"),
+        answer=Answer(Shape((Member("pem", "pem"),))),
+    )
+    response = compile_document(route, Document("public_key"), frozenset(), 17, "here")({"pem": "x"})
+    assert (b"cache-control", b"no-cache") in response.headers
+
+
 def test_refusal_facts():
     """A refusal shows its public side in the dialect's words, its time and its request id."""
     write = refusals(

@@ -1,0 +1,79 @@
+"""A writing thread's own connection, and its way back to the event loop: what all such threads share."""
+
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from keyturn.core.errors import Unavailable
+from keyturn.core.vocabulary import Reason
+from keyturn.storage.causes import Complaints
+from keyturn.storage.turns import FairLock
+
+log = logging.getLogger(__name__)
+
+
+class WritingConnection:
+    """The one connection of a thread that writes; used by that thread only.
+
+    Args:
+        engine: Gives the connection, again after each failure.
+        turns: The thread's place in the queue of processes.
+        loop: Where those wait who are told.
+    """
+
+    def __init__(self, engine: Engine, turns: FairLock, loop: AbstractEventLoop) -> None:
+        self._engine = engine
+        self._turns = turns
+        self._loop = loop
+        self._connection: Connection | None = None
+        self._complaints = Complaints(engine.url.database or "")
+
+    def begin(self) -> Connection:
+        """Begin a transaction that has SQLite's write lock.
+
+        Raises:
+            SQLAlchemyError: There is none now.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return self._connection
+
+    def failed(self, error: Exception) -> None:
+        """Let go of the connection, and tell of a failure: once a minute where it is the store's."""
+        connection, self._connection = self._connection, None
+        let_go(connection)
+        if isinstance(error, SQLAlchemyError | OSError):
+            self._complaints.about(error)
+        else:
+            log.error("writing to the store failed", exc_info=error)
+
+    def tell(self, news: Callable[[], None]) -> None:
+        """Have something done on the event loop."""
+        try:
+            self._loop.call_soon_threadsafe(news)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            log.warning("the store's event loop is gone")
+
+    def close(self) -> None:
+        """Let go of everything, for good."""
+        let_go(self._connection)
+        self._engine.dispose()
+        self._turns.close()
+
+
+def let_go(connection: Connection | None) -> None:
+    """Close a connection whatever state it is in, so that nobody gets it from the pool."""
+    if connection is not None:
+        connection.invalidate()
+        connection.close()
+
+
+def unavailable(cause: BaseException) -> Unavailable:
+    """Make what those are told whose work was not done, for want of the store."""
+    told = Unavailable(Reason.STORE_UNAVAILABLE)
+    told.__cause__ = cause
+    return told

@@ -5,9 +5,12 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from keyturn.wire.tables import FORM, JSON, Dialect, Route, Sample
 
 _PLACE = re.compile(r"\{([\w.]+)(?::form)?\}")
+_ANSWERED = re.compile(r"\{answer\.([\w.]+)(:form)?\}")
 
 
 def samples_of(dialect: Dialect, route: Route) -> list[Sample]:
@@ -19,6 +22,40 @@ def samples_of(dialect: Dialect, route: Route) -> list[Sample]:
 def succeeds(sample: Sample, route: Route) -> bool:
     """Tell whether a sample shows a good answer."""
     return sample.status in {answer.status for answer in (route.answer, *route.variants)}
+
+
+def with_named_answers(sample: Sample) -> Sample:
+    """Give a sample whose places for what came before are called after the sample that brought it."""
+    if sample.after is None:
+        return sample
+    named = f"{{{_as_name(sample.after)}.\\1\\2}}"
+
+    def put(text: str) -> str:
+        return _ANSWERED.sub(named, text)
+
+    return replace(
+        sample,
+        headers=tuple((name, put(value)) for name, value in sample.headers),
+        body=put(sample.body),
+        path={name: put(value) for name, value in sample.path.items()},
+        query=put(sample.query),
+    )
+
+
+def wanted_later(dialect: Dialect, sample: Sample) -> dict[str, str]:
+    """Give the members of a sample's answer that later samples name: by their path, what they are called."""
+    texts = [
+        text
+        for later in dialect.samples
+        if later.after == sample.name
+        for text in (*dict(later.headers).values(), later.body, *later.path.values(), later.query)
+    ]
+    paths = [place[1] for text in texts for place in _ANSWERED.finditer(text)]
+    return {path: f"{_as_name(sample.name)}.{path}" for path in paths}
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"\W+", "_", text)
 
 
 def media_of(sample: Sample, route: Route) -> str:

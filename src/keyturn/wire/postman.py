@@ -7,8 +7,9 @@ secret. What an answer brings (an access token, a refresh token) becomes a varia
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
 from keyturn.wire.golden import (
@@ -17,6 +18,8 @@ from keyturn.wire.golden import (
     samples_of,
     succeeds,
     variable_places,
+    wanted_later,
+    with_named_answers,
 )
 from keyturn.wire.tables import FORM, JSON, Bearer, Dialect, Field, Route, Sample, Source
 
@@ -64,12 +67,12 @@ def _variables(dialect: Dialect, public_url: str, folders: Any) -> Iterator[dict
 def _items(dialect: Dialect, route: Route) -> Iterator[dict[str, Any]]:
     samples = samples_of(dialect, route)
     for sample in samples:
-        request = _sampled(dialect, route, sample)
+        request = _sampled(dialect, route, with_named_answers(sample))
         yield {
             "name": sample.name,
             "request": request,
             "response": [_shown(sample, request)],
-            "event": [_tests([*_expectations(sample), *_keeping(route, sample)])],
+            "event": [_tests([*_expectations(sample), *_keeping(dialect, route, sample)])],
         }
     if not samples:
         expected = _status(route.answer.status) if route.document is not None else _no_fault()
@@ -94,7 +97,7 @@ def _sampled(dialect: Dialect, route: Route, sample: Sample) -> dict[str, Any]:
     else:
         request["auth"] = {"type": "noauth"}
     request["header"] = [{"key": name, "value": variable_places(value)} for name, value in headers.items()]
-    request["url"] = _url(route, [])
+    request["url"] = _url(route, parse_qsl(sample.query, keep_blank_values=True), sample.path)
     if sample.body:
         request["body"] = _body(sample, route)
     return request
@@ -131,7 +134,7 @@ def _from_fields(route: Route) -> dict[str, Any]:
         "method": route.method,
         "auth": _bearer(route.bearer) if route.bearer else {"type": "noauth"},
         "header": [{"key": field.name, "value": _place(field)} for field in headers],
-        "url": _url(route, query),
+        "url": _url(route, [(field.name, "{" + field.name + "}") for field in query]),
     }
     if route.document is None and route.method not in _METHODS_WITHOUT_BODY:
         request["header"].append({"key": "Content-Type", "value": route.media[0]})
@@ -148,9 +151,12 @@ def _place(field: Field) -> str:
     return "{{" + field.name + "}}"
 
 
-def _url(route: Route, query: list[Field]) -> dict[str, Any]:
-    path = variable_places(route.path)
-    pairs = [{"key": field.name, "value": _place(field)} for field in query]
+def _url(route: Route, query: list[tuple[str, str]], segments: Mapping[str, str] = {}) -> dict[str, Any]:
+    path = route.path
+    for name, value in segments.items():
+        path = path.replace(f"{{{name}}}", value)
+    path = variable_places(path)
+    pairs = [{"key": name, "value": variable_places(value)} for name, value in query]
     text = "&".join(f"{pair['key']}={pair['value']}" for pair in pairs)
     return {
         "raw": "{{base_url}}" + path + (f"?{text}" if text else ""),
@@ -218,12 +224,15 @@ def _expectations(sample: Sample) -> list[str]:
     return lines
 
 
-def _keeping(route: Route, sample: Sample) -> list[str]:
-    """Keep what a good answer brings: by its own name, and an access token by its kind too."""
+def _keeping(dialect: Dialect, route: Route, sample: Sample) -> list[str]:
+    """Keep what a good answer brings: by its own name, and an access token by its kind too.
+
+    What later samples name of it is kept by the sample's name and the member's path.
+    """
+    lines = [_keep(name, path.split(".")) for path, name in wanted_later(dialect, sample).items()]
     if not route.exchanges or not succeeds(sample, route):
-        return []
+        return lines
     kinds = list(dict.fromkeys(exchange.profile.kind for exchange in route.exchanges))
-    lines = []
     for answer in (route.answer, *route.variants):
         for path, source in _sources(answer.shape) if answer.status == sample.status else ():
             if source in _BROUGHT:

@@ -4,11 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from jsonschema import Draft7Validator
 
 from keyturn.dialects import load_dialects
 from keyturn.wire.postman import postman_collection
+from keyturn.wire.tables import Sample
 from unit.wire.everything import DIALECT
 
 URL = "https://keys.example"
@@ -118,3 +120,25 @@ def test_an_answer_without_a_body():
     """A saved answer shows no body where there is none."""
     (shown,) = requests()["/every/projects/{id}", "With a header"]["response"]
     assert (shown["code"], shown["header"], "body" in shown) == (204, [], False)
+
+
+def test_a_sample_after_another():
+    """What a sample takes of the answer before it is a variable that the one before fills."""
+    later = Sample(
+        name="Later",
+        route="delete",
+        after="By a form",
+        headers=(("Authorization", "Bearer {answer.ok.token}"),),
+        path={"id": "{answer.expires}"},
+        query="version={answer.version:form}&x=1",
+        status=204,
+        answer=None,
+    )
+    dialect = msgspec.structs.replace(DIALECT, samples=(*DIALECT.samples, later))
+    made = requests(postman_collection(dialect, URL))
+    filled = script(made["/every/{org}/login", "By a form"])
+    for path in ("ok.token", "expires", "version"):
+        assert f'set("By_a_form.{path}", found)' in filled
+    request = next(item["request"] for (_, name), item in made.items() if name == "Later")
+    assert request["header"][0]["value"] == "Bearer {{By_a_form.ok.token}}"
+    assert request["url"]["raw"].endswith("/{{By_a_form.expires}}?version={{By_a_form.version}}&x=1")

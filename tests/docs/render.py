@@ -42,6 +42,10 @@ EXAMPLES = {
     "email": "mend.user@acme.example",
     "user_key": "kt_uk_EXAMPLE",
     "org_token": "5f4dcc3b5aa765d61d8327deb882cf99",
+    "public_client_id": "1f0e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "username": "DemoUser",
+    "password": "violet anchors drift",
+    "tenant": "acme",
     "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
 }
 """What stands in samples for what a demo makes; a member without an example is shown by its name."""
@@ -93,11 +97,26 @@ FACTS = {
     "item.id": "its id",
     "item.name": "its name",
     "keys": "the public keys",
+    "item.created_at": "when it was made",
+    "item.organisation_id": "the UUID of the organisation",
+    "item.teams": "the paths of its teams",
     "last_page": "whether nothing follows",
     "lifetime": "how long the token lives",
     "scope": "the granted scopes",
     "organisation.id": "the UUID of the organisation",
     "organisation.name": "the name of the organisation",
+    "organisation.slug": "the slug of the organisation",
+    "other.organisation.slug": "the slug of the other organisation",
+    "other.user.name": "the name of a user there",
+    "other.user.password": "their password",
+    "other.user.projects": "the projects that they see",
+    "project.id": "its id",
+    "project.name": "its name",
+    "project.created_at": "when it was made",
+    "project.organisation_id": "the UUID of the organisation",
+    "project.teams": "the paths of its teams",
+    "public.id": "the id of a public client",
+    "public_url": "where Keyturn answers",
     "organisation.api_key": "the API key of the organisation",
     "request_id": "the id of the request, as in the header `X-Request-Id`",
     "text": "the words from the table below",
@@ -105,7 +124,13 @@ FACTS = {
     "user.id": "the UUID of the user",
     "user.name": "the user's name",
     "user.email": "the user's e-mail address",
+    "user.password": "the user's password",
+    "user.projects": "the projects that the user sees",
     "user.user_key": "the user's key",
+    "username": "the name of the user, of a user's token",
+    "viewer.name": "the name of a user who may only look",
+    "viewer.password": "their password",
+    "viewer.projects": "the projects that they see",
     "service.email": "the e-mail address of a service user",
     "service.user_key": "its key",
 }
@@ -335,6 +360,8 @@ def refusal_lines(refusals: Refusals) -> Iterator[str]:
 
 def words(row: RefusalRow) -> str:
     """Write the words of a refusal."""
+    if row.unexplained is not None:
+        return f'"{row.unexplained}" where a credential is worth nothing, else no words'
     if row.text is None:
         return "no words"
     return "one sentence" if row.text == "{description}" else f'"{row.text}"'

@@ -290,12 +290,18 @@ class Said:
         return json.loads(self.out)
 
 
-def run(home: Path, *arguments: str, environ: Mapping[str, str] = {}, cwd: Path | None = None) -> Said:
-    """Run a ``keyturn`` command to its end."""
+def run(
+    home: Path,
+    *arguments: str,
+    environ: Mapping[str, str] = {},
+    cwd: Path | None = None,
+    typed: str = "",
+) -> Said:
+    """Run a ``keyturn`` command to its end, with something on its standard input."""
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [KEYTURN, *arguments],
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         env=environment(home, environ),

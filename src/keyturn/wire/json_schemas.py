@@ -61,7 +61,12 @@ def field_schema(field: Field, media: str) -> Schema:
 
 
 def _limits(field: Field) -> Schema:
-    limits = {"minimum": field.minimum, "maximum": field.maximum, "maxLength": field.longest}
+    limits = {
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "maxLength": field.longest,
+        "default": field.default,
+    }
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 

@@ -67,6 +67,7 @@ _FACTS: dict[str, Schema] = {
     "total": NUMBER,
     "active": FLAG,
     "user.email_verified": FLAG,
+    "disabled": FLAG,
     "status": NUMBER,
     "audience": TEXTS,
     "scope": TEXTS,
@@ -81,7 +82,7 @@ _FACTS: dict[str, Schema] = {
         (
             *("token_id", "subject", "grant_type", "token_type", "description", "text", "notice"),
             *("pem", "algorithm"),
-            *("client.id", "client.name", "credential.id"),
+            *("client.id", "client.name", "credential.id", "credential.name", "username"),
             *("organisation.id", "organisation.name", "organisation.slug"),
             *("user.id", "user.name", "user.email", "user.given_name", "user.family_name"),
             *("home.id", "home.name", "home.slug"),

@@ -47,6 +47,12 @@ EXAMPLES = {
     "password": "violet anchors drift",
     "tenant": "acme",
     "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    "entity_id": "FIU-ACME",
+    "entity_secret": "kt_es_EXAMPLE",
+    "grace.entity_id": "FIU-ACME-GRACE",
+    "grace.entity_secret": "kt_es_GRACE",
+    "expired.entity_id": "FIU-ACME-EXPIRED",
+    "expired.entity_secret": "kt_es_EXPIRED",
 }
 """What stands in samples for what a demo makes; a member without an example is shown by its name."""
 
@@ -82,6 +88,16 @@ WHEN = {
 
 
 FACTS = {
+    "now": "the time of the answer",
+    "request.txn_id": "`txnId` of the request",
+    "notice": "a warning",
+    "secret": "the secret",
+    "expires_at": "when it ends",
+    "entity.id": "the entity's id",
+    "entity.type": "the entity's type",
+    "id_token": "the ID token",
+    "pem": "the public key that signs",
+    "base_url": "the base URL of the calls",
     "access_token": "the token",
     "refresh_token": "the refresh token",
     "algorithms": "the algorithms of the published keys",
@@ -135,6 +151,12 @@ FACTS = {
     "service.user_key": "its key",
 }
 TRANSFORMS = {
+    "iso_millis": ", in UTC with milliseconds and `Z`",
+    "local_iso_millis": ", in UTC with milliseconds and without a zone",
+    "epoch_seconds": ", in epoch seconds",
+    "epoch_millis": ", in epoch milliseconds",
+    "pem_body": ", in base64 without its frame",
+    "parent_url": " without its last part",
     "plain": "",
     "reveal": "",
     "list": ", an array",
@@ -275,12 +297,14 @@ def field_row(field: Field, route: Route) -> list[str]:
         says += "; deprecated names " + ", ".join(map(code, field.aliases))
     login = route.authentication
     basic = login is not None and login.basic and field.slot in {login.owner, login.secret}
-    required = field.required or field.source is Source.PATH
+    required = "yes" if field.required or field.source is Source.PATH or basic else "no"
+    if field.required_by is not None:
+        required = f"as {code(field.required_by)} says"
     return [
         code(field.name),
         SOURCES[field.source] + (" or HTTP Basic" if basic else ""),
         says,
-        "yes" if required or basic else "no",
+        required,
     ]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import structlog
 
+from keyturn.core.actors import Actor
 from keyturn.core.errors import (
+    Concern,
     Fault,
     InvalidClient,
     InvalidGrant,
@@ -34,6 +36,7 @@ from keyturn.core.vocabulary import (
     ClientId,
     Code,
     GrantType,
+    OwnerKind,
     Reason,
     RequestId,
 )
@@ -264,7 +267,12 @@ class Desk:
     async def _call(self, route: CompiledRoute, call: Call) -> dict[str, Any]:
         """Make an Actor of a call's token and let it do what it asks, as far as its rights go."""
         actor = await identify(call, self._services)
-        facts = await VERBS[call.operation](actor, call, self._ports)
+        try:
+            facts = await VERBS[call.operation](actor, call, self._ports)
+        except Refusal as refusal:
+            # Verbs say why and not to whom; the row of a refusal names who was refused (AD-05).
+            refusal.about = refusal.about or _concern(actor)
+            raise
         organisation = await self._ports.store_of(actor).organisation() if shows_settings(route) else None
         notices = facts.pop("notices", ())
         added = added_facts(route, call.origin, organisation, notices, self._services)
@@ -310,6 +318,13 @@ def _broken(fault: Exception, route: CompiledRoute, request: WireRequest) -> Int
         exc_info=fault,
     )
     return InternalError(Reason.FAULT)
+
+
+def _concern(actor: Actor) -> Concern | None:
+    """Say whom a refusal is about that a caller's own call came to."""
+    kind, _, subject = actor.name.partition(":")
+    place = actor.organisation_id
+    return None if place is None else Concern(place, subject, OwnerKind(kind))
 
 
 def check_roads(routes: Iterable[CompiledRoute]) -> None:

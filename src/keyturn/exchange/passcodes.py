@@ -10,7 +10,7 @@ import msgspec
 
 from keyturn.core.addresses import subscriber
 from keyturn.core.changes import Replace
-from keyturn.core.errors import InvalidPasscode, PasscodeRequired
+from keyturn.core.errors import InvalidPasscode, PasscodeRequired, SlowDown
 from keyturn.core.life import Standing
 from keyturn.core.lockout import LockoutTicket
 from keyturn.core.records import Credential, User
@@ -18,7 +18,7 @@ from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.totp import verify
 from keyturn.core.views import UserView
-from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
+from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason, UserId
 from keyturn.exchange.credentials import compare_secret
 from keyturn.exchange.holders import requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
@@ -38,15 +38,23 @@ async def admit_guess(
         Unavailable: It could not be counted, so nothing may be checked.
     """
     guessed = request.credential.kind is CredentialKind.PASSWORD
-    if not guessed and (request.passcode is None or not _may_need_passcode(located)):
+    if not guessed and (request.passcode is None or not _may_need_passcode(request, located)):
         return None
-    return await services.lockout.admit(
-        counted_name(request, located), subscriber(request.origin.address), now
-    )
+    try:
+        return await services.lockout.admit(
+            counted_name(request, located), subscriber(request.origin.address), now
+        )
+    except SlowDown:
+        # Whoever memory knew costs the read that an unknown one costs, as in any other refusal (TE-09).
+        if located.view is not None:
+            await services.registry.find_user(UserId(request.origin.request_id))
+        raise
 
 
-def _may_need_passcode(located: LocatedHolder) -> bool:
-    """Tell of a secret that names itself whether it is good with a second factor only."""
+def _may_need_passcode(request: TokenRequest, located: LocatedHolder) -> bool:
+    """Tell whether a passcode could be due: of a secret that names itself it is known, of a name never."""
+    if request.credential.named is not OwnerName.SECRET:
+        return True
     return located.credential is not None and requires_passcode(located.credential, _user(located))
 
 

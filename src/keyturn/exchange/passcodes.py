@@ -4,6 +4,7 @@ A passcode is accepted once: its step, and so every step before it, is written t
 that records the issuance. Two nodes that accept one passcode at once race for that row, and one of them wins.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -30,8 +31,14 @@ SEED_PURPOSE = "totp"
 
 async def admit_guess(
     request: TokenRequest, located: LocatedHolder, services: Services, now: datetime
-) -> LockoutTicket | None:
-    """Count an attempt at a password or a passcode as failed, before it is checked; None where there is none.
+) -> tuple[LockoutTicket, ...]:
+    """Count an attempt at a password or a passcode as failed, before it is checked.
+
+    A passcode beside a machine's secret has a count of its own too: whoever knows the password could else
+    clear the one count with it, and try passcodes for ever.
+
+    Returns:
+        What a success takes back; nothing where nothing is guessed at.
 
     Raises:
         SlowDown: Nothing may be checked now; the same for names that nobody has (Reason.LOCKED_OUT).
@@ -39,11 +46,11 @@ async def admit_guess(
     """
     guessed = request.credential.kind is CredentialKind.PASSWORD
     if not guessed and (request.passcode is None or not _may_need_passcode(request, located)):
-        return None
+        return ()
+    name, device = counted_name(request, located), subscriber(request.origin.address)
+    names = (name,) if guessed else (name, f"passcode/{name}")
     try:
-        return await services.lockout.admit(
-            counted_name(request, located), subscriber(request.origin.address), now
-        )
+        return tuple([await services.lockout.admit(each, device, now) for each in names])
     except SlowDown:
         # Whoever memory knew costs the read that an unknown one costs, as in any other refusal (TE-09).
         if located.view is not None:
@@ -72,7 +79,7 @@ def counted_name(request: TokenRequest, located: LocatedHolder) -> str:
     owner = request.credential.owner or ""
     if request.credential.named is OwnerName.EMAIL:
         return "email/" + canonical_address(owner)
-    home = request.organisation if located.organisation is None else located.organisation.id
+    home = f"nowhere/{request.organisation}" if located.organisation is None else located.organisation.id
     return f"{home}/{canonical_name(owner)}"
 
 
@@ -122,11 +129,11 @@ def _replace(credential: Credential, **changes: object) -> Replace:
     return Replace(changed, credential.version)
 
 
-async def forgive(ticket: LockoutTicket | None, services: Services, now: datetime) -> None:
+async def forgive(tickets: Iterable[LockoutTicket], services: Services, now: datetime) -> None:
     """Take an attempt back that was counted as failed and was right.
 
     Raises:
         Unavailable: It could not be recorded; the attempt stays counted.
     """
-    if ticket is not None:
+    for ticket in tickets:
         await services.lockout.succeeded(ticket, now)

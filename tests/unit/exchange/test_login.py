@@ -243,6 +243,18 @@ async def test_passcodes_are_locked_by_user(there):
     await refused(there, PASSWORD, kind=SlowDown)
 
 
+async def test_a_password_does_not_forgive_passcodes(there):
+    """PW-06: whoever knows the password clears the count of passwords with it, and not that of passcodes."""
+    await there.here.replace(await there.credential("api_token"), mfa=True)
+    for _ in range(5):
+        await refused(there, API_TOKEN, passcode=Secret("000000"), kind=InvalidPasscode)
+        await there.get(PASSWORD)
+    await refused(there, API_TOKEN, passcode=code(there), kind=SlowDown)
+    there.here.clock.advance(1)
+    await there.get(API_TOKEN, passcode=code(there))
+    await refused(there, API_TOKEN, passcode=Secret("000000"), kind=InvalidPasscode)
+
+
 async def test_recovery_code(there):
     """PW-06: a recovery code stands for a passcode once."""
     await there.here.replace(await there.credential("api_token"), mfa=True)

@@ -356,6 +356,7 @@ async def deployment(
     for name, dialect in dialects.items():
         for slug, members in (await seed_dialect(local, dialect, here.organisations, PUBLIC_URL)).items():
             here.members[slug][name] = members
+    here.organisations = {slug: await here.organisation(slug) for slug in here.organisations}
     store.registry.calls.clear()
     yield here
     passwords.close()

@@ -47,6 +47,12 @@ EXAMPLES = {
     "password": "violet anchors drift",
     "tenant": "acme",
     "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    "entity_id": "FIU-ACME",
+    "entity_secret": "kt_es_EXAMPLE",
+    "grace.entity_id": "FIU-ACME-GRACE",
+    "grace.entity_secret": "kt_es_GRACE",
+    "expired.entity_id": "FIU-ACME-EXPIRED",
+    "expired.entity_secret": "kt_es_EXPIRED",
     "org_id": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
     "api_token": "kt_at_EXAMPLE",
     "mfa.api_token": "kt_at_GUARDED",
@@ -87,13 +93,21 @@ WHEN = {
 
 
 FACTS = {
+    "now": "the time of the answer",
+    "request.txn_id": "`txnId` of the request",
+    "notice": "a warning",
+    "secret": "the secret",
+    "expires_at": "when it ends",
+    "entity.id": "the entity's id",
+    "entity.type": "the entity's type",
+    "id_token": "the ID token",
+    "pem": "the public key that signs",
+    "base_url": "the base URL of the calls",
     "access_token": "the token",
     "refresh_token": "the refresh token",
-    "id_token": "the ID token, or `null`",
     "presented": "the credential itself, as it was sent",
     "active": "whether the token is good",
     "algorithm": "the algorithm of the key that signs now",
-    "base_url": "the base of every path",
     "algorithms": "the algorithms of the published keys",
     "client.audience": "the audience of its tokens where it names no resource",
     "client.id": "the client's id",
@@ -103,14 +117,12 @@ FACTS = {
     "device.totp_secret": "the device that makes its passcodes, in base32",
     "disabled": "whether it is switched off",
     "expired.secret": "an API token that has expired",
-    "expires_at": "when it expires",
     "guarded.secret": "an API token that needs a passcode",
     "home.id": "the UUID of the user's home organisation",
     "home.slug": "the user's home organisation, by its slug",
     "issued_at": "when it was made",
     "last_used_on": "the day of its last use",
     "live.secret": "an API token of a user",
-    "pem": "the key that signs now",
     "revoked.secret": "an API token that was revoked",
     "roles": "the roles",
     "service.secret": "an API token of the client",
@@ -167,12 +179,17 @@ FACTS = {
     "service.user_key": "its key",
 }
 TRANSFORMS = {
+    "iso_millis": ", in UTC with milliseconds and `Z`",
+    "local_iso_millis": ", in UTC with milliseconds and without a zone",
+    "epoch_seconds": ", in epoch seconds",
+    "epoch_millis": ", in epoch milliseconds",
+    "pem_body": ", in base64 without its frame",
+    "parent_url": " without its last part",
     "plain": "",
     "reveal": "",
     "list": ", an array",
     "seconds": ", in whole seconds",
     "second_digits": ", in whole seconds, as a string of digits",
-    "epoch_seconds": ", in whole seconds since 1970",
     "day_seconds": ", in whole seconds since 1970",
     "pem_one_line": ", as PEM with its body on one line",
     "short_id": ", its last 8 characters",
@@ -310,12 +327,14 @@ def field_row(field: Field, route: Route) -> list[str]:
         says += "; deprecated names " + ", ".join(map(code, field.aliases))
     login = route.authentication
     basic = login is not None and login.basic and field.slot in {login.owner, login.secret}
-    required = field.required or field.source is Source.PATH
+    required = "yes" if field.required or field.source is Source.PATH or basic else "no"
+    if field.required_by is not None:
+        required = f"as {code(field.required_by)} says"
     return [
         code(field.name),
         SOURCES[field.source] + (" or HTTP Basic" if basic else ""),
         says,
-        "yes" if required or basic else "no",
+        required,
     ]
 
 

@@ -126,6 +126,26 @@ def test_a_session_renews_by_itself(keyed, transport):
     assert len({first["refresh_token"], *(token["refresh_token"] for token in kept)}) == 3
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_users_password(served, keyed, transport):
+    """IN-01: Authlib exchanges a user's password in a public client's name; introspection names the user."""
+    shown = served.demo()["dialects"]["oauth2"]
+    person = {"username": shown["username"], "password": shown["password"]}
+    public = {"client_id": shown["public_client_id"], "client_secret": None}
+    url = shown["token_endpoint"]
+    with opened(keyed, transport, "none", **public) as client:
+        first = client.fetch_token(url, grant_type="password", scope="read offline_access", **person)
+        second = client.refresh_token(url, refresh_token=first["refresh_token"])
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            client.fetch_token(url, grant_type="password", **person | {"password": "wrong"})
+    with opened(keyed, transport, "client_secret_basic") as asker:
+        said = asker.introspect_token(
+            keyed.issuer + "/oauth2/introspect", token=second["access_token"]
+        ).json()
+    assert (said["username"], said["client_id"]) == (shown["username"], shown["public_client_id"])
+    assert said["sub"] not in {said["client_id"], said["username"]}
+
+
 def test_another_clients_refresh_token_is_refused(served, keyed):
     """RT-05 and RV-01: a refresh token is refused from another client, and stays good for its owner."""
     stranger = make_client(served)

@@ -11,7 +11,12 @@ import jwt
 import pytest
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
-from oauthlib.oauth2 import BackendApplicationClient, InvalidClientError
+from oauthlib.oauth2 import (
+    BackendApplicationClient,
+    InvalidClientError,
+    InvalidGrantError,
+    LegacyApplicationClient,
+)
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
@@ -163,6 +168,7 @@ def test_authlib(dialect, members, method, transport):
     """Authlib gets a token over httpx and over requests, with Basic and with the body."""
     module, name = transport.split(".")
     with warnings.catch_warnings(record=True):  # Authlib warns of httpx, and sees to it that it is heard
+        warnings.simplefilter("ignore")
         session = getattr(import_module(f"authlib.integrations.{module}"), name)
     owner, secret = members["client_id"], members["client_secret"]
     with session(owner, secret, token_endpoint_auth_method=method, scope=scope_text(dialect)) as client:
@@ -197,6 +203,24 @@ def test_oauthlib_reads_the_refusal(demo, monkeypatch):
         pytest.raises(InvalidClientError),
     ):
         session.fetch_token(members["token_endpoint"], auth=HTTPBasicAuth(members["client_id"], "wrong"))
+
+
+def test_legacy_application(demo, monkeypatch):
+    """requests-oauthlib's legacy client gets a user's token for a password and renews it."""
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    members = demo.demo()["dialects"]["oauth2"]
+    url, who = members["token_endpoint"], members["public_client_id"]
+    person = {"username": members["username"], "password": members["password"]}
+    scopes = ["read", "offline_access"]
+    with OAuth2Session(client=LegacyApplicationClient(who, scope=scopes)) as session:
+        first = session.fetch_token(url, include_client_id=True, **person)
+        claims = claims_of(members, first["access_token"])
+        assert (claims["client_id"], claims["scope"]) == (who, "read offline_access")
+        second = session.refresh_token(url, client_id=who)
+        assert claims_of(members, second["access_token"])["sub"] == claims["sub"] != who
+        assert second["refresh_token"] != first["refresh_token"]
+        with pytest.raises(InvalidGrantError):
+            session.fetch_token(url, include_client_id=True, **person | {"password": "wrong"})
 
 
 def test_oauthlib_alone(demo, dialect, members):

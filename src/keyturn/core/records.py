@@ -142,6 +142,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything may be issued to them."""
         return not self.disabled and self.ended_at is None
 
+    def epoch_at(self, home: Organisation) -> int:
+        """Give the epoch that tokens carry: it rises when tokens of the user end, or of their home (RV-04).
+
+        Both only ever grow, so their sum tells of either, in tokens of other organisations too.
+        """
+        return self.epoch + home.epoch
+
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A user's place in an organisation, the home included: one row for each pair, kept when it ends.

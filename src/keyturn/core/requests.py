@@ -258,10 +258,15 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """What an earlier grant allowed: a renewal may shrink it and never goes beyond (RT-04)."""
+    """What an earlier grant allowed: a renewal may shrink it and never goes beyond (RT-04).
+
+    Args:
+        ends_at: When a family that comes of it ends at the latest (RT-06); None where none does.
+    """
 
     scopes: tuple[str, ...]
     audiences: tuple[str, ...]
+    ends_at: datetime | None = None
 
 
 class Authorization(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,6 +294,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         refreshable: Whether a refresh token comes with it.
+        ends_at: When its refresh family ends at the latest; None for no earlier than any.
     """
 
     proof: Proof
@@ -300,6 +306,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...]
     lifetime: timedelta
     refreshable: bool
+    ends_at: datetime | None = None
 
 
 class IssuedToken(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ async def confirm_email(
         raise OperatorError("this code is not good (any more); make another one")
     proved = msgspec.structs.replace(user, email_verified_at=now, version=user.version + 1)
     used = Spent(
-        id=f"email:{hashlib.sha256(code.reveal().encode()).hexdigest()}",
+        id=f"email:{hashlib.sha256(f'{user_id}.{until}.{tag}'.encode()).hexdigest()}",
         organisation_id=user.organisation_id,
         expires_at=datetime.fromtimestamp(int(until), UTC),
     )

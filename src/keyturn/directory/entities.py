@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add
+from keyturn.core.changes import Add, RequireVersion
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Entity
 from keyturn.core.secret import Dice
@@ -100,7 +100,9 @@ async def link_user(
     users = tuple(dict.fromkeys([*entity.users, user_id]))
     if len(users) > MAX_USERS:
         raise OperatorError(f"an entity has at most {MAX_USERS} users")
-    return await change(actor, store, entity, {"users": users}, now=now, dice=dice)
+    # Not beside the end of the membership, which takes the links that it sees.
+    still = RequireVersion("membership", membership.id, membership.version)
+    return await change(actor, store, entity, {"users": users}, still, now=now, dice=dice)
 
 
 async def unlink_user(

@@ -48,7 +48,7 @@ async def add_member(
     """Take a user of another home into an organisation, or back into it.
 
     Args:
-        user: The id or e-mail address.
+        user: The id or e-mail address; an address only once it is proved.
         roles: All that the dialects declare.
 
     Raises:
@@ -240,6 +240,9 @@ async def find_teams(store: OrganisationStore, names: Iterable[str]) -> tuple[Te
 async def _find_user(store: DeploymentStore, named: str) -> User:
     if "@" in named:
         found = await store.user_by_email(canonical_address(named))
+        # Anybody's administrator may write any address down; only its proof says whose it is.
+        if found is not None and found.email_verified_at is None:
+            raise OperatorError(f"the address {named!r} is not proved yet; name the user by id")
     else:
         view = await store.user_view(UserId(named))
         found = view.user if view is not None else None

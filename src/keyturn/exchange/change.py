@@ -3,16 +3,20 @@
 The new token rests on the same credential as the old one, which stays good for its own organisation.
 """
 
+from datetime import datetime
+
+import msgspec
+
 from keyturn.core.errors import InvalidGrant
 from keyturn.core.records import Organisation
-from keyturn.core.requests import Asker, Issued, Proof, TokenRequest
+from keyturn.core.requests import Asker, Earlier, Issued, Proof, TokenRequest
 from keyturn.core.views import UserView
-from keyturn.core.vocabulary import CredentialKind, Reason
+from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import client_of, prove_asker
 from keyturn.exchange.bearer import Bearer, prove_bearer
 from keyturn.exchange.grants import grant_for
-from keyturn.exchange.holders import passcode_objection, place_of_user
+from keyturn.exchange.holders import objection_to, place_of_user
 from keyturn.exchange.locate import named_organisation
 from keyturn.exchange.policy import decide
 from keyturn.exchange.reach import require_alias
@@ -41,13 +45,27 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     bearer = await prove_bearer(request.credential.secret, request.accepts, services, now)
     own_id = bearer.verified.own.organisation_id
     await require_alias(request.bearer_alias, own_id, bearer.about, services.registry)
-    proof = _check_member(request, organisation, asker, bearer)
+    proof = _check_member(request, organisation, asker, bearer, now)
     await admit_holder(proof, services.limits, services.clock.monotonic())
-    decision = decide(grant.authorize(request, proof))
+    asked = grant.authorize(request, proof)
+    decision = decide(msgspec.structs.replace(asked, earlier=await _earlier(bearer, services, now)))
     return await conclude(request, decision, services, now)
 
 
-def _check_member(request: TokenRequest, wanted: Organisation | None, asker: Asker, bearer: Bearer) -> Proof:
+async def _earlier(bearer: Bearer, services: Services, now: datetime) -> Earlier | None:
+    """Say what the presented token's family allows: the next one has no more, and ends no later (RT-06)."""
+    family_id = bearer.verified.own.family_id
+    if family_id is None:
+        return None
+    family = await services.registry.find_family(family_id)
+    if family is None or family.ended_at is not None or now >= family.ends_at:
+        raise InvalidGrant(Reason.FAMILY_ENDED, about=bearer.about)
+    return Earlier(family.scopes, family.audiences, family.ends_at)
+
+
+def _check_member(
+    request: TokenRequest, wanted: Organisation | None, asker: Asker, bearer: Bearer, now: datetime
+) -> Proof:
     """Prove that the token's user may act where they want to, with the credential the token rests on."""
     credential, owner = bearer.credential, bearer.owner
     if not isinstance(owner, UserView) or credential is None:
@@ -60,10 +78,10 @@ def _check_member(request: TokenRequest, wanted: Organisation | None, asker: Ask
     reason: Reason | None
     if bearer.verified.own.client_id != (None if asker.proof is None else asker.client_id):
         reason = Reason.OTHER_CLIENT
-    elif credential.kind is CredentialKind.API_TOKEN and credential.organisation_id != place.organisation.id:
+    elif asker.organisation is not None and asker.organisation.id != place.organisation.id:
         reason = Reason.OTHER_ORGANISATION
     else:
-        reason = passcode_objection(place.holder, credential, request.passcode)
+        reason = objection_to(request, credential, place, asker, now)
     if reason is not None:
         raise InvalidGrant(reason, about=bearer.about)
     client = client_of(asker, request, place.organisation)

@@ -11,14 +11,12 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import NotFound
-from keyturn.core.life import Standing
 from keyturn.core.records import Credential, Organisation
 from keyturn.core.requests import Question
-from keyturn.core.secret import Secret
-from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.admit import admit
+from keyturn.exchange.credentials import client_objection, credential_objection
 from keyturn.exchange.holders import place_of_user
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import Services
@@ -42,36 +40,36 @@ async def describe(question: Question, services: Services) -> dict[str, Any]:
     now = services.clock_watch.latest(services.clock.now())
     services.registry.require_fresh()
     await admit(question.origin, services.limits, services.clock.monotonic())
-    found = await find_secret(question.token, services, now, disabled_too=True)
+    found = await find_secret(question, services, now, disabled_too=True)
     if found is None:
         raise NotFound(Reason.UNKNOWN_USER, "no such token")
     return _facts(found, question.origin.dialect)
 
 
 async def find_secret(
-    presented: Secret, services: Services, now: datetime, *, disabled_too: bool = False
+    question: Question, services: Services, now: datetime, *, disabled_too: bool = False
 ) -> LivingSecret | None:
-    """Find the living API token that a secret is; None for anything else.
+    """Find the living API token of the question's dialect that is asked about; None for anything else.
 
     Args:
         disabled_too: Whether one that is switched off is found, which would be good without that.
     """
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = hashlib.sha256(question.token.reveal().encode()).digest()
     held = await services.registry.find_held(services.digester.lookup_hashes(digest))
     if held is None or held.credential.kind is not CredentialKind.API_TOKEN:
         return None
-    credential, owner = held.credential, held.owner
+    credential, owner, dialect = held.credential, held.owner, question.origin.dialect
     if isinstance(owner, UserView):
         place = owner.place_in(credential.organisation_id)
         organisation = None if place is None else place[0]
         acts = organisation is not None and not isinstance(place_of_user(owner, organisation), Reason)
     else:
         organisation = owner.organisation
-        acts = organisation.usable and owner.client.usable
+        acts = client_objection(dialect, owner) is None
     if organisation is None or not acts:
         return None
     judged = _switched_on(credential) if disabled_too else credential
-    if standing(judged, policy_of(organisation), now) not in {Standing.GOOD, Standing.GRACE}:
+    if credential_objection(dialect, judged, organisation, now) is not None:
         return None
     return LivingSecret(credential, owner, organisation)
 

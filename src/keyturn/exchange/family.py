@@ -44,6 +44,7 @@ def open_family(
         "refresh_lifetime_seconds",
         profile.refresh_lifetime_seconds or _DEFAULT_LIFETIME_SECONDS,
     )
+    ends_at = now + timedelta(seconds=seconds)
     pepper_id = services.digester.current_pepper_id
     family = RefreshFamily(
         id=family_id,
@@ -57,7 +58,7 @@ def open_family(
         scopes=decision.scopes,
         audiences=decision.audiences,
         created_at=now,
-        ends_at=now + timedelta(seconds=seconds),
+        ends_at=min(ends_at, decision.ends_at or ends_at),
         epochs=decision.basis.epochs,
         current_hash=_digest(token, pepper_id, services),
         pepper_id=pepper_id,

@@ -116,7 +116,8 @@ def _epochs(proof: Proof, credential: Credential) -> tuple[int, ...]:
         owner = client if holder is None else holder
         return (organisation.epoch, owner.epoch, credential.epoch)
     asker = () if client.built_in else (client.epoch,)
-    return (organisation.epoch, holder.user.epoch, credential.epoch, holder.membership.epoch, *asker)
+    owner_epoch = holder.user.epoch_at(holder.home)
+    return (organisation.epoch, owner_epoch, credential.epoch, holder.membership.epoch, *asker)
 
 
 def require_refresh_token(credential: PresentedCredential) -> None:

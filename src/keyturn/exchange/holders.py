@@ -16,7 +16,7 @@ from keyturn.core.records import Credential, Entity, Membership, Organisation, U
 from keyturn.core.requests import Asker, LocatedHolder, Member, PresentedCredential, Proof, TokenRequest
 from keyturn.core.secret import Secret, parse_secret
 from keyturn.core.views import ClientView, EntityView, UserView
-from keyturn.core.vocabulary import PASSWORD, CredentialKind, OwnerKind, OwnerName, Reason, UserId
+from keyturn.core.vocabulary import CredentialKind, OwnerKind, OwnerName, Reason, UserId
 from keyturn.exchange.askers import client_of
 from keyturn.exchange.credentials import client_objection, compare_secret, credential_objection
 from keyturn.exchange.policy import allows_password
@@ -61,7 +61,7 @@ async def check_holder(
     place = _place(request, located, asker)
     if isinstance(place, Reason):
         raise await _refusal(request, located, place, services)
-    reason = _objection(request, located, found, place, asker, now)
+    reason = objection_to(request, found, place, asker, now, request.passcode)
     if reason is not None:
         raise await _refusal(request, located, reason, services)
     client = client_of(asker, request, place.organisation)
@@ -165,30 +165,37 @@ def _usual_place(view: UserView) -> tuple[Organisation, Membership] | None:
     return next(last, usable[0] if usable else None)
 
 
-def _objection(
+def objection_to(
     request: TokenRequest,
-    located: LocatedHolder,
     found: Credential,
     place: Place,
     asker: Asker,
     now: datetime,
+    passcode: Secret | None = None,
 ) -> Reason | None:
-    """Say why a genuine credential is not accepted there now; None where it is."""
-    owner = located.view.home if isinstance(located.view, UserView) else place.organisation
-    organisation = place.organisation if found.organisation_id == place.organisation.id else owner
-    reason = credential_objection(request.origin.dialect, found, organisation, now)
+    """Say why a genuine credential, or what was once got for it, is not accepted there now; None where it is.
+
+    Args:
+        passcode: One that will be checked; what is not checked stands for no second factor (PW-07).
+    """
+    organisation, dialect = place.organisation, request.origin.dialect
+    abroad = found.organisation_id != organisation.id
+    if abroad and found.kind is CredentialKind.API_TOKEN:
+        return Reason.OTHER_ORGANISATION
+    owner = place.holder.home if abroad and isinstance(place.holder, Member) else organisation
+    reason = credential_objection(dialect, found, owner, now)
     if reason is not None:
         return reason
     built_in = asker.proof is None
-    if request.grant_type == PASSWORD and not allows_password(
-        place.organisation, request.origin, built_in=built_in
+    if found.kind is CredentialKind.PASSWORD and not allows_password(
+        organisation, request.origin, built_in=built_in
     ):
         return Reason.GRANT_NOT_ALLOWED
     member = place.holder if isinstance(place.holder, Member) else None
     by_email = request.credential.named is OwnerName.EMAIL
     if by_email and member is not None and member.user.email_verified_at is None:
         return Reason.EMAIL_UNPROVED
-    return passcode_objection(place.holder, found, request.passcode)
+    return _passcode_objection(place.holder, found, passcode)
 
 
 def requires_passcode(credential: Credential, user: User | None) -> bool:
@@ -196,7 +203,7 @@ def requires_passcode(credential: Credential, user: User | None) -> bool:
     return credential.mfa or (user is not None and user.mfa_required)
 
 
-def passcode_objection(
+def _passcode_objection(
     holder: Member | Entity | None, credential: Credential, passcode: Secret | None
 ) -> Reason | None:
     """Say that somebody who must use a second factor came by a way that has no place for one (PW-07).

@@ -40,7 +40,7 @@ async def _secret_facts(
     question: Question, proof: Proof, services: Services, now: datetime
 ) -> dict[str, Any]:
     """Answer about an API token, where a contract introspects those and nothing else."""
-    found = await find_secret(question.token, services, now)
+    found = await find_secret(question, services, now)
     await spend(question, proof, services, now)
     if found is None or found.organisation.id != proof.organisation.id:
         return dict(_INACTIVE)

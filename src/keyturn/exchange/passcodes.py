@@ -4,13 +4,14 @@ A passcode is accepted once: its step, and so every step before it, is written t
 that records the issuance. Two nodes that accept one passcode at once race for that row, and one of them wins.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from keyturn.core.addresses import subscriber
 from keyturn.core.changes import Replace
-from keyturn.core.errors import InvalidPasscode, PasscodeRequired
+from keyturn.core.errors import InvalidPasscode, PasscodeRequired, SlowDown
 from keyturn.core.life import Standing
 from keyturn.core.lockout import LockoutTicket
 from keyturn.core.records import Credential, User
@@ -18,7 +19,7 @@ from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.totp import verify
 from keyturn.core.views import UserView
-from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason
+from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason, UserId
 from keyturn.exchange.credentials import compare_secret
 from keyturn.exchange.holders import requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
@@ -30,23 +31,37 @@ SEED_PURPOSE = "totp"
 
 async def admit_guess(
     request: TokenRequest, located: LocatedHolder, services: Services, now: datetime
-) -> LockoutTicket | None:
-    """Count an attempt at a password or a passcode as failed, before it is checked; None where there is none.
+) -> tuple[LockoutTicket, ...]:
+    """Count an attempt at a password or a passcode as failed, before it is checked.
+
+    A passcode beside a machine's secret has a count of its own too: whoever knows the password could else
+    clear the one count with it, and try passcodes for ever.
+
+    Returns:
+        What a success takes back; nothing where nothing is guessed at.
 
     Raises:
         SlowDown: Nothing may be checked now; the same for names that nobody has (Reason.LOCKED_OUT).
         Unavailable: It could not be counted, so nothing may be checked.
     """
     guessed = request.credential.kind is CredentialKind.PASSWORD
-    if not guessed and (request.passcode is None or not _may_need_passcode(located)):
-        return None
-    return await services.lockout.admit(
-        counted_name(request, located), subscriber(request.origin.address), now
-    )
+    if not guessed and (request.passcode is None or not _may_need_passcode(request, located)):
+        return ()
+    name, device = counted_name(request, located), subscriber(request.origin.address)
+    names = (name,) if guessed else (name, f"passcode/{name}")
+    try:
+        return tuple([await services.lockout.admit(each, device, now) for each in names])
+    except SlowDown:
+        # Whoever memory knew costs the read that an unknown one costs, as in any other refusal (TE-09).
+        if located.view is not None:
+            await services.registry.find_user(UserId(request.origin.request_id))
+        raise
 
 
-def _may_need_passcode(located: LocatedHolder) -> bool:
-    """Tell of a secret that names itself whether it is good with a second factor only."""
+def _may_need_passcode(request: TokenRequest, located: LocatedHolder) -> bool:
+    """Tell whether a passcode could be due: of a secret that names itself it is known, of a name never."""
+    if request.credential.named is not OwnerName.SECRET:
+        return True
     return located.credential is not None and requires_passcode(located.credential, _user(located))
 
 
@@ -64,7 +79,7 @@ def counted_name(request: TokenRequest, located: LocatedHolder) -> str:
     owner = request.credential.owner or ""
     if request.credential.named is OwnerName.EMAIL:
         return "email/" + canonical_address(owner)
-    home = request.organisation if located.organisation is None else located.organisation.id
+    home = f"nowhere/{request.organisation}" if located.organisation is None else located.organisation.id
     return f"{home}/{canonical_name(owner)}"
 
 
@@ -114,11 +129,11 @@ def _replace(credential: Credential, **changes: object) -> Replace:
     return Replace(changed, credential.version)
 
 
-async def forgive(ticket: LockoutTicket | None, services: Services, now: datetime) -> None:
+async def forgive(tickets: Iterable[LockoutTicket], services: Services, now: datetime) -> None:
     """Take an attempt back that was counted as failed and was right.
 
     Raises:
         Unavailable: It could not be recorded; the attempt stays counted.
     """
-    if ticket is not None:
+    for ticket in tickets:
         await services.lockout.succeeded(ticket, now)

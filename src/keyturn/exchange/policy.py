@@ -22,7 +22,9 @@ def decide(asked: Authorization) -> Decision:
     if asked.grant_type not in proof.client.grants and asked.grant_type != API_TOKEN:
         raise UnauthorizedClient(Reason.GRANT_NOT_ALLOWED, about=proof.about)
     scopes = _scopes(asked)
-    renewable = asked.earlier is None and asked.profile.refresh_lifetime_seconds is not None
+    ends_at = None if asked.earlier is None else asked.earlier.ends_at
+    begins = asked.earlier is None or ends_at is not None
+    renewable = begins and asked.profile.refresh_lifetime_seconds is not None
     return Decision(
         proof=proof,
         basis=asked.basis,
@@ -33,6 +35,7 @@ def decide(asked: Authorization) -> Decision:
         audiences=_audiences(asked, scopes),
         lifetime=cap_lifetime(asked.profile, proof.client, proof.organisation),
         refreshable=renewable and (asked.profile.always_refreshable or OFFLINE_ACCESS in scopes),
+        ends_at=ends_at,
     )
 
 

@@ -88,7 +88,9 @@ async def find_living(
         token, family = held
         fits = token.generation == family.generation or not newest_only
         known = fits and is_remembered(question.token, token, family, services.digester)
-        if not known or family.organisation_id != proof.organisation.id:
+        # A family of another contract is no more this question's than its access tokens are (TK-08).
+        accepted = family.profile in {profile.kind for profile in question.accepts}
+        if not known or not accepted or family.organisation_id != proof.organisation.id:
             return None
         if await family_ending(family, services.registry, now) is not None:
             return None

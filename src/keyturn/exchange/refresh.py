@@ -19,8 +19,8 @@ from keyturn.exchange.askers import client_of, prove_asker
 from keyturn.exchange.credentials import check_family
 from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
-from keyturn.exchange.holders import passcode_objection
-from keyturn.exchange.locate import locate_family
+from keyturn.exchange.holders import Place, objection_to
+from keyturn.exchange.locate import locate_family, named_organisation
 from keyturn.exchange.policy import decide
 from keyturn.exchange.road import begin, conclude, walk
 from keyturn.exchange.services import Services
@@ -66,6 +66,9 @@ async def _prove_owner(
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
+    named, in_vain = await named_organisation(request, services.registry)
+    if in_vain or (named is not None and named.id != family.organisation_id):
+        raise InvalidGrant(Reason.OTHER_ORGANISATION, about=about)
     if family.owner_kind is OwnerKind.CLIENT and asker.proof is not None:
         return asker.proof
     owner = await find_owner(family.owner_kind, family.subject, services.registry)
@@ -73,11 +76,9 @@ async def _prove_owner(
     if not isinstance(owner, UserView) or place is None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     organisation, membership = place
-    if request.organisation not in {None, organisation.slug}:
-        raise InvalidGrant(Reason.OTHER_ORGANISATION, about=about)
     held = next(item for item in owner.credentials if item.id == family.credential_id)
     member = Member(owner.user, membership, owner.home)
-    reason = passcode_objection(member, held, request.passcode)
+    reason = objection_to(request, held, Place(organisation, member), asker, now)
     if reason is not None:
         raise InvalidGrant(reason, about=about)
     return Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)

@@ -40,7 +40,7 @@ class Ending(StrEnum):
     CLIENT_OFF = "its client is disabled or has ended"
     CLIENT_OUTDATED = "its client was disabled since it was issued"
     USER_OFF = "its user is disabled or has ended"
-    USER_OUTDATED = "its user was disabled, logged out or given another password since it was issued"
+    USER_OUTDATED = "its user was logged out or given another password, or they or their home disabled, since"
     ENTITY_OFF = "its entity is disabled or has ended"
     ENTITY_OUTDATED = "its entity was disabled since it was issued"
     MEMBERSHIP_OFF = "its user's membership is disabled or has ended"
@@ -167,7 +167,8 @@ def _links(rest: Rest, view: OwnerView, asker: ClientView | None, now: datetime)
         if not view.home.usable:
             return Ending.HOME_OFF
         organisation, membership = place
-        owner = _Link(view.user.usable, view.user.epoch, Ending.USER_OFF, Ending.USER_OUTDATED)
+        epoch = view.user.epoch_at(view.home)
+        owner = _Link(view.user.usable, epoch, Ending.USER_OFF, Ending.USER_OUTDATED)
         further = [
             _Link(membership.usable, membership.epoch, Ending.MEMBERSHIP_OFF, Ending.MEMBERSHIP_OUTDATED)
         ]

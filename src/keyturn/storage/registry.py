@@ -31,6 +31,8 @@ ALIASES_EACH = 4
 """Further names kept for each of those."""
 ABSENT_LIMIT = 4096
 """Names of organisations that do not exist kept in memory."""
+ABSENT_LENGTH = 100
+"""Characters of such a name; no organisation has a longer one, and kilobytes of them would add up."""
 
 T = TypeVar("T")
 V = TypeVar("V", UserView, EntityView)
@@ -229,9 +231,10 @@ class CachedRegistry:
         if view is not None:
             self._views.keep(view)
 
-    def _keep_organisation(self, alias: _Key, organisation: Organisation | None) -> None:
+    def _keep_organisation(self, alias: tuple[str, str], organisation: Organisation | None) -> None:
         if organisation is None:
-            self._absent.put(alias, True)
+            if len(alias[1]) <= ABSENT_LENGTH:
+                self._absent.put(alias, True)
             return
         self._aliases.put(alias, organisation.id)
         self._views.keep(organisation)

@@ -28,7 +28,8 @@ class OwnClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         credential_id: ``c``, the credential it was issued for.
         epochs: ``e``, those of the organisation, of the client, user or entity that owns the credential, and
             of the credential, at the time of issue; of a user's token also of the membership, and where a
-            client of ours asked for it that client's. It is dead once one of them is below the current.
+            client of ours asked for it that client's. It is dead once one of them is below the current. A
+            user's is ``User.epoch_at``.
         family_id: ``f``, the refresh family it belongs to; absent where there is none.
         owner_kind: ``s``, what the subject is; absent for a client.
         client_id: ``a``, the client that asked, where it is ours and not the subject.

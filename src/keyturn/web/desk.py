@@ -264,6 +264,7 @@ class Desk:
         try:
             facts = await VERBS[call.operation](actor, call, self._ports)
         except Refusal as refusal:
+            # Verbs say why and not to whom; the row of a refusal names who was refused (AD-05).
             refusal.about = refusal.about or concern_of(actor)
             raise
         organisation = await self._ports.store_of(actor).organisation() if shows_settings(route) else None

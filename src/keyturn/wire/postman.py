@@ -58,7 +58,7 @@ def _variables(dialect: Dialect, public_url: str, folders: Any) -> Iterator[dict
     urls = {"url." + route.name: "{{base_url}}" + variable_places(route.path) for route in dialect.routes}
     for member in dialect.demo.members.members:
         if isinstance(member, Member) and member.transform != "list":
-            values[member.path] = urls.get(member.source, "")
+            values.setdefault(member.path, urls.get(member.source, ""))
     for name in _VARIABLE.findall(json.dumps(folders)):
         values.setdefault(name, "")
     return ({"key": name, "value": value, "type": "string"} for name, value in values.items())

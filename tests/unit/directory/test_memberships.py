@@ -47,6 +47,15 @@ async def test_added(deployment, places):
         await deployment.member(globex, user.id, role_names=("toy:king",))
 
 
+async def test_an_unproved_address_is_nobodys(deployment, places):
+    """TN-02: an address that somebody else's administrator wrote down lets nobody into an organisation."""
+    acme, globex, _ = places
+    squatter = await deployment.user(acme, "mallory", email="boss@globex.example")
+    with pytest.raises(OperatorError, match="not proved"):
+        await deployment.member(globex, "boss@globex.example", role_names=("toy:admin",))
+    await deployment.member(globex, squatter.id)
+
+
 async def test_changed(deployment, places):
     """Roles and teams are replaced, each by what there is; what is not given is kept."""
     _, globex, user = places
@@ -77,6 +86,31 @@ async def test_ended_and_given_back(deployment, places):
     assert (await show_entity(ALICE, globex, entity.id)).users == ()
     back = await deployment.member(globex, user.id)
     assert (back.id, back.usable, back.epoch, back.roles) == (before.id, True, 2, ())
+
+
+class Meanwhile:
+    """An organisation's store in which a membership ends right after it was read."""
+
+    def __init__(self, inside, at):
+        self.inside, self.at = inside, at
+
+    def __getattr__(self, name):
+        return getattr(self.inside, name)
+
+    async def membership_of(self, user_id):
+        """Read it, and let it end."""
+        found = await self.inside.membership_of(user_id)
+        await end_member(ALICE, self.inside, user_id, **self.at)
+        return found
+
+
+async def test_no_link_outlives_a_membership(deployment, places):
+    """RV-04: a link made while the membership ends does not wait for the user to come back."""
+    _, globex, user = places
+    entity = await create_entity(ALICE, globex, "E-1", "e", "FIU", **deployment.at)
+    with pytest.raises(OperatorError, match="same moment"):
+        await link_user(ALICE, Meanwhile(globex, deployment.at), entity.id, user.id, **deployment.at)
+    assert (await show_entity(ALICE, globex, entity.id)).users == ()
 
 
 async def test_disabled(deployment, places):

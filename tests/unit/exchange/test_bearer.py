@@ -1,5 +1,7 @@
 """Calls with a token, changes of organisation, renewals: what a token rests on is asked at each use."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -145,7 +147,7 @@ async def test_endings(there, ending, grant_type):
         assert await refused(there, issued.token.value) is Reason.TOKEN_ENDED
         with pytest.raises(InvalidGrant):
             await there.get(REFRESH_TOKEN, refresh_token)
-        if "disabled" not in changes or not changed.disabled or ending == "home":
+        if "disabled" not in changes or not changed.disabled:
             return
         changed = await there.here.replace(changed, disabled=False)
 
@@ -193,7 +195,12 @@ async def test_renewal_is_bound(there):
     first = await there.get(USER_KEY)
     shown = first.facts["refresh_token"].reveal()
     other = msgspec.structs.replace(there.request(USER_KEY).client_table, id="another")
-    for options in ({"client_table": other}, {"organisation": "globex"}):
+    for options in (
+        {"client_table": other},
+        {"organisation": "globex"},
+        {"organisation_alias": there.globex.id},
+        {"organisation_alias": "nowhere"},
+    ):
         with pytest.raises(InvalidGrant):
             await there.get(REFRESH_TOKEN, shown, **options)
     await there.get(REFRESH_TOKEN, shown, organisation="acme")
@@ -203,9 +210,60 @@ async def test_renewal_of_whoever_must_use_a_second_factor(there):
     """PW-07: a family that was opened without a second factor is not renewed once its user must use one."""
     first = await there.get(USER_KEY)
     await there.here.replace(await there.user(), mfa_required=True)
+    for options in ({}, {"passcode": Secret("anything")}):
+        for grant_type, shown in (
+            (REFRESH_TOKEN, first.facts["refresh_token"]),
+            (CHANGE_ORGANISATION, first.token.value),
+        ):
+            with pytest.raises(InvalidGrant) as caught:
+                await there.get(grant_type, shown.reveal(), organisation="acme", **options)
+            assert caught.value.reason is Reason.PASSCODE_IMPOSSIBLE
+
+
+NO_LONGER = {
+    "expired": lambda s, key: {"life": msgspec.structs.replace(key.life, expires_at=s.here.clock.now())},
+    "of another dialect": lambda _, __: {"dialects": ("other",)},
+}
+
+
+@pytest.mark.parametrize("why", NO_LONGER)
+async def test_renewal_of_what_is_accepted_no_longer(there, why):
+    """TE-10: a key that would be refused itself renews nothing either, and takes nobody elsewhere."""
+    first = await there.get(USER_KEY)
+    key = await there.credential("user_key")
+    await there.here.replace(key, **NO_LONGER[why](there, key))
+    shown, token = first.facts["refresh_token"].reveal(), first.token.value.reveal()
+    for grant_type, secret in ((REFRESH_TOKEN, shown), (CHANGE_ORGANISATION, token)):
+        with pytest.raises(InvalidGrant):
+            await there.get(grant_type, secret, organisation="acme")
+
+
+async def test_renewal_of_a_password_where_those_are_off(there):
+    """TE-07: where passwords are exchanged no longer, what was got for one is not renewed."""
+    first = await there.get(PASSWORD)
+    await there.here.replace(there.acme, settings={"toy": {"password_grant": False}})
     with pytest.raises(InvalidGrant) as caught:
         await there.get(REFRESH_TOKEN, first.facts["refresh_token"].reveal())
-    assert caught.value.reason is Reason.PASSCODE_IMPOSSIBLE
+    assert caught.value.reason is Reason.GRANT_NOT_ALLOWED
+
+
+async def test_changes_have_an_end(there):
+    """RT-06, RT-04: whoever changes back and forth has no more and no longer than the first login gave."""
+    issued = await there.get(USER_KEY, scopes=("api",))
+    last = there.here.clock.now() + timedelta(hours=1)
+    for place in range(6):
+        there.here.clock.advance(595)
+        slug = ("globex", "acme")[place % 2]
+        issued = await there.get(CHANGE_ORGANISATION, issued.token.value.reveal(), organisation=slug)
+        assert issued.decision.scopes == ("api",)
+        assert issued.decision.ends_at == last
+    there.here.clock.advance(30)
+    with pytest.raises(InvalidGrant) as caught:
+        await there.get(CHANGE_ORGANISATION, issued.token.value.reveal(), organisation="globex")
+    assert caught.value.reason is Reason.FAMILY_ENDED
+    with pytest.raises(InvalidGrant) as caught:
+        await there.get(REFRESH_TOKEN, issued.facts["refresh_token"].reveal())
+    assert caught.value.reason is Reason.REFRESH_TOKEN_EXPIRED
 
 
 async def test_change_of_organisation(there):

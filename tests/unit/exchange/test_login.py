@@ -220,6 +220,27 @@ async def test_passcode(there):
     assert wrong.reason is Reason.PASSCODE_WRONG
 
 
+async def test_passcodes_beside_a_name_are_counted(there):
+    """PW-06: passcodes beside a user key are counted like passwords, those beside unknown names too."""
+    await there.here.replace(there.ada, mfa_required=True)
+    for owner, kind in ((None, InvalidPasscode), ("nobody@acme.example", InvalidGrant)):
+        for _ in range(5):
+            await refused(there, USER_KEY, owner=owner, passcode=Secret("000000"), kind=kind)
+        refusal = await refused(there, USER_KEY, owner=owner, passcode=code(there), kind=SlowDown)
+        assert refusal.reason is Reason.LOCKED_OUT
+
+
+async def test_locked_out_costs_the_same(there):
+    """TE-09: a locked name that somebody has costs the read that one which nobody has costs."""
+    calls = there.here.store.registry.calls
+    for _ in range(6):
+        with pytest.raises((InvalidGrant, SlowDown)):
+            await there.get(PASSWORD, secret="wrong")
+    calls.clear()
+    await refused(there, PASSWORD, kind=SlowDown)
+    assert [name for name, _ in calls if name.startswith("find_user")] == ["find_user_at_home", "find_user"]
+
+
 async def test_passcodes_are_locked_by_user(there):
     """PW-06: wrong passcodes are counted by user, and with the wrong passwords."""
     await there.here.replace(await there.credential("api_token"), mfa=True)
@@ -227,6 +248,18 @@ async def test_passcodes_are_locked_by_user(there):
         await refused(there, API_TOKEN, passcode=Secret("abc"), kind=InvalidPasscode)
     await refused(there, API_TOKEN, passcode=code(there), kind=SlowDown)
     await refused(there, PASSWORD, kind=SlowDown)
+
+
+async def test_a_password_does_not_forgive_passcodes(there):
+    """PW-06: whoever knows the password clears the count of passwords with it, and not that of passcodes."""
+    await there.here.replace(await there.credential("api_token"), mfa=True)
+    for _ in range(5):
+        await refused(there, API_TOKEN, passcode=Secret("000000"), kind=InvalidPasscode)
+        await there.get(PASSWORD)
+    await refused(there, API_TOKEN, passcode=code(there), kind=SlowDown)
+    there.here.clock.advance(1)
+    await there.get(API_TOKEN, passcode=code(there))
+    await refused(there, API_TOKEN, passcode=Secret("000000"), kind=InvalidPasscode)
 
 
 async def test_recovery_code(there):

@@ -26,6 +26,8 @@ ORIGIN = Origin(request_id=RequestId("r"), address="192.0.2.1", dialect="oauth2"
 async def there():
     """Ada, her credentials, and a client of each organisation that may ask."""
     async with scene() as made:
+        kept = await made.credential("api_token")
+        await made.here.replace(kept, dialects=("toy", ORIGIN.dialect))
         made.askers = {}
         for slug in ("acme", "globex"):
             client, secret = await made.here.add_client(slug, scopes=("api",), rights=(INTROSPECT,))
@@ -63,6 +65,19 @@ async def test_introspection_of_api_tokens(there):
     ]
     assert seen == [True, False, False, True]
     assert not (await introspect(about(there, secret, "acme", ()), there.services))["active"]
+
+
+async def test_contracts_are_kept_apart(there):
+    """TK-08: what another contract made is nothing here: no living token, and nothing to revoke."""
+    shown = (await there.get(USER_KEY)).facts["refresh_token"]
+    other = msgspec.structs.replace(PROFILE, kind="other.access")
+    assert not (await introspect(about(there, shown, accepts=(other,)), there.services))["active"]
+    assert await revoke(about(there, shown, accepts=(other,)), there.services) == {}
+    secret = Secret(there.secrets["api_token"])
+    await there.here.replace(await there.credential("api_token"), dialects=("toy",))
+    assert not (await introspect(about(there, secret, "globex", ()), there.services))["active"]
+    with pytest.raises(NotFound):
+        await describe(about(there, secret, None, ()), there.services)
 
 
 async def test_revocation_of_a_user_token(there):

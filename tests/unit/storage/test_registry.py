@@ -121,6 +121,15 @@ async def test_absence_is_kept_until_something_appears(registry, reads, feed):
     assert (await registry.find_organisation("slug-new")).id == "org-new"
 
 
+async def test_what_no_organisation_is_called_is_not_kept(registry, reads):
+    """RE-10: made-up names of kilobytes take no room in memory, however many come."""
+    reads.gate.set()
+    for _ in range(2):
+        assert await registry.find_organisation("x" * 101) is None
+        assert await registry.find_organisation("x" * 100) is None
+    assert [len(each) for each in reads.asked] == [101, 100, 101]
+
+
 async def test_an_unknown_client_costs_a_read_each_time(registry, reads):
     """TE-09: the absence of a client is never answered from memory."""
     reads.gate.set()

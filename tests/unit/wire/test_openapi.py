@@ -354,6 +354,8 @@ SHOWN = {
     **dict.fromkeys(("words", "list", "one_or_list"), ("a", "b")),
     **dict.fromkeys(("upper", "lower", "short_id"), UUID),
     "pem_one_line": "first\nmid\nlast",
+    "pem_body": "first\nmid\nlast",
+    "parent_url": "https://keys.example/a/b",
     "digits": 7,
     "reveal": Secret("x"),
     "plain": {"any": "thing"},

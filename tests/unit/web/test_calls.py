@@ -11,6 +11,7 @@ from dialects.guild import GUILD
 from harness import ACTOR, clear_texts, deployment
 from keyturn.core.secret import Secret
 from keyturn.directory.passwords import set_password
+from keyturn.directory.projects import delete_project
 from keyturn.directory.teams import create_team
 from keyturn.directory.users import UserWish, create_user, disable_user
 from keyturn.wire.configure import configure, role_permissions
@@ -22,8 +23,15 @@ ROLES = role_permissions({"guild": GUILD})
 
 @pytest.fixture
 async def here():
-    """Open a deployment that serves the guild."""
+    """Open a deployment that serves the guild, with no projects of other dialects' demos."""
     async with deployment(GUILD) as opened:
+        for slug in ("acme", "globex"):
+            made = (await opened.organisation(slug)).id
+            inside = opened.local.deployment.organisation_store(made)
+            for project in await inside.projects():
+                await delete_project(
+                    ACTOR, inside, project.id, now=opened.clock.now(), dice=opened.local.dice
+                )
         yield opened
 
 

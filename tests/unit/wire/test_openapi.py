@@ -358,7 +358,6 @@ SHOWN = {
     "pem_one_line": "first\nmid\nlast",
     "pem_body": "first\nmid\nlast",
     "parent_url": "https://keys.example/a/b",
-    "day_seconds": NOW.date(),
     "digits": 7,
     "reveal": Secret("x"),
     "plain": {"any": "thing"},

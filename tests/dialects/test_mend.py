@@ -315,6 +315,7 @@ async def test_further_members(caller, more, name):
         (b"{}", (JSON,)),
         (b"{}", (("Content-Type", "application/json; charset=utf-8"),)),
         (b"{}", (("Content-Type", "application/x-www-form-urlencoded"),)),
+        (b"{}", (("Content-Type", "text/plain;charset=UTF-8"),)),
         (b"{}", ()),
         (b'{"orgToken": "x"}', (JSON,)),
     ],

@@ -1,6 +1,7 @@
 """Mend SCA API 2.0 as its callers see it: curl, clients in Python and Node, and the CLI beside them."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,16 @@ CLIENTS = Path(__file__).resolve().parent / "clients"
 SAMPLES = {sample.name: sample for sample in DIALECT.samples}
 ROUTES = {route.name: route for route in DIALECT.routes}
 SECONDS = 60
-DENIED = {"status": 403, "message": "Access to the organization is denied"}
-FAILED = {"status": 403, "message": "Login failed"}
+SESSION = [
+    "correlationId",
+    "userUuid",
+    "userName",
+    "email",
+    "refreshToken",
+    "jwtToken",
+    "orgName",
+    "orgUuid",
+]
 
 
 def curl(url, *arguments):
@@ -73,6 +82,7 @@ def test_curl_line_of_the_demo(demo):
         ("-d", ""),
         ("-d", "{}"),
         ("-d", "{}", "-H", "Content-Type: application/json"),
+        ("-d", "{}", "-H", "Content-Type: text/plain;charset=UTF-8"),
     ],
 )
 def test_refresh_by_curl(demo, arguments):
@@ -84,30 +94,18 @@ def test_refresh_by_curl(demo, arguments):
     assert body["refreshToken"] != token
 
 
-def given(demo):
-    """Give a client all that a caller of the API is given."""
-    content = demo.demo()
-    members = content["dialects"]["mend"]
-    return {
-        "base_url": demo.url,
-        "email": members["email"],
-        "user_key": members["user_key"],
-        "org_token": members["org_token"],
-        "other_org": content["organisations"][1]["uuid"],
-    }
-
-
 NODE = pytest.param(("node", "mend.mjs"), marks=pytest.mark.needs_node, id="node")
 
 
-@pytest.mark.parametrize("command", [pytest.param((sys.executable, "mend.py"), id="python"), NODE])
-def test_client(demo, command):
-    """A client written from the contract logs in, refreshes, lists, changes organisation and comes again."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+@pytest.fixture(scope="module", params=[pytest.param((sys.executable, "mend.py"), id="python"), NODE])
+def said(demo, request):
+    """Give what a client written from the vendor's pages was told, each as status and body."""
+    program, name = request.param
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
     done = subprocess.run(
-        [command[0], str(CLIENTS / command[1])],
-        input=json.dumps(given(demo)),
+        [program, str(CLIENTS / name)],
+        input=json.dumps(demo.demo()["dialects"]["mend"]),
         env=environment(demo.home),
         capture_output=True,
         text=True,
@@ -115,16 +113,65 @@ def test_client(demo, command):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_sessions_of_a_client(demo, said):
+    """A login is wrapped and a refresh flat, with the vendor's members in the vendor's order, all strings."""
+    acme, globex = (each["name"] for each in demo.demo()["organisations"])
+    wrapped = {
+        "login": acme,
+        "changed": globex,
+        "last": globex,
+        "no_org": globex,
+        "alias": acme,
+        "service": acme,
+    }
+    sessions = []
+    for step, name in wrapped.items():
+        status, body = said[step]
+        assert (status, list(body)) == (200, ["supportToken", "retVal"]), step
+        assert re.fullmatch(r"[0-9a-f]{8}", body["supportToken"])
+        assert body["retVal"]["orgName"] == name, step
+        sessions.append(body["retVal"])
+    for step in ("refresh", "again"):
+        assert said[step][0] == 200
+        assert said[step][1]["orgName"] == acme
+        sessions.append(said[step][1])
+    for session in sessions:
+        assert list(session) == SESSION
+        assert all(isinstance(value, str) and value for value in session.values())
+    assert len({session["refreshToken"] for session in sessions}) == len(sessions)
+    assert said["lifetime"] == 600
+
+
+def test_calls_of_a_client(demo, said):
+    """A token shows its organisation; lists have pages and order; who has no good token logs in again."""
     acme, globex = [{"uuid": each["uuid"], "name": each["name"]} for each in demo.demo()["organisations"]]
-    assert said["orgs"] == [acme, globex]
-    assert said["shown"] == acme
-    assert said["there"] == said["afterwards"] == globex
-    assert (said["foreign"], said["wrong"]) == (DENIED, FAILED)
-    for session, place in (("first", acme), ("refreshed", acme), ("changed", globex)):
-        assert (said[session]["orgUuid"], said[session]["orgName"]) == (place["uuid"], place["name"])
-    assert said["refreshed"]["refreshToken"] != said["first"]["refreshToken"]
-    assert said["counts"] == {"logins": 3, "refreshes": 1}
+    assert said["org"][0] == said["orgs"][0] == said["stubborn"][0] == 200
+    assert said["org"][1]["retVal"] == acme
+    assert said["orgs"][1]["retVal"] == [globex]
+    assert said["orgs"][1]["additionalData"] == {"totalItems": 2, "isLastPage": False}
+    assert said["stubborn"][1]["retVal"] == globex
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "message"),
+    [
+        ("wrong_key", 403, "Login failed"),
+        ("unknown", 403, "Login failed"),
+        ("wrong_refresh", 403, "Login failed"),
+        ("wrong_jwt", 401, None),
+        ("other_org", 403, "Access to the organization is denied"),
+        ("no_key", 400, "userKey is required"),
+    ],
+)
+def test_refusals_of_a_client(said, step, status, message):
+    """A refusal is JSON with a ``supportToken``, and has a ``retVal`` unless it means: log in again."""
+    assert said[step][0] == status
+    supported, *rest = said[step][1].items()
+    assert supported[0] == "supportToken"
+    assert dict(rest) == ({} if message is None else {"retVal": {"errorMessage": message}})
 
 
 def test_strangers_can_prove_a_token(demo):

@@ -1,9 +1,11 @@
 """Sahamati as its members see it: curl, clients in Python and Node, and the CLI beside them."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,8 @@ from e2e.servers import environment, run, told, within
 CLIENTS = Path(__file__).resolve().parent / "clients"
 SECONDS = 60
 SEEN_SECONDS = 5
+TOKEN = ["ver", "timestamp", "txnId", "accessToken", "expiresIn", "tokenType"]
+SECRET = ["ver", "timestamp", "txnId", "entityId", "secret", "expiresOn", "expirationDate"]
 DEFAULT = "the default validity period was applied"
 WORD = "violet otters juggle lanterns"
 NODE = pytest.param(("node", "sahamati.mjs"), marks=pytest.mark.needs_node, id="node")
@@ -50,18 +54,15 @@ def test_grace_of_the_demo(demo, name):
     assert (status, "message" in body) == {"grace": (200, True), "expired": (401, False)}[name]
 
 
-@pytest.mark.parametrize("command", [pytest.param((sys.executable, "sahamati.py"), id="python"), NODE])
-def test_client(demo, command):
-    """A client written from the contract reads, verifies, resets, and is refused with the old secret."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    members = demo.demo()["dialects"]["sahamati"]
-    names = ("base_url", "username", "password", "entity_id")
+@pytest.fixture(scope="module", params=[pytest.param((sys.executable, "sahamati.py"), id="python"), NODE])
+def said(demo, request):
+    """Give what a client written from the contract was told, each as status and body."""
+    program, name = request.param
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
     done = subprocess.run(
-        [command[0], str(CLIENTS / command[1])],
-        input=json.dumps(
-            {name: members[name] for name in names} | {"entity_id": members["second_entity_id"]}
-        ),
+        [program, str(CLIENTS / name)],
+        input=json.dumps(demo.demo()["dialects"]["sahamati"]),
         env=environment(demo.home),
         capture_output=True,
         text=True,
@@ -69,19 +70,69 @@ def test_client(demo, command):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    statuses = {name: answer[0] for name, answer in said.items() if isinstance(answer, list)}
-    refused = {"old": 401, "by_entity_token": 401, "unknown": 401, "no_days": 400}
-    assert statuses == dict.fromkeys(statuses, 200) | refused
-    messages = {
-        name: said[name][1].get("message") for name in ("reset", "reset_by_default", "reset_too_long")
-    }
-    assert messages == {"reset": None, "reset_by_default": DEFAULT, "reset_too_long": DEFAULT}
-    assert said["read"][1]["secret"] != said["reset"][1]["secret"]
-    assert said["claims"]["iss"] == demo.demo()["base_url"] + "/auth/realms/sahamati"
-    assert (said["claims"]["azp"], said["claims"]["roles"]) == (members["second_entity_id"], "FIP")
-    assert said["still_good"] == members["second_entity_id"]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("step", ["user", "entity", "new", "grace"])
+def test_tokens_of_a_client(said, step):
+    """A token comes with the members of the seed in its order and types; a warning only in the grace."""
+    status, body = said[step]
+    assert (status, list(body)[: len(TOKEN)]) == (200, TOKEN)
+    assert (body["ver"], body["expiresIn"], body["tokenType"]) == ("1.0.0", 86_400, "Bearer")
+    assert ("message" in body) is (step == "grace")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("read", None),
+        ("raw", None),
+        ("before", None),
+        ("reset", None),
+        ("default", DEFAULT),
+        ("too_long", DEFAULT),
+    ],
+)
+def test_secrets_of_a_client(said, step, message):
+    """A secret comes with the members of the seed; both dates are one instant; the request is echoed."""
+    status, body, txn_id = said[step]
+    assert (status, list(body)[: len(SECRET)]) == (200, SECRET)
+    assert body["txnId"] == txn_id
+    assert body.get("message") == message
+    assert type(body["expiresOn"]) is int
+    assert body["expiresOn"] == int(datetime.fromisoformat(body["expirationDate"] + "Z").timestamp())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}", body["expirationDate"])
+
+
+def test_chain_of_a_client(demo, said):
+    """A reset makes a new secret, and an entity's token, not a user's, is good at another member."""
+    members = demo.demo()["dialects"]["sahamati"]
+    assert said["raw"][1]["secret"] == said["read"][1]["secret"]
+    assert len({said[step][1]["secret"] for step in ("before", "reset", "default", "too_long")}) == 4
+    claims = said["claims"]
+    assert claims["iss"] == demo.demo()["base_url"] + "/auth/realms/sahamati"
+    assert (claims["azp"], claims["entityID"]) == (members["entity_id"], members["entity_id"])
+    assert (claims["roles"], claims["exp"] - claims["iat"]) == (members["entity_type"], 86_400)
     assert said["user_token_refused"] is True
+    assert said["still_good"] == members["second_entity_id"]
+    status, body = said["predecessor"]
+    assert (status, body["expires_in"], body["token_type"]) == (200, 86_400, "Bearer")
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        *((step, 401) for step in ("old", "expired", "wrong_password", "unknown_user")),
+        *((step, 401) for step in ("entity_token", "unknown_entity")),
+        *((step, 400) for step in ("no_secret", "no_entity", "no_days", "text_days")),
+    ],
+)
+def test_refusals_of_a_client(said, step, status):
+    """A refusal has the five members of the contract, and the caller's ``txnId`` where there is one."""
+    told, body, *txn_id = said[step]
+    assert (told, list(body)) == (status, ["ver", "timestamp", "txnId", "errorCode", "errorMsg"])
+    assert body["errorCode"] == {400: "Bad Request", 401: "Unauthorized"}[status]
+    assert txn_id in ([], [body["txnId"]])
 
 
 def test_operator(demo):

@@ -99,7 +99,7 @@ def test_organisation(terminal):
     """An organisation is made, renamed, set, switched off and on, and shown the same way each time."""
     made = terminal.json("org", "create", "acme")
     dates = {"created_at", "ended_at", "erased_at"}
-    assert set(made) == {"slug", "id", "name", "disabled", "settings"} | dates
+    assert set(made) == {"slug", "id", "name", "api_key", "disabled", "settings"} | dates
     assert made["created_at"].endswith("Z")
     assert terminal.json("org", "rename", "acme", "Acme Inc")["name"] == "Acme Inc"
     set_ = terminal.json("org", "set", "acme", "oauth2.lifetime_seconds", "900")

@@ -71,7 +71,7 @@ async def show(verbs: Verbs, entity_id: Id) -> Answer:
 
 @verb(app)
 async def link(verbs: Verbs, entity_id: Id, user: Named) -> Answer:
-    """Let a member of the organisation read and reset an entity's secret."""
+    """Let a member of the organisation whose role allows it read and reset an entity's secret."""
     return shown(await verbs.link_entity(entity_id, user))
 
 

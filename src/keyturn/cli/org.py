@@ -21,6 +21,7 @@ def shown(organisation: Organisation) -> Row:
         "slug": organisation.slug,
         "id": organisation.id,
         "name": organisation.name,
+        "api_key": organisation.api_key,
         "disabled": organisation.disabled,
         "created_at": instant(organisation.created_at),
         "ended_at": instant(organisation.ended_at),

@@ -29,6 +29,7 @@ from keyturn.wire.tables import (
     FORM,
     INVALID_TOKEN_CHALLENGE,
     JSON,
+    TEXT,
     Answer,
     Bearer,
     DemoEntry,
@@ -111,8 +112,9 @@ LOGIN = Route(
 REFRESH = Route(
     name="refresh",
     path="/api/v2.0/login/accessToken",
-    # There is nothing to read in a body; callers send none, or ``{}`` under any type that a tool declares.
-    media=(JSON, FORM),
+    # There is nothing to read in a body; callers send none, or ``{}`` under the type that their tool declares
+    # unasked: curl a form, fetch plain text.
+    media=(JSON, FORM, TEXT),
     media_optional=True,
     media_ignored_when_empty=True,
     fields=(

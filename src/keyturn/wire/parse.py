@@ -16,7 +16,7 @@ from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
 from keyturn.wire.http import WireRequest
 from keyturn.wire.readers import MAX_FIELD_BYTES, READERS
-from keyturn.wire.tables import FORM, JSON, Bearer
+from keyturn.wire.tables import FORM, JSON, TEXT, Bearer
 
 MAX_FIELDS = 100
 
@@ -172,5 +172,5 @@ def _bearer_of(value: bytes, *, bare: bool) -> bytes:
     return scheme if bare and not token else b""
 
 
-PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object}
+PARSERS: dict[str, Callable[[bytes], Pairs]] = {FORM: form, JSON: json_object, TEXT: form}
 """Media type -> what parses a body of it."""

@@ -37,6 +37,7 @@ from keyturn.wire.settings import refresh_settings as refresh_settings
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+TEXT = "text/plain"
 
 
 class Source(StrEnum):

@@ -1,77 +1,70 @@
-// A caller of the Mend SCA API 2.0, written from its contract alone. It reads one JSON object from standard input:
-// {base_url, email, user_key, org_token, other_org}; it writes one that says what it was told.
-import { text } from 'node:stream/consumers';
+// A client of Mend's SCA API 2.0, written from the vendor's pages by somebody who had not seen Keyturn's code.
+// Reads a section `mend` of demo.json on standard input and prints what came of each step as one JSON object.
 
-const given = JSON.parse(await text(process.stdin));
-const api = `${given.base_url}/api/v2.0`;
-const counts = { logins: 0, refreshes: 0 };
-let session = null;
+import { readFileSync } from 'node:fs';
 
-class ApiError extends Error {
-  constructor(status, body) {
-    super(body.retVal?.errorMessage ?? `status ${status}`);
-    Object.assign(this, { status, supportToken: body.supportToken });
-  }
+const given = JSON.parse(readFileSync(0, 'utf8'));
+const api = given.login_url.replace(/\/login$/, '');
+const json = { 'Content-Type': 'application/json' };
+
+// Every answer is JSON, whatever its status.
+async function ask(url, options) {
+  const answer = await fetch(url, options);
+  return [answer.status, await answer.json()];
 }
 
-async function send(path, options = {}) {
-  const response = await fetch(api + path, options);
-  const body = await response.json(); // before the status is looked at, as callers do
-  return { status: response.status, body };
-}
-
-async function logIn(orgToken = given.org_token) {
-  counts.logins += 1;
-  const { status, body } = await send('/login', {
+const login = (email, userKey, org = {}) =>
+  ask(given.login_url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email: given.email, userKey: given.user_key, orgToken }, null, 2),
+    headers: json,
+    body: JSON.stringify({ email, userKey, ...org }, null, 4),
   });
-  if (status !== 200) throw new ApiError(status, body);
-  session = body.retVal;
+
+const refresh = (token, body) =>
+  ask(given.refresh_url, { method: 'POST', headers: { 'wss-refresh-token': token }, body });
+
+const get = (path, token) => ask(api + path, { headers: { Authorization: `Bearer ${token}` } });
+
+// Where an answer has no `retVal` one vendor script logs in and calls again.
+async function stubborn(path, token) {
+  const answer = await get(path, token);
+  return 'retVal' in answer[1] ? answer : get(path, (await login(...who))[1].retVal.jwtToken);
 }
 
-async function refresh() {
-  counts.refreshes += 1;
-  const { status, body } = await send('/login/accessToken', {
-    method: 'POST',
-    headers: { 'wss-refresh-token': session.refreshToken },
-  });
-  if (status !== 200) throw new ApiError(status, body);
-  session = body;
+function lifetime(token) {
+  const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  return claims.exp - claims.iat;
 }
 
-function isNearItsEnd(token) {
-  const { exp } = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
-  return exp - Date.now() / 1000 < 60;
-}
+const who = [given.email, given.user_key];
+const first = await login(...who, { orgToken: given.org_token });
+const inside = first[1].retVal;
+const refreshed = await refresh(inside.refreshToken);
+const again = await refresh(refreshed[1].refreshToken, '{}');
+const token = again[1].jwtToken;
+const orgs = await get('/orgs?sort=-name&pageSize=1&page=0', token);
+const other = orgs[1].retVal[0].uuid;
+const changed = await get(`/orgs/${inside.orgUuid}/changeOrganization/${other}`, token);
 
-async function call(path, again = true) {
-  if (session === null) await logIn();
-  else if (session.jwtToken.includes('.') && isNearItsEnd(session.jwtToken)) await refresh();
-  const { status, body } = await send(path, { headers: { authorization: `Bearer ${session.jwtToken}` } });
-  if (!('retVal' in body) && again) {
-    await logIn(session.orgUuid);
-    return call(path, false);
-  }
-  if (status !== 200) throw new ApiError(status, body);
-  return body.retVal;
-}
-
-const failed = (doing) => doing.then(() => null, ({ status, message }) => ({ status, message }));
-
-const orgs = await call('/orgs');
-const first = session;
-await refresh();
-const refreshed = session;
-const shown = await call(`/orgs/${session.orgUuid}`);
-const foreign = await failed(call(`/orgs/${given.other_org}`));
-session = await call(`/orgs/${session.orgUuid}/changeOrganization/${given.other_org}`);
-const changed = session;
-const there = await call(`/orgs/${given.other_org}`);
-session = { ...session, jwtToken: 'no token any more' };
-const afterwards = await call(`/orgs/${given.other_org}`);
-given.user_key = 'wrong';
-const wrong = await failed(logIn());
-const said = { orgs, first, refreshed, shown, foreign, changed, there, afterwards, wrong, counts };
-process.stdout.write(`${JSON.stringify(said)}\n`);
+console.log(
+  JSON.stringify({
+    login: first,
+    lifetime: lifetime(inside.jwtToken),
+    refresh: refreshed,
+    again,
+    org: await get(`/orgs/${given.org_token}`, token),
+    orgs,
+    changed,
+    stubborn: await stubborn(`/orgs/${other}`, 'over'),
+    last: await login(...who),
+    no_org: await login(...who, { orgToken: null }),
+    alias: await login(...who, { apiKey: given.org_token }),
+    service: await login(given.service_user.email, given.service_user.user_key),
+    wrong_key: await login(given.email, 'wrong', { orgToken: given.org_token }),
+    unknown: await login('nobody@mail.example', given.user_key),
+    wrong_refresh: await refresh(token),
+    wrong_jwt: await get('/orgs', inside.refreshToken),
+    other_org: await get(`/orgs/${inside.orgUuid}`, changed[1].retVal.jwtToken),
+    no_key: await ask(given.login_url, { method: 'POST', headers: json, body: '{"email": "x"}' }),
+  }),
+);

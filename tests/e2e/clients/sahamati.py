@@ -1,94 +1,69 @@
-"""A member of Sahamati, written from the contract alone, with Python's library and ``cryptography``.
+"""A client of the Sahamati Token Service, written from its pages by somebody who had not seen Keyturn's code.
 
-It reads one JSON object from standard input, ``{base_url, username, password, entity_id}``, and writes one
-that says what it was told.
+Reads a section ``sahamati`` of demo.json on standard input and prints what came of each step as one JSON
+object. It resets the secret of the second entity and leaves the first one's as it was.
 """
 
-import base64
 import json
 import sys
-import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import uuid
+from base64 import b64encode, urlsafe_b64decode
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+PATIENCE_SECONDS = 30
 
 
-def send(url, body=None, **headers):
-    """Send a request; gives status and body."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, body, named)  # noqa: S310
+def ask(url, body=None, headers=None):
+    """Send a POST where there is a body, else a GET; give the status and the JSON that every answer is."""
+    request = urllib.request.Request(url, body, headers or {})  # noqa: S310  # the address is the test's own
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+            return [answer.status, json.load(answer)]
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return [refused.code, json.load(refused)]
 
 
-class Member:
-    """One entity, the user who looks after its secret, and the token service they ask."""
-
-    def __init__(self, given):
-        """Take the address and the credentials."""
-        self._base = given["base_url"]
-        self._given = given
-
-    def generate(self, whose, **fields):
-        """Ask for a token by a form."""
-        body = urllib.parse.urlencode(fields).encode()
-        form = "application/x-www-form-urlencoded"
-        return send(f"{self._base}/{whose}/token/generate", body, Content_Type=form)
-
-    def user_token(self):
-        """Log in."""
-        return self.generate("user", username=self._given["username"], password=self._given["password"])
-
-    def secret(self, verb, token, days=None, entity_id=None):
-        """Read or reset the entity's secret."""
-        told = {
-            "ver": "1.0.0",
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "txnId": str(uuid.uuid4()),
-            "entityId": entity_id or self._given["entity_id"],
-        }
-        if days is not None:
-            told["secretExpiryDays"] = days
-        headers = {"Content_Type": "application/json", "Authorization": "Bearer " + token}
-        status, body = send(f"{self._base}/entity/secret/{verb}", json.dumps(told).encode(), **headers)
-        if body["txnId"] != told["txnId"]:
-            raise ValueError("the answer is to another request")
-        return status, body
-
-    def entity_token(self, secret):
-        """Ask for a token of the entity."""
-        return self.generate("entity", id=self._given["entity_id"], secret=secret)
+def token(base, who, **fields):
+    """Ask for a token: ``user`` by name and password, ``entity`` by id and secret."""
+    # urllib calls the body a form by itself; "+" goes out as %2B and "@" as %40.
+    return ask(f"{base}/{who}/token/generate", urlencode(fields).encode())
 
 
-def decoded(part):
-    """Decode a part of a token, or a number of a key."""
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+def secret(base, what, authorization, entity_id, **more):
+    """``read`` or ``reset`` a secret; give what was sent as ``txnId`` too."""
+    body = {
+        "ver": "1.0.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "txnId": str(uuid.uuid4()),
+        "entityId": entity_id,
+        **more,
+    }
+    headers = {"Content-Type": "application/json", "Authorization": authorization}
+    return [*ask(f"{base}/entity/secret/{what}", json.dumps(body).encode(), headers), body["txnId"]]
 
 
 def verified(token):
-    """Verify a token as a member does who got it: by the keys of its issuer."""
-    head, body, signature = token.split(".")
-    header, claims = json.loads(decoded(head)), json.loads(decoded(body))
-    if header["alg"] != "RS256":
-        raise ValueError("not signed as the contract says")
-    _, certs = send(claims["iss"] + "/protocol/openid-connect/certs")
-    (key,) = (each for each in certs["keys"] if each["kid"] == header["kid"])
-    numbers = (int.from_bytes(decoded(key[name])) for name in ("e", "n"))
-    public = RSAPublicNumbers(*numbers).public_key()
-    public.verify(decoded(signature), f"{head}.{body}".encode(), PKCS1v15(), SHA256())
-    if not claims["iat"] < claims["exp"] > time.time():
-        raise ValueError("over")
-    if claims.get("roles") not in ("AA", "FIP", "FIU"):
-        raise ValueError("no entity's token")
+    """Give the claims of an entity's token as a member does who got it: by the keys of the printed issuer."""
+    middle = token.split(".")[1]
+    issuer = json.loads(urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["iss"]
+    certs = KeySet.import_key_set(ask(f"{issuer}/protocol/openid-connect/certs")[1])
+    claims = jwt.decode(token, certs, algorithms=["RS256"]).claims
+    rules = jwt.JWTClaimsRegistry(
+        exp={"essential": True},
+        iat={"essential": True},
+        roles={"essential": True, "values": ["AA", "FIP", "FIU"]},
+    )
+    rules.validate(claims)
+    if claims["exp"] <= claims["iat"]:
+        raise ValueError("over before it began")
     return claims
 
 
@@ -96,33 +71,61 @@ def is_refused(token):
     """Tell whether another member refuses a token."""
     try:
         verified(token)
-    except ValueError:
+    except JoseError:
         return True
     return False
 
 
-def main():
-    """Walk through the whole contract."""
-    member = Member(json.load(sys.stdin))
-    said = {"user": member.user_token()}
-    token = said["user"][1]["accessToken"]
-    said["read"] = member.secret("read", token)
-    secret = said["read"][1]["secret"]
-    said["entity"] = member.entity_token(secret)
-    entity_token = said["entity"][1]["accessToken"]
-    said["claims"] = verified(entity_token)
-    said["user_token_refused"] = is_refused(token)
-    said["reset"] = member.secret("reset", token, 30)
-    said["reset_by_default"] = member.secret("reset", token)
-    said["reset_too_long"] = member.secret("reset", token, 181)
-    said["no_days"] = member.secret("reset", token, 0)
-    said["old"] = member.entity_token(secret)
-    said["new"] = member.entity_token(said["reset_too_long"][1]["secret"])
-    said["still_good"] = verified(entity_token)["azp"]
-    said["by_entity_token"] = member.secret("read", entity_token)
-    said["unknown"] = member.secret("read", token, entity_id="NOBODY")
-    json.dump(said, sys.stdout)
+def run(given):
+    """Take every step once."""
+    base, entity, second = given["base_url"], given["entity_id"], given["second_entity_id"]
+    user = token(base, "user", username=given["username"], password=given["password"])
+    bearer = f"Bearer {user[1]['accessToken']}"
+    read = secret(base, "read", bearer, entity)
+    entity_token = token(base, "entity", id=entity, secret=read[1]["secret"])
+    own = entity_token[1]["accessToken"]
+    before = secret(base, "read", bearer, second)
+    early = token(base, "entity", id=second, secret=before[1]["secret"])
+    reset = secret(base, "reset", bearer, second, secretExpiryDays=100)
+    default = secret(base, "reset", bearer, second)
+    too_long = secret(base, "reset", bearer, second, secretExpiryDays=181)
+    claims = verified(own)
+    basic = b64encode(f"{entity}:{read[1]['secret']}".encode()).decode()
+    return {
+        "user": user,
+        "read": read,
+        "raw": secret(base, "read", user[1]["accessToken"], entity),
+        "entity": entity_token,
+        "claims": claims,
+        "user_token_refused": is_refused(user[1]["accessToken"]),
+        "before": before,
+        "reset": reset,
+        "default": default,
+        "too_long": too_long,
+        "still_good": verified(early[1]["accessToken"])["azp"],
+        "old": token(base, "entity", id=second, secret=before[1]["secret"]),
+        "new": token(base, "entity", id=second, secret=too_long[1]["secret"]),
+        "grace": token(
+            base, "entity", id=given["grace"]["entity_id"], secret=given["grace"]["entity_secret"]
+        ),
+        "expired": token(
+            base, "entity", id=given["expired"]["entity_id"], secret=given["expired"]["entity_secret"]
+        ),
+        "wrong_password": token(base, "user", username=given["username"], password="wrong"),
+        "unknown_user": token(base, "user", username="a+b@x.in", password="wrong"),
+        "no_secret": token(base, "entity", id=entity),
+        "entity_token": secret(base, "read", f"Bearer {own}", entity),
+        "unknown_entity": secret(base, "reset", bearer, "FIU-NOBODY"),
+        "no_entity": secret(base, "read", bearer, ""),
+        "no_days": secret(base, "reset", bearer, second, secretExpiryDays=0),
+        "text_days": secret(base, "reset", bearer, second, secretExpiryDays="100"),
+        "predecessor": ask(
+            f"{claims['iss']}/protocol/openid-connect/token",
+            b"grant_type=client_credentials&scope=openid",
+            {"Authorization": f"Basic {basic}"},
+        ),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    json.dump(run(json.load(sys.stdin)), sys.stdout)

@@ -119,7 +119,8 @@ def test_second_factor(terminal):
     listed = terminal.text("user", "totp", "devices", "acme/alice", "--format", "json")
     assert [each["state"] for each in json.loads(listed)] == ["active"]
     assert seed not in listed
-    terminal.text("user", "totp", "remove", "acme/alice")
+    removed = terminal.json("user", "totp", "remove", "acme/alice")
+    assert (removed["state"], removed["ended_at"] is None) == ("ended", False)
     assert "no device" in terminal.refused("user", "totp", "recovery", "acme/alice")
 
 
@@ -140,6 +141,8 @@ def test_user_key(terminal):
     assert [each["state"] for each in json.loads(listed)] == ["overlapping", "ended"]
     assert "kt_uk_" not in listed + terminal.text("audit", "tail")
     assert "unknown dialect x" in terminal.refused("user-key", "create", "acme/bot", "--dialect", "x")
+    useless = terminal.refused("user-key", "create", "acme/bot", "--dialect", "checkmarx")
+    assert useless == "no user key works in checkmarx, only in mend"
 
 
 def test_teams_and_projects(terminal):
@@ -188,6 +191,8 @@ def test_api_token(terminal):
     client_id = terminal.json("client", "create", "acme", "--name", "app")["client_id"]
     endless = terminal.json("api-token", "create", "acme", client_id, "--unlimited")
     assert endless["expires_at"] is None
+    both = terminal.code("api-token", "create", "acme", client_id, "--unlimited", "--expires", "3d")
+    assert (both[0], "not both" in both[2]) == (2, True)
     again = terminal.json("api-token", "regenerate", made["id"])
     assert (again["succeeds"], again["secret"] == made["secret"]) == (made["id"], False)
     assert terminal.json("api-token", "deactivate", again["id"])["disabled"] is True

@@ -233,3 +233,31 @@ def test_service_user_by_address(terminal):
     terminal.json("user-key", "create", made["email"])
     assert terminal.json("membership", "add", "globex", made["email"])["user_id"] == made["user_id"]
     assert "made by Keyturn" in terminal.refused("user", "create", "acme", "x", "--email", made["email"])
+
+
+def test_a_list_without_rows_has_its_heading(terminal):
+    """A list about people that is empty prints the heading it has with rows."""
+    client_id = terminal.json("client", "create", "acme", "--name", "app")["client_id"]
+    nouns = ("user", "service-user", "membership", "team", "project", "entity")
+    lists = [
+        *((noun, "list", "globex") for noun in nouns),
+        ("user-key", "list", "acme/alice"),
+        ("api-token", "list", "acme", client_id),
+        ("user", "totp", "devices", "acme/alice"),
+    ]
+    empty = {command: terminal.text(*command) for command in lists}
+    terminal.text("user", "create", "globex", "bob")
+    terminal.text("service-user", "create", "globex", "bot")
+    terminal.text("team", "create", "globex", "Root")
+    terminal.text("project", "create", "globex", "payments")
+    terminal.text("entity", "create", "globex", "E-1", "--type", "party")
+    empty["entity", "secrets", "E-1"] = terminal.text("entity", "secrets", "E-1")
+    terminal.text("entity", "reset", "E-1")
+    terminal.text("user-key", "create", "acme/alice")
+    terminal.text("api-token", "create", "acme", client_id)
+    terminal.text("user", "totp", "enrol", "acme/alice")
+    for command, heading in empty.items():
+        assert heading.count("\n") == 1
+        full = terminal.text(*command)
+        assert full.count("\n") > 1
+        assert full.splitlines()[0].split() == heading.split()

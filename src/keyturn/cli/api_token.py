@@ -7,6 +7,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row
+from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import duration
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.user import Slug
@@ -25,6 +26,10 @@ Id = Annotated[
 ]
 Words = list[str]
 _LIFETIME = timedelta(days=180)
+
+
+COLUMNS = SECRET_COLUMNS.replace("client_id", "owner_id") + " roles scopes mfa"
+"""What ``shown`` gives."""
 
 
 def shown(status: SecretStatus) -> Row:
@@ -71,7 +76,7 @@ async def create(
     return {**shown(status), "secret": secret.reveal()}
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug, owner: Owner) -> Answer:  # noqa: A001  # the command's name
     """List an owner's API tokens for an organisation, oldest first."""
     return [shown(each) for each in await verbs.api_tokens(slug, owner)]

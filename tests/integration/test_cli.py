@@ -371,6 +371,19 @@ def test_client_change(terminal):
     assert terminal.refused("client", "change", client_id, "--dialect", "klingon")[0] == 1
 
 
+def test_client_of_a_dialect_that_is_off(terminal, monkeypatch):
+    """A dialect that is off is called so, and a client that has it can still be changed."""
+    terminal.table("org", "create", "acme")
+    create = ("client", "create", "acme", "--name", "app", "--dialect", "endorsed")
+    assert "off here: endorsed" in terminal.refused(*create)[1]
+    monkeypatch.setenv("KEYTURN_DIALECTS", "endorsed")
+    client_id = terminal.json(*create)["client_id"]
+    monkeypatch.delenv("KEYTURN_DIALECTS")
+    changed = terminal.json("client", "change", client_id, "--name", "robot")
+    assert (changed["name"], changed["dialects"]) == ("robot", ["endorsed"])
+    assert "off here: mend" in terminal.refused("client", "change", client_id, "--dialect", "mend")[1]
+
+
 def test_organisation_delete(terminal):
     """TN-05, TK-15: an organisation is deleted once its slug was typed, says so, and is never made again."""
     terminal.client()

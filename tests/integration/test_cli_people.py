@@ -119,7 +119,8 @@ def test_second_factor(terminal):
     listed = terminal.text("user", "totp", "devices", "acme/alice", "--format", "json")
     assert [each["state"] for each in json.loads(listed)] == ["active"]
     assert seed not in listed
-    terminal.text("user", "totp", "remove", "acme/alice")
+    removed = terminal.json("user", "totp", "remove", "acme/alice")
+    assert (removed["state"], removed["ended_at"] is None) == ("ended", False)
     assert "no device" in terminal.refused("user", "totp", "recovery", "acme/alice")
 
 
@@ -140,6 +141,8 @@ def test_user_key(terminal):
     assert [each["state"] for each in json.loads(listed)] == ["overlapping", "ended"]
     assert "kt_uk_" not in listed + terminal.text("audit", "tail")
     assert "unknown dialect x" in terminal.refused("user-key", "create", "acme/bot", "--dialect", "x")
+    useless = terminal.refused("user-key", "create", "acme/bot", "--dialect", "checkmarx")
+    assert useless == "no user key works in checkmarx, only in mend"
 
 
 def test_teams_and_projects(terminal):
@@ -188,6 +191,8 @@ def test_api_token(terminal):
     client_id = terminal.json("client", "create", "acme", "--name", "app")["client_id"]
     endless = terminal.json("api-token", "create", "acme", client_id, "--unlimited")
     assert endless["expires_at"] is None
+    both = terminal.code("api-token", "create", "acme", client_id, "--unlimited", "--expires", "3d")
+    assert (both[0], "not both" in both[2]) == (2, True)
     again = terminal.json("api-token", "regenerate", made["id"])
     assert (again["succeeds"], again["secret"] == made["secret"]) == (made["id"], False)
     assert terminal.json("api-token", "deactivate", again["id"])["disabled"] is True
@@ -228,3 +233,31 @@ def test_service_user_by_address(terminal):
     terminal.json("user-key", "create", made["email"])
     assert terminal.json("membership", "add", "globex", made["email"])["user_id"] == made["user_id"]
     assert "made by Keyturn" in terminal.refused("user", "create", "acme", "x", "--email", made["email"])
+
+
+def test_a_list_without_rows_has_its_heading(terminal):
+    """A list about people that is empty prints the heading it has with rows."""
+    client_id = terminal.json("client", "create", "acme", "--name", "app")["client_id"]
+    nouns = ("user", "service-user", "membership", "team", "project", "entity")
+    lists = [
+        *((noun, "list", "globex") for noun in nouns),
+        ("user-key", "list", "acme/alice"),
+        ("api-token", "list", "acme", client_id),
+        ("user", "totp", "devices", "acme/alice"),
+    ]
+    empty = {command: terminal.text(*command) for command in lists}
+    terminal.text("user", "create", "globex", "bob")
+    terminal.text("service-user", "create", "globex", "bot")
+    terminal.text("team", "create", "globex", "Root")
+    terminal.text("project", "create", "globex", "payments")
+    terminal.text("entity", "create", "globex", "E-1", "--type", "party")
+    empty["entity", "secrets", "E-1"] = terminal.text("entity", "secrets", "E-1")
+    terminal.text("entity", "reset", "E-1")
+    terminal.text("user-key", "create", "acme/alice")
+    terminal.text("api-token", "create", "acme", client_id)
+    terminal.text("user", "totp", "enrol", "acme/alice")
+    for command, heading in empty.items():
+        assert heading.count("\n") == 1
+        full = terminal.text(*command)
+        assert full.count("\n") > 1
+        assert full.splitlines()[0].split() == heading.split()

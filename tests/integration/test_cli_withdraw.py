@@ -36,6 +36,14 @@ def test_withdraw(terminal):
     assert terminal.refused("keys", "withdraw", leaked["key_id"], "--yes")[0] == 1
 
 
+@pytest.mark.parametrize("key_id", ["-rJx0", "--yX_z", "-"])
+def test_withdraw_takes_any_key_id(terminal, key_id):
+    """An id may begin with a dash, and is looked for; a word that is no id is still too many."""
+    code, line = terminal.refused("keys", "withdraw", key_id, "--yes")
+    assert (code, line.startswith(f"no signing key {key_id!r}")) == (1, True)
+    assert terminal.code("keys", "withdraw", key_id, "--yes", "--now")[0] == 2
+
+
 def test_withdraw_the_next_current_key(terminal):
     """TK-14: a second leak in a row says until when nothing signs, and the list shows no current key."""
     for _ in range(2):

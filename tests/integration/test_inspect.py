@@ -171,6 +171,11 @@ EXPIRED = (
 )
 
 
+def test_nothing(inspected):
+    """Empty input is told, not looked at: a pipe that broke is no verdict on a token."""
+    assert inspected("\n") == (1, "")
+
+
 def test_offline(inspected, tmp_path):
     """Without a data folder a JWT is decoded, times are told in words, and nothing is claimed or made."""
     told = as_json(inspected, EXPIRED + "\n")

@@ -7,6 +7,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row
+from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import duration
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.user import Slug
@@ -24,6 +25,11 @@ Id = Annotated[
     str, typer.Argument(metavar="TOKEN_ID", help="The token's id, as `keyturn api-token list` shows it.")
 ]
 Words = list[str]
+_LIFETIME = timedelta(days=180)
+
+
+COLUMNS = SECRET_COLUMNS.replace("client_id", "owner_id") + " roles scopes mfa"
+"""What ``shown`` gives."""
 
 
 def shown(status: SecretStatus) -> Row:
@@ -47,11 +53,16 @@ async def create(
     mfa: Annotated[bool, typer.Option("--mfa", help="Each exchange needs a passcode of the owner.")] = False,
     dialect: Dialects = [],  # noqa: B006  # typer copies
     expires: Annotated[
-        timedelta, typer.Option(parser=duration, metavar="DURATION", help="Refuse it after that.")
-    ] = "180d",  # type: ignore[assignment]  # typer reads the default with the parser
+        timedelta | None,
+        typer.Option(
+            parser=duration, metavar="DURATION", help="Refuse it after that; 180d if nothing is said."
+        ),
+    ] = None,
     unlimited: Annotated[bool, typer.Option("--unlimited", help="It does not expire.")] = False,
 ) -> Answer:
     """Make an API token and print it, this once."""
+    if unlimited and expires is not None:
+        raise typer.BadParameter("give --expires or --unlimited, not both")
     wish = ApiTokenWish(
         name=name,
         owner_id="",
@@ -59,13 +70,13 @@ async def create(
         roles=None if role is None else tuple(role),
         scopes=None if scope is None else tuple(word for words in scope for word in words.split()),
         mfa=mfa,
-        lifetime=None if unlimited else expires,
+        lifetime=None if unlimited else expires or _LIFETIME,
     )
     status, secret = await verbs.create_api_token(slug, owner, wish)
     return {**shown(status), "secret": secret.reveal()}
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug, owner: Owner) -> Answer:  # noqa: A001  # the command's name
     """List an owner's API tokens for an organisation, oldest first."""
     return [shown(each) for each in await verbs.api_tokens(slug, owner)]

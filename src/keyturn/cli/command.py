@@ -27,13 +27,15 @@ def noun(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
-def verb(app: typer.Typer, columns: str = "") -> Callable[[Verb], Verb]:
+def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
     The options that every command has are added, so that a command names only its own.
 
     Args:
         columns: What its rows have, with spaces between: the heading of a list that is empty.
+        dashed: Whether its argument may begin with ``-``, as one base64url text in 64 does; what is no option
+            of the command is then an argument.
     """
 
     def register(function: Verb) -> Verb:
@@ -44,7 +46,7 @@ def verb(app: typer.Typer, columns: str = "") -> Callable[[Verb], Verb]:
 
         _, *own = inspect.signature(function).parameters.values()
         run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
-        app.command()(run)
+        app.command(context_settings={"ignore_unknown_options": dashed})(run)
         return function
 
     return register

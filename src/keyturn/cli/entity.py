@@ -7,6 +7,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
+from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import duration
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.user import Named, Slug
@@ -17,6 +18,10 @@ from keyturn.directory.secrets import ReadableSecret
 app = noun("Entities: machine parties with secrets that can be read again.")
 
 Id = Annotated[str, typer.Argument(metavar="ENTITY_ID", help="The entity's id, exactly.")]
+
+
+COLUMNS = "entity_id name type subject users disabled created_at ended_at"
+"""What ``shown`` gives."""
 
 
 def shown(entity: Entity) -> Row:
@@ -57,7 +62,7 @@ async def create(
     return shown(await verbs.create_entity(slug, entity_id, name or entity_id, type_))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List an organisation's entities, oldest first."""
     return [shown(each) for each in await verbs.entities(slug)]
@@ -118,7 +123,7 @@ async def read(verbs: Verbs, entity_id: Id) -> Answer:
     return _told(await verbs.read_entity_secret(entity_id))
 
 
-@verb(app)
+@verb(app, columns=SECRET_COLUMNS.replace("client_id", "entity_id"))
 async def secrets(verbs: Verbs, entity_id: Id) -> Answer:
     """List an entity's secrets, oldest first; not the secrets themselves."""
     return [shown_secret(each, "entity_id") for each in await verbs.entity_secrets(entity_id)]

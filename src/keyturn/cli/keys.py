@@ -76,7 +76,7 @@ async def rotate(
     return [_turned(each) for each in await verbs.rotate(org, issuer, algorithm)]
 
 
-@verb(app)
+@verb(app, dashed=True)
 async def withdraw(
     verbs: Verbs,
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `keyturn keys list` shows it.")],

@@ -120,7 +120,7 @@ class LocalVerbs(LocalPeople, LocalSecrets):
             self._actor,
             await self._store_of(slug),
             wish,
-            dialects=tuple(self._services.dialects),
+            dialects=self._dialects_on(wish.dialects),
             now=self._now,
             dice=self._dice,
         )
@@ -139,12 +139,13 @@ class LocalVerbs(LocalPeople, LocalSecrets):
         store, known = await self._client(client_id)
         client = await clients.show_client(self._actor, store, known)
         kept = {name: getattr(client, name) for name in ClientWish.__struct_fields__}
+        wish = ClientWish(**(kept | dict(changes)))
         return await clients.change_client(
             self._actor,
             store,
             known,
-            ClientWish(**(kept | dict(changes))),
-            dialects=tuple(self._services.dialects),
+            wish,
+            dialects=self._dialects_on(wish.dialects, client.dialects),
             now=self._now,
             dice=self._dice,
         )

@@ -103,14 +103,29 @@ class LocalGround:
         Dialects that are off are chosen too, so that a password works in one that is switched on later.
         """
         known: dict[str, Any] = {**load_dialects(), **self._services.dialects}
-        if asked:
-            return check_choices("dialect", asked, known)
-        takers = (
+        takers = [
             name
             for name, dialect in known.items()
             if any(exchange.kind is kind for route in dialect.routes for exchange in route.exchanges)
-        )
-        return tuple(takers) or tuple(known)
+        ]
+        if not asked:
+            return tuple(takers) or tuple(known)
+        chosen = check_choices("dialect", asked, known)
+        if useless := [name for name in chosen if name not in takers]:
+            what = kind.replace("_", " ")
+            raise OperatorError(f"no {what} works in {', '.join(useless)}, only in {', '.join(takers)}")
+        return chosen
+
+    def _dialects_on(self, asked: Iterable[str], had: Iterable[str] = ()) -> tuple[str, ...]:
+        """Give the wire formats that a client may have: those that are on, and what it had when they were.
+
+        Raises:
+            OperatorError: One that is asked for is off.
+        """
+        choice = (*self._services.dialects, *had)
+        if off := [name for name in asked if name not in choice and name in load_dialects()]:
+            raise OperatorError(f"off here: {', '.join(off)}; `dialects` in the configuration switches it on")
+        return choice
 
     def _roles(self) -> frozenset[str]:
         return frozenset(

@@ -16,6 +16,10 @@ app = noun("Memberships: users' places in organisations.")
 Words = list[str]
 
 
+COLUMNS = "user_id name email at_home roles teams disabled created_at ended_at"
+"""What ``shown`` gives."""
+
+
 def shown(place: Place) -> Row:
     """Give what is shown of a membership."""
     user, membership = place.user, place.membership
@@ -44,7 +48,7 @@ async def add(
     return shown(await verbs.add_member(slug, user, role, team))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List an organisation's members, oldest first."""
     return [shown(each) for each in await verbs.members(slug)]

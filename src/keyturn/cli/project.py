@@ -17,6 +17,10 @@ Words = list[str]
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name or id.")]
 
 
+COLUMNS = "project_id name teams open created_at"
+"""What ``shown`` gives."""
+
+
 def shown(sight: ProjectSight) -> Row:
     """Give what is shown of a project."""
     project = sight.project
@@ -43,7 +47,7 @@ async def create(
     return shown(await verbs.create_project(slug, name, team, open_to_all=open_to_all))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List an organisation's projects by name."""
     return [shown(each) for each in (await verbs.projects(slug)).projects]

@@ -6,7 +6,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer
-from keyturn.cli.user import Roles, Slug, Teams, shown
+from keyturn.cli.user import COLUMNS, Roles, Slug, Teams, shown
 from keyturn.cli.verbs import Verbs
 from keyturn.directory.users import UserWish
 
@@ -27,7 +27,7 @@ async def create(
     return shown(await verbs.create_user(slug, wish))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List the service users at home in an organisation, oldest first."""
     return [shown(each) for each in await verbs.users(slug) if each.service]

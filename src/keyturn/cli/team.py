@@ -16,6 +16,10 @@ TeamName = Annotated[str, typer.Argument(metavar="TEAM", help="The team's path, 
 Parent = Annotated[str | None, typer.Option(help="The team above it, by path or id; the root if not given.")]
 
 
+COLUMNS = "path team_id created_at ended_at"
+"""What ``shown`` gives."""
+
+
 def shown(sight: TeamSight) -> Row:
     """Give what is shown of a team."""
     return {
@@ -34,7 +38,7 @@ async def create(
     return shown(await verbs.create_team(slug, name, parent))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List an organisation's teams by path."""
     return [shown(each) for each in await verbs.teams(slug)]

@@ -11,7 +11,7 @@ import typer
 from keyturn.cli.command import Config, Data, Form, noun, settings_of
 from keyturn.cli.output import Format, Row, instant, show
 from keyturn.core.durations import in_words
-from keyturn.core.errors import ConfigError, Fault, Unavailable
+from keyturn.core.errors import ConfigError, Fault, OperatorError, Unavailable
 from keyturn.core.secret import Secret
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Look, Sight, look_at
@@ -41,7 +41,10 @@ def inspect_token(data: Data = None, config: Config = None, form: Form = Format.
 def _read() -> Secret:
     if sys.stdin.isatty():
         return Secret(typer.prompt("Token or secret", hide_input=True, err=True).strip())
-    return Secret(sys.stdin.read(_MOST).strip())
+    text = sys.stdin.read(_MOST).strip()
+    if not text:
+        raise OperatorError("token or secret: nothing came by standard input")
+    return Secret(text)
 
 
 def _seen(sight: Sight, now: datetime) -> Row:

@@ -10,6 +10,7 @@ import typer
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.prompt import ask_secret
+from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
@@ -26,6 +27,13 @@ Named = Annotated[
 ]
 Roles = Annotated[list[str], typer.Option("--role", help="A role, as DIALECT:ROLE; repeatable.")]
 Teams = Annotated[list[str], typer.Option("--team", help="A team's path, as /Root/Left, or id; repeatable.")]
+
+
+COLUMNS = (
+    "user_id name display_name service email email_verified_at given_name family_name mfa_required"
+    " disabled created_at ended_at"
+)
+"""What ``shown`` gives."""
 
 
 def shown(user: User) -> Row:
@@ -75,7 +83,7 @@ async def create(
     return shown(await verbs.create_user(slug, wish))
 
 
-@verb(app)
+@verb(app, columns=COLUMNS)
 async def list(verbs: Verbs, slug: Slug) -> Answer:  # noqa: A001  # the command's name
     """List the people at home in an organisation, oldest first."""
     return [shown(each) for each in await verbs.users(slug) if not each.service]
@@ -173,7 +181,7 @@ async def confirm(verbs: Verbs, user: Named) -> Answer:
     return {**shown_secret(device, "user_id"), "recovery_codes": [code.reveal() for code in codes]}
 
 
-@verb(totp)
+@verb(totp, columns=SECRET_COLUMNS.replace("client_id", "user_id"))
 async def devices(verbs: Verbs, user: Named) -> Answer:
     """List a user's devices, oldest first."""
     return [shown_secret(each, "user_id") for each in await verbs.totp_devices(user)]

@@ -7,7 +7,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row
-from keyturn.cli.secret import Expires, ExpiresAt, chosen_end, duration, shown
+from keyturn.cli.secret import COLUMNS, Expires, ExpiresAt, chosen_end, duration, shown
 from keyturn.cli.user import Named
 from keyturn.cli.verbs import Verbs
 from keyturn.directory.secret_status import SecretStatus
@@ -41,7 +41,7 @@ async def create(
     return {**_shown(status), "secret": secret.reveal()}
 
 
-@verb(app)
+@verb(app, columns=COLUMNS.replace("client_id", "user_id"))
 async def list(verbs: Verbs, user: Named) -> Answer:  # noqa: A001  # the command's name
     """List a user's keys with their last use, oldest first."""
     return [_shown(each) for each in await verbs.user_keys(user)]

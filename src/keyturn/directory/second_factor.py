@@ -172,7 +172,8 @@ async def remove_totp(
     ]
     event = made(device, actor, now=now, dice=dice, kind="credential.ended")
     await carry_out(store, event, raise_version(user), *ended_credentials(there, now, "removed"))
-    return device
+    kept = await store.credentials_of(user.id, CredentialKind.TOTP)
+    return next(each for each in kept if each.id == device.id)
 
 
 async def list_totp(actor: Actor, store: OrganisationStore, user_id: UserId) -> Sequence[Credential]:

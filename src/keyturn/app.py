@@ -410,14 +410,16 @@ def _started(local: LocalServices, announce: Announce | None) -> None:
 
 
 def _key_check(local: LocalServices) -> Check:
-    """Ask one issuer that has keys to sign: with a wrong master key nobody's keys open (RE-11)."""
-    profile = next(iter(profiles(local.dialects).values()))
+    """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
+    plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
 
     async def check() -> str | None:
         try:
-            issuer_id = profile.shared_ring or await first_issuer()
-            if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                await local.rings.signer(issuer_id, profile.algorithm, local.clock.now())
+            own = await first_issuer()
+            for shared, algorithm in plan:
+                issuer_id = shared or own
+                if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
+                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
         except Unavailable as unavailable:
             return unavailable.reason.value
         return None

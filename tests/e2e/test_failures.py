@@ -94,10 +94,10 @@ def test_a_short_lock_is_waited_out(tmp_path):
 
 
 def small_disk(folder):
-    """Say how to start a server in a namespace of its own, where a folder is a file system of 4 MB."""
+    """Say how to start a server in a namespace of its own, where a folder is a file system of 8 MB."""
     if not shutil.which("unshare"):
         return None
-    mount = f'mount -t tmpfs -o size=4m,mode=700 none "{folder}" && exec "$@"'
+    mount = f'mount -t tmpfs -o size=8m,mode=700 none "{folder}" && exec "$@"'
     wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"]
     done = subprocess.run([*wrapper, "true"], capture_output=True, check=False)
     return wrapper if done.returncode == 0 else None

@@ -153,8 +153,9 @@ async def test_a_device_whose_code_of_now_is_not_spent(here):
 async def test_projects_are_what_the_user_sees(here):
     """A user's shown projects are those of their teams and below, and the open ones."""
     shown = here.members[MAIN]["parcel"]
-    assert sorted(shown["ann_projects"]) == ["everybody", "left", "right"]
-    assert sorted(shown["bob_projects"]) == ["everybody", "left"]
+    house = "acme-handbook"  # open to everybody, by a dialect of the house
+    assert sorted(shown["ann_projects"]) == [house, "everybody", "left", "right"]
+    assert sorted(shown["bob_projects"]) == [house, "everybody", "left"]
 
 
 async def test_secrets_and_their_states(here):

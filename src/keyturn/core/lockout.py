@@ -74,6 +74,11 @@ class Strikes(msgspec.Struct, frozen=True):
         return self.failed_at is not None and now >= self.failed_at + KEPT_AFTER_FAILURE
 
 
+def passcode_name(name: str) -> str:
+    """Name the count of passcodes beside machines' secrets, which a password does not clear (PW-06)."""
+    return f"passcode/{name}"
+
+
 class LockoutTicket(msgspec.Struct, frozen=True):
     """The right to one check, already counted as a failure; ``Lockout.succeeded`` takes it back.
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from keyturn.core.actors import Actor
+from keyturn.core.lockout import passcode_name
 from keyturn.core.ports import Lockout
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
@@ -35,5 +36,7 @@ async def clear_lockout(
         personal={"user_name": name},
     )
     await carry_out(store, event)
-    await lockout.clear(f"{organisation_id}/{name}")
+    counted = f"{organisation_id}/{name}"
+    for each in (counted, passcode_name(counted)):
+        await lockout.clear(each)
     return name

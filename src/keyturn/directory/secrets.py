@@ -65,7 +65,7 @@ async def read_secret(
     """
     entity = await _open_to(actor, store, entity_id)
     secrets = await store.credentials_of(entity.id, CredentialKind.ENTITY_SECRET)
-    newest = next((each for each in reversed(secrets) if each.life.state is State.ACTIVE), None)
+    newest = _newest(secrets)
     if newest is None or newest.sealed is None:
         raise InvalidGrant(Reason.NO_CREDENTIAL)
     clear = sealer.open(newest.kind, newest.id, newest.sealed).decode()
@@ -121,6 +121,9 @@ async def reset_secret(
         fresh, secret = _make(entity, life, dialects, sealer, digester, dice)
         until = now + timedelta(hours=OVERLAP_HOURS.of(organisation))
         old = await store.credentials_of(entity.id, CredentialKind.ENTITY_SECRET)
+        replaced = _newest(old)
+        # Whoever cancels an overlap goes back to the old secret, and must not leave the new one alive.
+        fresh = msgspec.structs.replace(fresh, succeeds=None if replaced is None else replaced.id)
         changes = [_superseded(each, now, until) for each in old if each.life.state is not State.ENDED]
         event = made(fresh, actor, now=now, dice=dice, kind="credential.reset")
         if await attempt(store, event, raise_version(entity), *changes, Add(fresh)) is None:
@@ -143,6 +146,11 @@ async def _open_to(actor: Actor, store: OrganisationStore, entity_id: EntityId) 
     if not entity.usable:
         raise InvalidGrant(Reason.ENTITY_DISABLED)
     return entity
+
+
+def _newest(secrets: Sequence[Credential]) -> Credential | None:
+    """Give the secret that no reset has replaced, of those oldest first."""
+    return next((each for each in reversed(secrets) if each.life.state is State.ACTIVE), None)
 
 
 def _make(

@@ -97,13 +97,15 @@ async def replaceable(
     """Read a credential of a kind that may be replaced by a successor.
 
     Raises:
-        OperatorError: It is of another kind, has ended, or has a successor.
+        OperatorError: It is of another kind, is disabled, has ended, or has a successor.
     """
     old = await show_credential(actor, store, credential_id)
     if old.kind is not kind:
         raise OperatorError(f"credential {credential_id!r} is no {kind.replace('_', ' ')}")
     if old.life.state is not State.ACTIVE:
         raise OperatorError(f"credential {credential_id!r} has ended or has a successor")
+    if old.life.disabled:  # its successor would be good, and so undo what disabled it
+        raise OperatorError(f"credential {credential_id!r} is disabled; enable it first")
     return old
 
 

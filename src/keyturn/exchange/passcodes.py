@@ -13,7 +13,7 @@ from keyturn.core.addresses import subscriber
 from keyturn.core.changes import Replace
 from keyturn.core.errors import InvalidPasscode, PasscodeRequired, SlowDown
 from keyturn.core.life import Standing
-from keyturn.core.lockout import LockoutTicket
+from keyturn.core.lockout import LockoutTicket, passcode_name
 from keyturn.core.records import Credential, User
 from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.secret import Secret
@@ -48,7 +48,7 @@ async def admit_guess(
     if not guessed and (request.passcode is None or not _may_need_passcode(request, located)):
         return ()
     name, device = counted_name(request, located), subscriber(request.origin.address)
-    names = (name,) if guessed else (name, f"passcode/{name}")
+    names = (name,) if guessed else (name, passcode_name(name))
     try:
         return tuple([await services.lockout.admit(each, device, now) for each in names])
     except SlowDown:

@@ -24,6 +24,7 @@ from keyturn.directory.entities import (
 )
 from keyturn.directory.organisations import change_organisation_setting
 from keyturn.directory.policy_settings import POLICY_SETTINGS
+from keyturn.directory.rotation import cancel_rotation
 from keyturn.directory.secrets import read_secret, reset_secret
 
 ALICE = operator("alice")
@@ -135,6 +136,21 @@ async def test_overlap(deployment, inside, reset, now):
     life = (await inside.credential(old.credential.id)).life
     assert life.standing(now + timedelta(minutes=119)) is Standing.GOOD
     assert life.standing(now + timedelta(hours=2)) is Standing.ENDED
+
+
+async def test_overlap_cancelled(deployment, inside, reset, read):
+    """Going back to a secret that overlaps ends the one that a reset made in its place."""
+    await deployment.act(
+        change_organisation_setting,
+        "acme",
+        "policy.entity_secret_overlap_hours",
+        "2",
+        tables={"policy": POLICY_SETTINGS},
+    )
+    old, new = await reset(), await reset()
+    await cancel_rotation(ALICE, inside, new.credential.id, **deployment.at)
+    assert (await inside.credential(new.credential.id)).life.state is State.ENDED
+    assert (await read(ALICE)).secret.reveal() == old.secret.reveal()
 
 
 async def test_resets_at_once(inside, reset, read):

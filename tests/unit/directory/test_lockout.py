@@ -23,12 +23,12 @@ async def test_a_cleared_name_is_checked_again(deployment, now):
     """PW-05: after an operator cleared it a locked name is checked again, and no other name or home's is."""
     made, inside = await deployment.organisation()
     lockout = MemoryLockout(lambda name: name)
-    names = [f"{made.id}/alice", f"{made.id}/bob", "another/alice"]
+    names = [f"{made.id}/alice", f"passcode/{made.id}/alice", f"{made.id}/bob", "another/alice"]
     for name in names:
         while not await locked(lockout, name, now):
             pass
     assert await clear_lockout(ACTOR, inside, lockout, " \uff21lice", **deployment.at) == "alice"
-    assert [await locked(lockout, name, now) for name in names] == [False, True, True]
+    assert [await locked(lockout, name, now) for name in names] == [False, False, True, True]
 
 
 async def test_who_cleared_it_is_told(deployment):

@@ -10,7 +10,7 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.life import Standing, State
 from keyturn.core.secret import parse_secret
 from keyturn.core.vocabulary import CredentialKind, OrganisationId
-from keyturn.directory.credentials import end_credential
+from keyturn.directory.credentials import disable_credential, end_credential
 from keyturn.directory.user_keys import (
     MAX_LIVE_USER_KEYS,
     create_user_key,
@@ -71,6 +71,17 @@ async def test_rotated(deployment, place, now):
     await rotate(new.id, timedelta())
     gone = await inside.credential(new.id)
     assert (gone.life.state, gone.epoch) == (State.ENDED, 1)
+
+
+async def test_disabled_is_not_replaced(deployment, place):
+    """RV-04: a disabled key gets no successor, which would be as good as enabling it."""
+    inside, _, make = place
+    made, _ = await make()
+    await disable_credential(ALICE, inside, made.id, **deployment.at)
+    with pytest.raises(OperatorError, match="is disabled; enable it first"):
+        await rotate_user_key(
+            ALICE, inside, made.id, timedelta(), digester=deployment.digester, **deployment.at
+        )
 
 
 async def test_revoked(deployment, place):

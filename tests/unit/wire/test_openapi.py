@@ -207,7 +207,8 @@ def test_security():
     assert OPERATIONS["everything.clients"]["security"] == [{"basic": []}, {}]
     assert OPERATIONS["everything.introspect"]["security"] == [{"basic": []}]
     assert OPERATIONS["everything.login"]["security"] == []
-    schemes = DOCUMENT["components"]["securitySchemes"]
+    alone = openapi_document([DIALECT], URL, "1.2.3")
+    schemes = alone["components"]["securitySchemes"]
     assert {name: each["type"] for name, each in schemes.items()} == {
         "basic": "http",
         "bearer": "http",
@@ -353,6 +354,7 @@ SHOWN = {
     **dict.fromkeys(("epoch_seconds", "epoch_millis", "iso_millis", "local_iso_millis"), NOW),
     "day_seconds": NOW.date(),
     **dict.fromkeys(("seconds", "second_digits"), timedelta(seconds=5)),
+    "day_seconds": NOW.date(),
     **dict.fromkeys(("words", "list", "one_or_list"), ("a", "b")),
     **dict.fromkeys(("upper", "lower", "short_id"), UUID),
     "pem_one_line": "first\nmid\nlast",

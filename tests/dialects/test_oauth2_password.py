@@ -10,7 +10,7 @@ from harness import ACTOR, basic, clear_texts, deployment
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
 from keyturn.directory.passwords import set_password
-from keyturn.directory.users import disable_user
+from keyturn.directory.users import change_user, disable_user
 from keyturn.keys.passwords import ArgonPasswords
 
 PATH = "/o/acme/oauth2/token"
@@ -80,9 +80,11 @@ async def test_token(here):
 
 
 async def test_introspection(here):
-    """Introspection names the user by id and in words (RFC 7662 section 2.2), to nobody elsewhere."""
+    """Introspection names the user by id and user name, whatever is shown, to nobody elsewhere (RFC 7662)."""
     token = (await post(here, scope="read")).json["access_token"]
-    _, user = await user_of(here)
+    store, user = await user_of(here)
+    shown = {"display_name": "root"}
+    await change_user(ACTOR, store, user.id, shown, now=here.clock.now(), dice=here.local.dice)
     said = await introspect(here, token)
     assert (said["active"], said["username"], said["sub"]) == (True, "oauth2-user", user.id)
     assert (said["client_id"], said["scope"]) == (members(here)["public_client_id"], "read")

@@ -9,10 +9,11 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from dialects.csp import BASE, EXCHANGE, FORM, JSON, Caller, check, claims_of, key_set
-from harness import basic, deployment
+from harness import ACTOR, basic, deployment
 from keyturn.core.actors import operator
 from keyturn.core.identifiers import uuid7
 from keyturn.core.vocabulary import Algorithm
+from keyturn.directory.users import change_user
 
 
 @pytest.fixture
@@ -248,6 +249,33 @@ async def test_who_the_user_is(here, caller):
     }
     told = (await caller.call(f"/loggedin/user/orgs/{org}/info", token)).json
     assert told == plain | {"orgId": org, "organizationRoles": [{"name": "csp:org_owner"}]}
+
+
+async def test_names_are_not_shown_names(here, caller):
+    """A user goes by user name and account, not by the name that is shown, which may be another's."""
+    user = await caller.user()
+    shown = {"display_name": "root@globex.example", "email": None}
+    await change_user(ACTOR, caller.store, user.id, shown, **caller.common)
+    answer = await caller.exchange()
+    names = {"username": "csp-demo", "acct": "csp-demo@acme"}
+    token = answer.json["access_token"]
+    told = [
+        claims_of(answer, await key_set(here)),
+        claims_of(answer, await key_set(here), "id_token"),
+        (await caller.call("/userinfo", token)).json,
+        (await caller.call("/loggedin/user", token)).json,
+        (await caller.details(caller.api_token)).json,
+    ]
+    assert [{name: each[name] for name in names} for each in told] == [names] * 5
+
+
+async def test_scopes_of_a_service_account(here, caller):
+    """The description of a service account's API token has the scopes that its exchange gives."""
+    token = caller.shown["service_api_token"]
+    given = (await caller.exchange(api_token=token)).json["scope"]
+    told = (await caller.details(token)).json
+    assert told["scope"] == given == "ALL_PERMISSIONS"
+    assert told["allowedScopes"]["generalScopes"] == ["ALL_PERMISSIONS"]
 
 
 async def test_organisation(here, caller):

@@ -149,6 +149,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self.epoch + home.epoch
 
+    def account_at(self, home_slug: str) -> str:
+        """Name the user as no other of the deployment is named: the e-mail address, or name and home."""
+        return self.email or f"{self.name}@{home_slug}"
+
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A user's place in an organisation, the home included: one row for each pair, kept when it ends.

@@ -32,6 +32,8 @@ TOKEN_FACTS = frozenset(
         "organisation.slug",
         "user.id",
         "user.name",
+        "user.login",
+        "user.account",
         "user.email",
         "user.email_verified",
         "user.given_name",
@@ -47,7 +49,8 @@ TOKEN_FACTS = frozenset(
 )
 """What a claim may show: ``lifetime`` a timedelta, ``*_at`` datetimes, scope, audience and roles tuples.
 
-Facts of a user or an entity are None where the token's subject is none. ``user.name`` is as it was typed,
+Facts of a user or an entity are None where the token's subject is none. ``user.name`` is as it is shown,
+``user.login`` names the user within the home, ``user.account`` in the whole deployment;
 ``roles`` are those of the profile's dialect in the token's organisation, without the dialect's name."""
 
 ANSWER_FACTS = TOKEN_FACTS | {
@@ -124,6 +127,8 @@ SECRET_FACTS = frozenset(
         "home.slug",
         "user.id",
         "user.name",
+        "user.login",
+        "user.account",
         "user.email",
         "client.id",
         "client.name",
@@ -145,6 +150,8 @@ CALLER_FACTS = frozenset(
         "roles",
         "user.id",
         "user.name",
+        "user.login",
+        "user.account",
         "user.email",
         "user.email_verified",
         "user.given_name",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import NotFound
-from keyturn.core.records import Credential, Organisation
+from keyturn.core.records import Client, Credential, Organisation
 from keyturn.core.requests import Question
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import CredentialKind, Reason
@@ -79,6 +79,12 @@ def _switched_on(credential: Credential) -> Credential:
     return msgspec.structs.replace(credential, life=life)
 
 
+def _scopes_of(client: Client, credential: Credential) -> tuple[str, ...]:
+    """Give what a client's token may ask: unlike a user, a client has scopes of its own."""
+    chosen = credential.scopes
+    return tuple(word for word in client.scopes if chosen is None or word in chosen)
+
+
 def _facts(found: LivingSecret, dialect: str) -> dict[str, Any]:
     credential, owner, organisation = found.credential, found.owner, found.organisation
     place = owner.place_in(organisation.id) if isinstance(owner, UserView) else None
@@ -94,11 +100,13 @@ def _facts(found: LivingSecret, dialect: str) -> dict[str, Any]:
         "home.slug": home.slug,
         "user.id": None if user is None else user.id,
         "user.name": None if user is None else user.display_name,
+        "user.login": None if user is None else user.name,
+        "user.account": None if user is None else user.account_at(home.slug),
         "user.email": None if user is None else user.email,
         "client.id": None if client is None else client.id,
         "client.name": None if client is None else client.name,
         "subject": credential.owner_id,
-        "scope": credential.scopes,
+        "scope": credential.scopes if client is None else _scopes_of(client, credential),
         "roles": () if place is None else roles_in(dialect, place[1], credential),
         "disabled": credential.life.disabled,
         "issued_at": credential.life.created_at,

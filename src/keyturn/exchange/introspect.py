@@ -64,7 +64,7 @@ async def _owner_facts(subject: Subject, services: Services) -> dict[str, Any]:
         await find_owner(rest.kind, rest.subject, services.registry) if rest.kind is OwnerKind.USER else None
     )
     return {
-        "username": owner.user.display_name if isinstance(owner, UserView) else None,
+        "username": owner.user.name if isinstance(owner, UserView) else None,
         "organisation.id": rest.organisation_id,
     }
 

@@ -109,6 +109,8 @@ def _facts(decision: Decision, services: Services, now: datetime) -> dict[str, A
 _NOBODY: dict[str, Any] = {
     "user.id": None,
     "user.name": None,
+    "user.login": None,
+    "user.account": None,
     "user.email": None,
     "user.email_verified": None,
     "user.given_name": None,
@@ -131,6 +133,8 @@ def _holder_facts(proof: Proof, holder: Member | Entity, dialect: str) -> dict[s
     return _NOBODY | {
         "user.id": user.id,
         "user.name": user.display_name,
+        "user.login": user.name,
+        "user.account": user.account_at(home.slug),
         "user.email": user.email,
         "user.email_verified": user.email_verified_at is not None,
         "user.given_name": user.given_name,

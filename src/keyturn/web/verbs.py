@@ -180,7 +180,7 @@ async def _show_caller(actor: Actor, call: Call, ports: Ports) -> Facts:  # noqa
     return {
         "subject": None if subject is None else subject.id,
         "roles": actor.roles,
-        **_user(actor.user),
+        **_user(actor.user, actor.home),
         **_client(actor.client),
         **_organisation("home", actor.home),
         **_organisation("organisation", organisation),
@@ -205,12 +205,14 @@ async def _list_organisations(actor: Actor, call: Call, ports: Ports) -> Facts: 
     return {"organisations": listed, "total": page.total, "last_page": page.last}
 
 
-def _user(user: User | None) -> Facts:
-    if user is None:
+def _user(user: User | None, home: Organisation | None) -> Facts:
+    if user is None or home is None:
         return dict.fromkeys(f for f in CALLER_FACTS if f.startswith("user."))
     return {
         "user.id": user.id,
         "user.name": user.display_name,
+        "user.login": user.name,
+        "user.account": user.account_at(home.slug),
         "user.email": user.email,
         "user.email_verified": user.email_verified_at is not None,
         "user.given_name": user.given_name,

@@ -48,7 +48,7 @@ async def test_introspection(there):
     issued = await there.get(USER_KEY)
     for token in (issued.token.value, issued.facts["refresh_token"]):
         facts = await introspect(about(there, token), there.services)
-        assert (facts["active"], facts["subject"], facts["username"]) == (True, "ada", "Ada")
+        assert (facts["active"], facts["subject"], facts["username"]) == (True, "ada", "ada")
         assert facts["organisation.id"] == there.acme.id
         other = await introspect(about(there, token, "globex"), there.services)
         assert {name for name, value in other.items() if value is not None} == {"active"}

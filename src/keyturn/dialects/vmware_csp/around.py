@@ -24,8 +24,8 @@ def _described(scope: Constant | Member, general: Constant | Member) -> Shape:
             Member("tokenName", "credential.name"),
             Member("orgId", "organisation.id"),
             Member("userId", "user.id", otherwise="client.id"),
-            Member("username", "user.name", otherwise="client.name"),
-            Member("acct", "user.email", otherwise="user.name", optional=True),
+            Member("username", "user.login", otherwise="client.name"),
+            Member("acct", "user.account", optional=True),
             Member("domain", "home.slug"),
             Member("idpId", "home.id"),
             scope,
@@ -94,8 +94,8 @@ def _call(name: str, path: str, operation: str, shape: Shape, *fields: Field) ->
 
 USER = (
     Member("userId", "user.id", otherwise="client.id"),
-    Member("username", "user.name", otherwise="client.name"),
-    Member("acct", "user.email", otherwise="user.name", optional=True),
+    Member("username", "user.login", otherwise="client.name"),
+    Member("acct", "user.account", optional=True),
     Member("domain", "home.slug", otherwise="organisation.slug"),
     Member("idpId", "home.id", otherwise="organisation.id"),
     Member("firstName", "user.given_name"),

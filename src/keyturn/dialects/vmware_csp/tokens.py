@@ -27,9 +27,9 @@ BASE = "/csp/gateway/am/api"
 EVERYTHING = "ALL_PERMISSIONS"
 
 WHO = (
-    Member("acct", "user.email", otherwise="user.name", optional=True),
+    Member("acct", "user.account", optional=True),
     Member("domain", "home.slug", otherwise="organisation.slug"),
-    Member("username", "user.name", otherwise="client.name"),
+    Member("username", "user.login", otherwise="client.name"),
     Member("context", "organisation.id"),
     Member("context_name", "organisation.id"),
 )

@@ -32,7 +32,7 @@ def caller(here):
 # --- client credentials ---
 
 
-PATHS = [("/auth/authorize", "orgId"), ("/auth/token", "org_id"), ("/auth/token", "orgId")]
+PATHS = [(f"/auth/{path}", name) for path in ("authorize", "token") for name in ("orgId", "org_id")]
 
 
 @pytest.mark.parametrize(("path", "name"), PATHS)

@@ -143,6 +143,7 @@ AUTHORIZE = Route(
         Field(name="grant_type", slot="grant_type", source=Source.QUERY, deprecated=True),
         *CLIENT,
         Field(name="orgId", slot="organisation_alias"),
+        Field(name="org_id", slot="organisation_alias"),
         Field(name="orgId", slot="organisation_alias", source=Source.QUERY, deprecated=True),
         SCOPE,
     ),

@@ -101,7 +101,7 @@ def test_a_body_as_it_stands(name, raw):
     ],
 )
 def test_whom_basic_names(name, members):
-    """HTTP Basic names the client of a demo entry, else its entity; an entry with neither has no such form."""
+    """HTTP Basic names the client of a demo entry, else its entity; one with neither has no such form."""
     assert basic_members(DIALECTS[name]) == members
 
 

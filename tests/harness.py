@@ -44,7 +44,7 @@ from keyturn.storage import MemoryStore
 from keyturn.storage.limits import MemoryLimits
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.refusals import Refusals
-from keyturn.wire.tables import Dialect
+from keyturn.wire.tables import Dialect, Sample
 
 PUBLIC_URL = "https://keys.example"
 START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -302,6 +302,32 @@ def fill(text: str, members: Mapping[str, Any], basic_value: str) -> str:
         return quote(value, safe="") if place[2] else value
 
     return _PLACE.sub(put, text)
+
+
+class Filled(msgspec.Struct, frozen=True):
+    """The request of a golden sample, its places filled."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+
+def fill_sample(
+    dialect: Dialect, sample: Sample, members: Mapping[str, Any], basic_value: str, slug: str = MAIN
+) -> Filled:
+    """Fill every place of a golden sample; ``members`` has an ``answer`` where another was sent before."""
+
+    def put(text: str) -> str:
+        return fill(text, members, basic_value)
+
+    route = next(route for route in dialect.routes if route.name == sample.route)
+    path = route.path.replace("{organisation}", slug)
+    for name, text in sample.path.items():
+        path = path.replace(f"{{{name}}}", put(text))
+    headers = tuple((name, put(text)) for name, text in sample.headers)
+    return Filled(route.method, path, put(sample.query), headers, put(sample.body))
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 from structlog.testing import capture_logs
 
-from harness import Answer, Deployment, basic, clear_texts, deployment, fill
+from harness import Answer, Deployment, basic, clear_texts, deployment, fill_sample
 from keyturn.core import errors
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
 from keyturn.core.limits import Rate
@@ -187,18 +187,8 @@ class DialectContract:
 
     def filled(self, sample: Sample, members: dict[str, Any], slug: str = MAIN) -> Asked:
         """Make the request of a golden sample."""
-        route = next(route for route in self.dialect.routes if route.name == sample.route)
-        value = self.basic_of(members)
-        path = route.path.replace("{organisation}", slug)
-        for name, text in sample.path.items():
-            path = path.replace(f"{{{name}}}", fill(text, members, value))
-        return Asked(
-            route.method,
-            path,
-            tuple((name, fill(text, members, value)) for name, text in sample.headers),
-            fill(sample.body, members, value).encode(),
-            fill(sample.query, members, value).encode(),
-        )
+        made = fill_sample(self.dialect, sample, members, self.basic_of(members), slug)
+        return Asked(made.method, made.path, made.headers, made.body.encode(), made.query.encode())
 
     def basic_of(self, members: dict[str, Any]) -> str:
         """Give the HTTP Basic form of who presents a credential."""

@@ -48,6 +48,7 @@ EXAMPLES = {
     "tenant": "acme",
     "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
     "entity_id": "FIU-ACME",
+    "second_entity_id": "FIP-ACME",
     "entity_secret": "kt_es_EXAMPLE",
     "grace.entity_id": "FIU-ACME-GRACE",
     "grace.entity_secret": "kt_es_GRACE",

@@ -17,6 +17,14 @@ def demo(tmp_path_factory) -> Iterator[Node]:
         yield node
 
 
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory) -> Iterator[Node]:
+    """A running demo of one file, whose tests may change what is in it: once each."""
+    folder = tmp_path_factory.mktemp("changing")
+    with serving(folder / "data", folder / "home") as node:
+        yield node
+
+
 @pytest.fixture
 def caller(demo) -> Iterator[Caller]:
     """A kept connection to the demo."""

@@ -13,13 +13,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from dialects.contract import matches
+from e2e.samples import curl, send_by_curl
 from e2e.servers import environment, run, told
-from harness import fill
 from keyturn.dialects.mend import DIALECT
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 SAMPLES = {sample.name: sample for sample in DIALECT.samples}
-ROUTES = {route.name: route for route in DIALECT.routes}
 SECONDS = 60
 SESSION = [
     "correlationId",
@@ -33,36 +32,11 @@ SESSION = [
 ]
 
 
-def curl(url, *arguments):
-    """Ask with curl; gives status and body."""
-    command = ["curl", "-s", "-w", "\n%{http_code}", *arguments, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), json.loads(body)
-
-
-def send(demo, sample):
-    """Send a golden sample with curl, once what comes before it was sent."""
-    members = dict(demo.demo()["dialects"]["mend"])
-    if sample.after is not None:
-        members["answer"] = send(demo, SAMPLES[sample.after])[1]
-    route = ROUTES[sample.route]
-    path = route.path
-    for name, text in sample.path.items():
-        path = path.replace(f"{{{name}}}", fill(text, members, ""))
-    url = demo.url + path + ("?" + sample.query if sample.query else "")
-    headers = [f"{name}: {fill(text, members, '')}" for name, text in sample.headers]
-    arguments = [each for header in headers for each in ("-H", header)]
-    if sample.body:
-        arguments += ["--data-binary", fill(sample.body, members, "")]
-    return curl(url, "-X", route.method, *arguments)
-
-
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sample_by_curl(demo, name):
     """Each golden sample of the vendor's page is answered to curl exactly as it says."""
     sample = SAMPLES[name]
-    status, body = send(demo, sample)
+    status, body = send_by_curl(demo, DIALECT, sample)
     assert status == sample.status
     assert matches(sample.answer, body), body
 
@@ -87,7 +61,7 @@ def test_curl_line_of_the_demo(demo):
 )
 def test_refresh_by_curl(demo, arguments):
     """A refresh works as curl sends it: without a body, with an empty one, with ``{}`` of either type."""
-    token = send(demo, SAMPLES["login"])[1]["retVal"]["refreshToken"]
+    token = send_by_curl(demo, DIALECT, SAMPLES["login"])[1]["retVal"]["refreshToken"]
     url = demo.demo()["dialects"]["mend"]["refresh_url"]
     status, body = curl(url, "-H", "wss-refresh-token: " + token, *arguments)
     assert status == 200
@@ -177,7 +151,7 @@ def test_refusals_of_a_client(said, step, status, message):
 def test_strangers_can_prove_a_token(demo):
     """A token is proved by the key set that ``demo.json`` names, of its own organisation alone."""
     content = demo.demo()
-    session = send(demo, SAMPLES["login"])[1]["retVal"]
+    session = send_by_curl(demo, DIALECT, SAMPLES["login"])[1]["retVal"]
     keys = KeySet.import_key_set(httpx.get(content["dialects"]["mend"]["jwks_uri"]).json())
     claims = jwt.decode(session["jwtToken"], keys, algorithms=["ES256"]).claims
     assert claims["iss"] == demo.demo()["base_url"] + "/o/acme"

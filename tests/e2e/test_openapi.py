@@ -3,9 +3,6 @@
 Answers are closed for this test, so that a member that the document does not name is a failure too.
 """
 
-import re
-from urllib.parse import quote
-
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -20,8 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from e2e.servers import ask, basic
-from keyturn.core.shapes import Member
+from e2e.samples import credentials, send
+from e2e.servers import ask
 from keyturn.dialects import load_dialects
 from keyturn.wire.golden import samples_of
 from keyturn.wire.openapi import openapi_document
@@ -47,9 +44,6 @@ SAMPLES = [
 ]
 
 
-PLACE = re.compile(r"\{([\w.]+)(:form)?\}")
-
-
 def closed(node):
     """Let an object have no member but those that are named."""
     if isinstance(node, list):
@@ -61,35 +55,27 @@ def closed(node):
 
 
 @pytest.fixture(scope="module")
-def document(demo):
+def document(changing):
     """The document that the demo serves."""
-    return demo.ask("GET", "/openapi.json").json
+    return changing.ask("GET", "/openapi.json").json
 
 
 @pytest.fixture(scope="module")
-def api(demo, document):
+def api(changing, document):
     """The document as Schemathesis reads it, its answers closed."""
     for item in document["paths"].values():
         for operation in item.values():
             operation["responses"] = closed(operation["responses"])
     document["components"]["responses"] = closed(document["components"]["responses"])
     schema = schemathesis.openapi.from_dict(document)
-    schema.config.update(base_url=demo.url)
+    schema.config.update(base_url=changing.url)
     return schema
 
 
-def credentials(demo, dialect):
-    """Write the HTTP Basic form of a dialect's demo client; None where it has none."""
-    members = demo.demo()["dialects"][dialect.name]
-    shown = {each.source: each.path for each in dialect.demo.members.members if isinstance(each, Member)}
-    pair = [members[shown[source]] for source in ("client.id", "client.secret") if source in shown]
-    return basic(*pair) if len(pair) == 2 else None
-
-
-def fuzz(api, demo, path, method, examples):
+def fuzz(api, changing, path, method, examples):
     """Send what fits an operation and what does not, as a stranger and as the demo's client."""
     operation = api[path][method]
-    known = credentials(demo, DIALECTS[operation.definition.raw["tags"][0]])
+    known = credentials(changing, DIALECTS[operation.definition.raw["tags"][0]])
     ways = [{}, {"Authorization": known}] if known else [{}]
     seen = set()
 
@@ -118,23 +104,34 @@ def fuzz(api, demo, path, method, examples):
 @pytest.mark.parametrize(
     ("dialect", "route", "sample"), SAMPLES, ids=[f"{each[0].name}: {each[2].name}" for each in SAMPLES]
 )
-def test_golden_samples_conform(api, demo, dialect, route, sample):
+def test_golden_samples_conform(api, changing, dialect, route, sample):
     """The answer to each golden sample, good ones too, is one that the document has."""
-    places = {
-        **demo.demo()["dialects"][dialect.name],
-        "organisation": "acme",
-        "basic": credentials(demo, dialect),
-    }
-
-    def fill(text):
-        return PLACE.sub(
-            lambda place: quote(str(places[place[1]]), safe="") if place[2] else str(places[place[1]]), text
-        )
-
-    headers = {name: fill(value) for name, value in sample.headers}
-    answer = ask(demo.url + fill(route.path), route.method, fill(sample.body), headers)
+    answer = send(changing, dialect, sample)
     assert answer.status == sample.status
-    described = api.raw_schema["paths"][route.path][route.method.lower()]["responses"][str(sample.status)]
+    check_described(api, route, answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "query", "headers"),
+    [
+        (414, "?q=" + "a" * 9_000, {}),
+        (431, "", {f"X-{number}": "a" for number in range(150)}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("dialect", "route"),
+    [pytest.param(each, route, id=each.name) for each in DIALECTS.values() for route in each.routes[:1]],
+)
+def test_unread_requests_conform(api, changing, dialect, route, status, query, headers):
+    """HT-01: a request whose head is over a limit is refused with what the document has, in every dialect."""
+    answer = ask(changing.url + route.path + query, route.method, headers=headers)
+    assert answer.status == status
+    check_described(api, route, answer)
+
+
+def check_described(api, route, answer):
+    """Check that the document has an answer of a route: its status, type and members."""
+    described = api.raw_schema["paths"][route.path][route.method.lower()]["responses"][str(answer.status)]
     name = described.get("$ref", "").rpartition("/")[2]
     content = (api.raw_schema["components"]["responses"][name] if name else described).get("content")
     if content is None:
@@ -147,14 +144,14 @@ def test_golden_samples_conform(api, demo, dialect, route, sample):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_answers_conform(api, demo, path, method):
+def test_answers_conform(api, changing, path, method):
     """HT-08: every answer of every operation is one that the document has, and none is a fault."""
-    seen = fuzz(api, demo, path, method, examples=40)
+    seen = fuzz(api, changing, path, method, examples=40)
     assert any(status < 500 for status in seen)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_answers_conform_for_long(api, demo, path, method):
+def test_answers_conform_for_long(api, changing, path, method):
     """HT-08: the same, many times over."""
-    assert fuzz(api, demo, path, method, examples=500)
+    assert fuzz(api, changing, path, method, examples=500)

@@ -9,15 +9,14 @@ import jwt
 import pytest
 
 from dialects.contract import matches
-from e2e.servers import ask, basic, environment, run, serving, told, within
+from e2e.samples import send_by_curl
+from e2e.servers import ask, environment, run, serving, told, within
 from e2e.vendors import install
-from harness import fill
 from keyturn.dialects.vmware_csp import DIALECT
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build" / "e2e" / "vendors"
 SAMPLES = {sample.name: sample for sample in DIALECT.samples}
-ROUTES = {route.name: route for route in DIALECT.routes}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 VARYING = {"iat"}
 SECONDS = 60
@@ -48,37 +47,11 @@ def members(served):
     return served.demo()["dialects"]["vmware-csp"]
 
 
-def curl(url, *arguments):
-    """Ask with curl; gives status and body."""
-    command = ["curl", "-s", "-w", "\n%{http_code}", *arguments, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), json.loads(body)
-
-
-def send(node, members, sample):
-    """Send a golden sample with curl, once what comes before it was sent."""
-    known = dict(members)
-    if sample.after is not None:
-        known["answer"] = send(node, members, SAMPLES[sample.after])[1]
-    login = basic(members["client_id"], members["client_secret"])
-    route = ROUTES[sample.route]
-    path = route.path
-    for name, text in sample.path.items():
-        path = path.replace(f"{{{name}}}", fill(text, known, login))
-    query = "?" + fill(sample.query, known, login) if sample.query else ""
-    headers = [f"{name}: {fill(text, known, login)}" for name, text in sample.headers]
-    arguments = [each for header in headers for each in ("-H", header)]
-    if sample.body:
-        arguments += ["--data-binary", fill(sample.body, known, login)]
-    return curl(node.url + path + query, "-X", route.method, *arguments)
-
-
 @pytest.mark.parametrize("name", SAMPLES)
-def test_sample_by_curl(served, members, name):
+def test_sample_by_curl(served, name):
     """Each golden sample of the vendor's page is answered to curl exactly as it says."""
     sample = SAMPLES[name]
-    status, body = send(served, members, sample)
+    status, body = send_by_curl(served, DIALECT, sample)
     assert status == sample.status
     steady = {key: value for key, value in body.items() if key not in VARYING}
     assert matches({key: value for key, value in sample.answer.items() if key not in VARYING}, steady), body

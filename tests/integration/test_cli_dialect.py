@@ -36,7 +36,7 @@ def test_postman(say):
     """The collection of a dialect is written, its base URL filled in."""
     code, out, _ = say("postman", "oauth2")
     assert code == 0
-    assert {"key": "base_url", "value": "https://keys.example", "type": "string"} in json.loads(out)[
+    assert {"key": "public_url", "value": "https://keys.example", "type": "string"} in json.loads(out)[
         "variable"
     ]
 

@@ -7,10 +7,21 @@ from urllib.parse import parse_qsl
 
 from msgspec.structs import replace
 
+from keyturn.core.shapes import Member
 from keyturn.wire.tables import FORM, JSON, Dialect, Route, Sample
 
 _PLACE = re.compile(r"\{([\w.]+)(?::form)?\}")
 _ANSWERED = re.compile(r"\{answer\.([\w.]+)(:form)?\}")
+
+_BASIC = (("client.id", "client.secret"), ("entity.id", "entity.secret"))
+"""Whom HTTP Basic names, and by which secret: facts of a demo entry, the first that it shows."""
+
+
+def basic_members(dialect: Dialect) -> tuple[str, str] | None:
+    """Name the members of the demo entry that ``{basic}`` is made of; None where it shows no such pair."""
+    shown = {each.source: each.path for each in dialect.demo.members.members if isinstance(each, Member)}
+    pairs = [(shown[owner], shown[secret]) for owner, secret in _BASIC if {owner, secret} <= shown.keys()]
+    return pairs[0] if pairs else None
 
 
 def samples_of(dialect: Dialect, route: Route) -> list[Sample]:

@@ -13,6 +13,7 @@ from keyturn.wire.json_schemas import FactSchemas, Schema, any_of, field_schema,
 from keyturn.wire.responses import (
     COMMON_HEADERS,
     HEADERS,
+    UNREAD,
     always_there,
     examples_of,
     facts_of,
@@ -27,8 +28,8 @@ _SEGMENT = re.compile(r"\{([^{}]+)\}")
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _ABOUT = (
     "Every call of every dialect that this deployment speaks, from the tables that serve it. Unknown fields"
-    " are ignored; another method of a path is answered with 405, and every answer names its request in"
-    " `X-Request-Id`. Values in braces, as `{client_id}`, stand for your own."
+    " are ignored; another method of a path is answered with 405, and every answer to a request that was read"
+    " names it in `X-Request-Id`. Values in braces, as `{client_id}`, stand for your own."
 )
 
 
@@ -46,7 +47,7 @@ def openapi_document(dialects: Iterable[Dialect], public_url: str, version: str)
         "servers": [{"url": public_url}],
         "tags": [],
         "paths": {},
-        "components": {"headers": HEADERS, "responses": {}, "securitySchemes": {}},
+        "components": {"headers": HEADERS, "responses": {**UNREAD}, "securitySchemes": {}},
     }
     spellings: dict[tuple[str, ...], str] = {}
     for dialect in dialects:
@@ -255,6 +256,8 @@ def _responses(dialect: Dialect, route: Route) -> dict[str, Any]:
     responses = {
         str(status): _answer(dialect, route, status, same, facts, always) for status, same in answers.items()
     }
+    for name in UNREAD:
+        responses[name.rpartition(".")[2]] = {"$ref": f"#/components/responses/{name}"}
     for status in refused_statuses(dialect, route) - answers.keys():
         responses[str(status)] = {"$ref": f"#/components/responses/{refusal_name(dialect, route, status)}"}
     return dict(sorted(responses.items()))

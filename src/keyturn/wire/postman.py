@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
 from keyturn.wire.golden import (
+    basic_members,
     form_fields,
     media_of,
     samples_of,
@@ -35,7 +36,7 @@ def postman_collection(dialect: Dialect, public_url: str) -> dict[str, Any]:
     """Make the collection of a dialect.
 
     Args:
-        public_url: Where callers reach the deployment: the value of ``{{base_url}}``.
+        public_url: Where callers reach the deployment: the value of ``{{public_url}}``.
     """
     folders = [
         {"name": f"{route.method} {route.path}", "item": list(_items(dialect, route))}
@@ -54,8 +55,8 @@ def postman_collection(dialect: Dialect, public_url: str) -> dict[str, Any]:
 
 def _variables(dialect: Dialect, public_url: str, folders: Any) -> Iterator[dict[str, str]]:
     """Declare every variable: those of the demo entry, and those that requests name and answers bring."""
-    values = {"base_url": public_url}
-    urls = {"url." + route.name: "{{base_url}}" + variable_places(route.path) for route in dialect.routes}
+    values = {"public_url": public_url}
+    urls = {"url." + route.name: "{{public_url}}" + variable_places(route.path) for route in dialect.routes}
     for member in dialect.demo.members.members:
         if isinstance(member, Member) and member.transform != "list":
             values.setdefault(member.path, urls.get(member.source, ""))
@@ -159,22 +160,20 @@ def _url(route: Route, query: list[tuple[str, str]], segments: Mapping[str, str]
     pairs = [{"key": name, "value": variable_places(value)} for name, value in query]
     text = "&".join(f"{pair['key']}={pair['value']}" for pair in pairs)
     return {
-        "raw": "{{base_url}}" + path + (f"?{text}" if text else ""),
-        "host": ["{{base_url}}"],
+        "raw": "{{public_url}}" + path + (f"?{text}" if text else ""),
+        "host": ["{{public_url}}"],
         "path": path.strip("/").split("/"),
         **({"query": pairs} if pairs else {}),
     }
 
 
 def _basic(dialect: Dialect) -> dict[str, Any]:
-    shown = {
-        member.source: member.path for member in dialect.demo.members.members if isinstance(member, Member)
-    }
+    owner, secret = basic_members(dialect) or ("client_id", "client_secret")
     return {
         "type": "basic",
         "basic": [
-            _attribute("username", "{{" + shown.get("client.id", "client_id") + "}}"),
-            _attribute("password", "{{" + shown.get("client.secret", "client_secret") + "}}"),
+            _attribute("username", "{{" + owner + "}}"),
+            _attribute("password", "{{" + secret + "}}"),
         ],
     }
 

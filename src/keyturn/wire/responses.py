@@ -51,6 +51,28 @@ COMMON_HEADERS = {
     "RateLimit-Policy": _header("rate-limit-policy"),
 }
 
+UNREAD = {
+    f"unread.{status}": {
+        "description": f"{HTTPStatus(status).phrase}: {why}; no dialect has seen the request",
+        "headers": {"Cache-Control": _header("cache-control")},
+        "content": {
+            JSON: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"error": {"const": Code.INVALID_REQUEST}},
+                    "required": ["error"],
+                }
+            }
+        },
+    }
+    for status, why in {
+        HTTPStatus.REQUEST_TIMEOUT: "it did not arrive in time",
+        HTTPStatus.REQUEST_URI_TOO_LONG: "path and query are over 8 KiB",
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "its headers are too many or over 32 KiB",
+    }.items()
+}
+"""How any request is refused whose head or body the server did not take (HT-01, HT-05)."""
+
 _LATER = frozenset({Code.SLOW_DOWN, Code.TEMPORARILY_UNAVAILABLE})
 
 _PROJECT: dict[str, Schema] = {

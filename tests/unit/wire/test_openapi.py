@@ -24,6 +24,8 @@ from unit.wire.everything import DIALECT
 URL = "https://keys.example"
 NOW = datetime(2026, 11, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 UUID = "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"
+UNREAD = {"408", "414", "431"}
+"""How a request is refused that no dialect sees."""
 STAND_INS = {"<jwt>": "a.b.c", "<uuid>": UUID, "<digits>": "1", "<text>": "2026-11-01T12:30:15Z"}
 DIALECTS = {**load_dialects(), DIALECT.name: DIALECT}
 DOCUMENT = openapi_document(DIALECTS.values(), URL, "1.2.3")
@@ -267,7 +269,7 @@ def test_refusals_are_told_apart():
     ]
     assert words["word"] == {"enum": [4010, 4011]}
     assert words["number"] == {"enum": [2, None]}
-    assert set(OPERATIONS["everything.create"]["responses"]) == {"201", "400", "409"}
+    assert set(OPERATIONS["everything.create"]["responses"]) == {"201", "400", "409", *UNREAD}
 
 
 def test_headers():

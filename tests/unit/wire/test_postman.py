@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from keyturn.dialects import load_dialects
+from keyturn.wire.golden import basic_members
 from keyturn.wire.postman import postman_collection
 from keyturn.wire.tables import Sample
 from unit.wire.everything import DIALECT
@@ -59,8 +60,10 @@ def test_every_variable_is_declared(dialect):
     collection = postman_collection(dialect, URL)
     declared = {each["key"]: each["value"] for each in collection["variable"]}
     assert set(re.findall(r"\{\{([^{}]+)\}\}", json.dumps(collection))) <= set(declared)
-    assert declared["base_url"] == URL
-    assert all(value == "" or "{{base_url}}" in value for key, value in declared.items() if key != "base_url")
+    assert declared["public_url"] == URL
+    assert all(
+        value == "" or "{{public_url}}" in value for key, value in declared.items() if key != "public_url"
+    )
 
 
 def test_good_requests_come_first():
@@ -89,6 +92,19 @@ def test_a_body_as_it_stands(name, raw):
     assert [each["key"] for each in request["header"]] == ["Content-Type"]
 
 
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("oauth2", ("client_id", "client_secret")),
+        ("sahamati", ("entity_id", "entity_secret")),
+        ("mend", None),
+    ],
+)
+def test_whom_basic_names(name, members):
+    """HTTP Basic names the client of a demo entry, else its entity; one with neither has no such form."""
+    assert basic_members(DIALECTS[name]) == members
+
+
 def test_tokens_are_handed_on():
     """An access token becomes a variable, which a call takes unless its sample brings a token itself."""
     login = script(requests()["/every/{org}/login", "By a form"])
@@ -111,7 +127,7 @@ def test_a_route_without_samples():
     assert json.loads(item["request"]["body"]["raw"]) == {"Name": "{{Name}}"}
     assert "below(500)" in script(item)
     move = requests()["/every/projects/{project}", "move"]["request"]
-    assert move["url"]["raw"] == "{{base_url}}/every/projects/{{project}}?to={{to}}"
+    assert move["url"]["raw"] == "{{public_url}}/every/projects/{{project}}?to={{to}}"
     assert "body" not in move
     assert "have.status(200)" in script(requests()["/every/key", "key"])
 

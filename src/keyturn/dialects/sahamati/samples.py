@@ -65,6 +65,8 @@ _ASKED = (
     '{"ver": "1.0.0", "timestamp": "2026-11-01T12:00:00.250Z", '
     '"txnId": "f35761ac-4a18-11e8-96ff-0277a9fbfedc", "entityId": "{entity_id}"}'
 )
+_ASKED_OF_SECOND = _ASKED.replace("{entity_id}", "{second_entity_id}")
+"""What a reset is sent for: no other sample presents the second entity's secret, so all may run in a row."""
 _READ = {**_HEAD, "entityId": "FIU-ACME", "secret": "<text>"}
 
 SAMPLES = (
@@ -98,10 +100,11 @@ SAMPLES = (
         route="secret_reset",
         after="a user token",
         headers=_CALL,
-        body=_ASKED,
+        body=_ASKED_OF_SECOND,
         status=200,
         answer={
             **_READ,
+            "entityId": "FIP-ACME",
             "expiresOn": 1_809_086_400,
             "expirationDate": "2027-04-30T12:00:00.000",
             "message": DEFAULT,

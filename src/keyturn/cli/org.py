@@ -44,7 +44,7 @@ async def create(
     return shown(await verbs.create_organisation(slug, name or slug))
 
 
-@verb(app, columns="slug id name disabled created_at ended_at erased_at settings")
+@verb(app, columns="slug id name api_key disabled created_at ended_at erased_at settings")
 async def list(verbs: Verbs) -> Answer:  # noqa: A001  # the command's name
     """List the organisations, oldest first."""
     return [shown(each) for each in await verbs.organisations()]

@@ -117,7 +117,7 @@ lock: ## Refresh requirements/*.txt from pyproject.toml (needs uv; ARGS="--upgra
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build $(LOCK) --output-file requirements/server.txt $(ARGS)
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build --group dev $(LOCK) --constraint requirements/server.txt --output-file requirements/dev.txt $(ARGS)
 	$(UV) pip compile --quiet --group clients $(LOCK) --output-file requirements/clients.txt $(ARGS)
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+LOCK := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .PHONY: clean
 clean: ## Remove environments, caches and builds

@@ -54,7 +54,7 @@ from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, run_servers
 from keyturn.web.tls import Certificates
 from keyturn.web.verbs import Ports
-from keyturn.wire.compile import Router, compile_dialect
+from keyturn.wire.compile import CompiledRoute, Router, compile_routes
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
@@ -199,11 +199,13 @@ def assemble(
     trusted_proxies: Sequence[str] = (),
     *,
     refusals: Refusals | None = None,
+    routes: Sequence[CompiledRoute] | None = None,
 ) -> tuple[Desk, Metrics]:
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
+        routes: The dialects', where they are compiled already.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -232,11 +234,8 @@ def assemble(
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
-    routes = [
-        route
-        for dialect in local.dialects.values()
-        for route in compile_dialect(dialect, local.cache_seconds)
-    ]
+    if routes is None:
+        routes = compile_routes(local.dialects, local.cache_seconds)
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)

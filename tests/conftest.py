@@ -3,8 +3,9 @@
 With ``KEYTURN_TEST_NO_SKIP=1`` (``make test-all``) a skip fails the session. A test that is expected to
 fail (xfail) or deselected by its marker is not a skip.
 
-Hypothesis is never in a hurry, because the machine may be busy. Where ``CI`` is set it draws the same examples
-in each run, so that a build fails for what was changed and nothing else; everywhere else it goes on looking.
+Hypothesis is never in a hurry, because the machine may be busy. Where ``CI`` is set it draws the same
+examples in each run, so that a build fails for what was changed and nothing else; everywhere else it goes
+on looking.
 """
 
 import os

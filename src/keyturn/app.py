@@ -5,14 +5,12 @@ import contextlib
 import gc
 import ipaddress
 import os
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import uvloop
 
 from keyturn.config import Settings
 from keyturn.core.actors import system
@@ -30,10 +28,9 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
-from keyturn.exchange.minting import compile_claims
-from keyturn.exchange.services import Services
-from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.files import make_master_key as make_master_key
+from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
@@ -42,22 +39,18 @@ from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
-from keyturn.upkeep.jobs import make_scheduler
-from keyturn.upkeep.scheduler import Scheduler
-from keyturn.web.descriptions import Descriptions
-from keyturn.web.desk import Desk, check_roads
-from keyturn.web.framing import ProtocolLimits
-from keyturn.web.logs import configure_logging
-from keyturn.web.management import Check, Management
-from keyturn.web.metrics import Metrics
-from keyturn.web.refusals import Refusals, summarising
-from keyturn.web.server import Listeners, bind_sockets, run_servers
-from keyturn.web.tls import Certificates
-from keyturn.web.verbs import Ports
-from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
+
+if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
+    from keyturn.upkeep.scheduler import Scheduler
+    from keyturn.web.desk import Desk
+    from keyturn.web.management import Check
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.web.server import Listeners
+    from keyturn.wire.compile import CompiledRoute
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,33 +91,6 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     known = load_dialects() if known is None else known
     served = [name for name in known if name == "oauth2" or name in settings.dialects]
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def make_master_key(path: Path) -> bool:
-    """Make a master key unless there is one; True if it was made."""
-    if path.exists():
-        return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    write_private(fresh, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
-    try:
-        os.link(fresh, path)  # unlike a rename, never takes the place of another process's key
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    return True
 
 
 @contextlib.asynccontextmanager
@@ -198,16 +164,28 @@ def assemble(
     public_url: str,
     trusted_proxies: Sequence[str] = (),
     *,
-    refusals: Refusals | None = None,
-) -> tuple[Desk, Metrics]:
+    refusals: "Refusals | None" = None,
+    routes: "Sequence[CompiledRoute] | None" = None,
+) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
+        routes: The dialects', where they are compiled already.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    from keyturn.exchange.minting import compile_claims
+    from keyturn.exchange.services import Services
+    from keyturn.exchange.verify import OwnTokens
+    from keyturn.web.descriptions import Descriptions
+    from keyturn.web.desk import Desk, check_roads
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.web.verbs import Ports
+    from keyturn.wire.compile import Router, compile_routes
+
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
@@ -232,11 +210,8 @@ def assemble(
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
-    routes = [
-        route
-        for dialect in local.dialects.values()
-        for route in compile_dialect(dialect, local.cache_seconds)
-    ]
+    if routes is None:
+        routes = compile_routes(local.dialects, local.cache_seconds)
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
@@ -259,12 +234,15 @@ Prepare = Callable[[LocalServices], Awaitable[None]]
 Announce = Callable[[LocalServices], None]
 
 
-def bind(settings: Settings) -> Listeners:
+def bind(settings: Settings) -> "Listeners":
     """Bind what the settings name, before anything else is done.
 
     Raises:
         ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
     """
+    from keyturn.web.server import bind_sockets
+    from keyturn.web.tls import Certificates
+
     pair = settings.tls.pair()
     return bind_sockets(
         (settings.host, settings.port),
@@ -275,7 +253,7 @@ def bind(settings: Settings) -> Listeners:
 
 def serve(
     settings: Settings,
-    listeners: Listeners,
+    listeners: "Listeners",
     *,
     prepare: Prepare | None = None,
     announce: Announce | None = None,
@@ -288,6 +266,10 @@ def serve(
         announce: Runs once requests are answered.
         create: Whether to make a database where there is none: for a demo.
     """
+    import uvloop
+
+    from keyturn.web.logs import configure_logging
+
     configure_logging(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, listeners, prepare, announce, create=create))
@@ -295,12 +277,17 @@ def serve(
 
 async def _serve(
     settings: Settings,
-    listeners: Listeners,
+    listeners: "Listeners",
     prepare: Prepare | None,
     announce: Announce | None,
     *,
     create: bool,
 ) -> None:
+    from keyturn.web.framing import ProtocolLimits
+    from keyturn.web.management import Management
+    from keyturn.web.refusals import Refusals, summarising
+    from keyturn.web.server import run_servers
+
     async with open_local(settings, create=create) as local:
         if prepare is not None:
             await prepare(local)
@@ -337,8 +324,10 @@ def cause_of(unavailable: Unavailable) -> str | None:
     return why(unavailable.__cause__)
 
 
-def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
+def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
     """Put together what happens without a request; nothing happens before it is run."""
+    from keyturn.upkeep.jobs import make_scheduler
+
     days = settings.audit.retention_days
     return make_scheduler(
         local.store.upkeep,
@@ -409,7 +398,7 @@ def _started(local: LocalServices, announce: Announce | None) -> None:
         announce(local)
 
 
-def _key_check(local: LocalServices) -> Check:
+def _key_check(local: LocalServices) -> "Check":
     """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
     plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
 
@@ -431,7 +420,7 @@ def _key_check(local: LocalServices) -> Check:
     return check
 
 
-def _store_check(store: Store) -> Check:
+def _store_check(store: Store) -> "Check":
     async def check() -> str | None:
         try:
             await store.check()

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 
 from keyturn.core.errors import ConfigError
-from keyturn.web.closing import LAST_COMERS_SECONDS, turn_away
+from keyturn.web.closing import LAST_COMERS_SECONDS, let_in_again, turn_away
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
@@ -46,6 +46,10 @@ class Listeners(msgspec.Struct, frozen=True):
         for other in (*everyone[:number], *everyone[number + 1 :]):
             other.close()
         return Listeners(everyone[number], self.management, self.certificates)
+
+    def reopen(self, number: int) -> None:
+        """Let newcomers in again at a listener that a worker turned them away from before it died."""
+        let_in_again((self.public, *self.others)[number])
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -150,7 +154,15 @@ async def run_servers(
     _hear(stop, loop, leash)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
-    side = _Server(management, ProtocolLimits(goodbye_seconds=0), on_refused, 1, last_comers_seconds=0)
+    # All workers listen on one management socket: who stops first must not close it to those who still drain.
+    last_comers_seconds = 0 if leash is None else None
+    side = _Server(
+        management,
+        ProtocolLimits(goodbye_seconds=0),
+        on_refused,
+        1,
+        last_comers_seconds=last_comers_seconds,
+    )
     watching = _watch(certificates, loop) if certificates is not None else None
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
@@ -208,7 +220,7 @@ class _Server(uvicorn.Server):
         on_refused: Callable[[str], None],
         shutdown_seconds: int,
         certificates: Certificates | None = None,
-        last_comers_seconds: float = LAST_COMERS_SECONDS,
+        last_comers_seconds: float | None = LAST_COMERS_SECONDS,
     ) -> None:
         self._protocol = protocol_class(limits, on_refused)
         super().__init__(_config(app, self._protocol, shutdown_seconds))
@@ -231,9 +243,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening without breaking those who are at the door already, then drain (RE-03)."""
-        turned_away = [turn_away(each) for each in sockets or ()]
-        if any(turned_away):
-            await asyncio.sleep(self._last_comers_seconds)
+        seconds = self._last_comers_seconds
+        turned_away = [turn_away(each) for each in sockets or () if seconds is not None]
+        if seconds and any(turned_away):
+            await asyncio.sleep(seconds)
         doors = [each.dup() for each in sockets or ()]
         for server in self.servers:
             server.close()

@@ -250,6 +250,7 @@ class Supervisor:
         else:
             log.warning("worker_died", number=place.number + 1, pid=pid, code=code)
             self._slots.restarted()
+            self._listeners.reopen(place.number)
             self._replace_later(place)
 
     def _replace_later(self, place: _Place) -> None:

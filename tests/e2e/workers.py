@@ -1,6 +1,5 @@
 """The workers of a running server, each by its process and by a connection of its own."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,7 +9,9 @@ import jwt
 
 from e2e.servers import Caller, Client, Node, ask, within
 
-CONNECTIONS = 100
+Connections = list[list[Caller]]
+"""Of each worker, those that it serves."""
+TRIES = 100
 """So many land on one worker of two as often as a coin shows heads so many times."""
 
 
@@ -46,12 +47,12 @@ def table(node: Node, query: str, *values: str) -> list[tuple]:
 
 
 @contextmanager
-def each_worker(node: Node, client: Client, count: int = 2, *, width: int = 1) -> Iterator[list[list[Caller]]]:
+def each_worker(node: Node, client: Client, *, count: int = 2, width: int = 1) -> Iterator[Connections]:
     """Give kept connections to each of a server's workers, ``width`` to each."""
     found: dict[int, list[Caller]] = {}
     opened: list[Caller] = []
     try:
-        for _ in range(CONNECTIONS):
+        for _ in range(TRIES):
             caller = Caller(node.url)
             opened.append(caller)
             answer = client.post(caller)
@@ -75,7 +76,7 @@ def figures(node: Node) -> dict[str, float]:
 
 def descriptors(pid: int) -> int:
     """Count a process's open files."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def replaced(node: Node, before: list[int], seconds: float = 20.0) -> None:

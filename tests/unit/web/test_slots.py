@@ -21,7 +21,7 @@ def test_a_write_that_was_cut_short():
     slots = Slots(2, half_bytes=64)
     slots.write(1, b"before")
     slots.write(1, b"after")
-    for start in range(0, len(slots._memory) - 5):
+    for start in range(len(slots._memory) - 5):
         if slots._memory[start : start + 5] == b"after":
             slots._memory[start : start + 5] = b"aft\0\0"
     assert slots.read(1) == b"before"

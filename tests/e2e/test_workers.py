@@ -283,6 +283,20 @@ def test_workers_end_with_their_supervisor(tmp_path):
         assert again.token("oauth2").status == 200
 
 
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_killed(tmp_path):
+    """RE-03: a worker that does not stop in its time is killed, and the exit code tells."""
+    environ = {"KEYTURN_SHUTDOWN_SECONDS": "0"}
+    with serving(tmp_path / "data", tmp_path / "home", *TWO, environ=environ) as node:
+        workers = pids(node)
+        os.kill(workers[0], signal.SIGSTOP)
+        node.process.terminate()
+        assert node.process.wait(30) != 0
+        assert not any(map(lives, workers))
+        killed = [event["pid"] for event in node.events() if event["event"] == "worker_killed"]
+        assert killed == workers[:1]
+
+
 # --- TLS ---
 
 

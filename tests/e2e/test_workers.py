@@ -233,7 +233,7 @@ def test_a_taken_address_is_taken(node, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [False, True], ids=["new connections", "kept connections"])
 def test_sigterm_drains_all(tmp_path, kept):
-    """RE-03: SIGTERM under load breaks no request of any worker, exits with 0 and leaves no process."""
+    """RE-03: SIGTERM under load breaks no request, exits with 0, and leaves no process, no unsigned row."""
     with serving(tmp_path / "data", tmp_path / "home", *TWO) as node:
         workers = pids(node)
         with under_load(node.url, node.client("oauth2"), 24, kept=kept) as load:
@@ -243,6 +243,8 @@ def test_sigterm_drains_all(tmp_path, kept):
         assert set(load.statuses) == {200}
         assert load.broken == []
         assert not any(map(lives, workers))
+    trail = told(node.home, "audit", "verify", "--data", str(node.data))
+    assert (trail["intact"], trail["rows_not_signed_yet"]) == (True, 0)
 
 
 def test_a_terminal_interrupts_everybody(tmp_path):

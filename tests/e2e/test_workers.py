@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from e2e.load import under_load
 from e2e.servers import Caller, Client, ask, run, serving, starting, token_path, told, within
 from e2e.workers import chain_of, descriptors, each_worker, figures, lives, pids, replaced, table
 from keyturn.web.metrics import GAUGES
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes under /proc")
 
 TWO = ("--workers", "2")
 REQUESTS = 'keyturn_requests_total{dialect="oauth2",outcome="ok",route="token"}'
@@ -75,18 +78,22 @@ def test_turns_are_fair(node, client):
 
 def test_metrics_are_of_all(node, client):
     """Whichever worker is asked, /metrics has the requests of both, and leaves no file anywhere."""
-    before = figures(node)
+    before, rows_before = settled(node), rows(node)
     files = sorted(path.name for path in node.data.iterdir())
     with each_worker(node, client) as workers:
-        made = sum(1 for callers in workers for _ in range(5) if client.post(callers[0]).status == 200)
-        assert made == 10
-        within(5.0, lambda: figures(node)[REQUESTS] >= before.get(REQUESTS, 0) + made)
-        settled = figures(node)[REQUESTS]
-        time.sleep(1.2)  # a second worker's figures are a second old at most
-        assert {figures(node)[REQUESTS] for _ in range(20)} == {figures(node)[REQUESTS]}
-        assert settled <= figures(node)[REQUESTS]
+        for callers in workers:
+            assert {client.post(callers[0]).status for _ in range(5)} == {200}
+    made = rows(node) - rows_before
+    assert made >= 10
+    within(10.0, lambda: {figures(node)[REQUESTS] for _ in range(12)} == {before + made})
     assert figures(node)["keyturn_workers"] == 2
     assert sorted(path.name for path in node.data.iterdir()) == files
+
+
+def rows(node):
+    """Count the tokens of the trail."""
+    ((count,),) = table(node, "SELECT count(*) FROM audit WHERE kind = 'token.issued'")
+    return count
 
 
 def test_every_gauge_says_how_it_is_merged(node):
@@ -109,8 +116,9 @@ def test_a_limit_is_of_all(tmp_path):
     with serving(tmp_path / "data", tmp_path / "home", *TWO, environ=LEASED) as node:
         client, other = node.client("oauth2"), node.client("oauth2", "globex")
         with each_worker(node, other) as workers:
-            answers = [client.post(callers[0]) for _ in range(2 * burst) for callers in workers]
-    took = sum(answer.seconds for answer in answers)
+            began = time.monotonic()
+            answers = [client.post(callers[0]) for _ in range(3 * burst) for callers in workers]
+            took = time.monotonic() - began
     statuses = Counter(answer.status for answer in answers)
     assert set(statuses) == {200, 429}
     assert burst <= statuses[200] <= 1.1 * (burst + per_minute * (took + 1) / 60)
@@ -184,7 +192,7 @@ def test_counts_survive_a_worker(node, client):
     seen.append(figures(node)[REQUESTS])
     assert min(seen) >= counted
     assert post(node, client) == 200
-    within(5.0, lambda: figures(node)[REQUESTS] == counted + 1)
+    within(10.0, lambda: figures(node)[REQUESTS] == counted + 1)
     assert descriptors(node.process.pid) == open_files
 
 
@@ -192,7 +200,7 @@ def settled(node):
     """Wait until nobody counts any more, and give the count."""
     seen = []
     within(
-        10.0, lambda: time.sleep(0.5) or seen.append(figures(node)[REQUESTS]) or seen[-4:] == [seen[-1]] * 4
+        20.0, lambda: time.sleep(0.5) or seen.append(figures(node)[REQUESTS]) or seen[-6:] == [seen[-1]] * 6
     )
     return seen[-1]
 
@@ -279,8 +287,7 @@ def test_workers_end_with_their_supervisor(tmp_path):
         node.process.kill()
         within(15.0, lambda: not any(map(lives, workers)))
         assert len({chain_of(node, token) for token in tokens}) <= 2
-        ((count,),) = table(node, "SELECT count(*) FROM audit WHERE kind = 'token.issued'")
-        assert count >= len(tokens)
+        assert rows(node) == len(tokens)
     with serving(data, home, *TWO) as again:
         assert again.token("oauth2").status == 200
 

@@ -1,11 +1,9 @@
 """The one place that assembles everything: settings in, a running deployment out."""
 
-import asyncio
 import contextlib
-import gc
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,7 +17,6 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import uuid7
-from keyturn.core.limits import Rate
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
@@ -46,10 +43,8 @@ from keyturn.wire.tables import Dialect
 if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.upkeep.scheduler import Scheduler
     from keyturn.web.desk import Desk
-    from keyturn.web.management import Check
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
-    from keyturn.web.server import Listeners
     from keyturn.wire.compile import CompiledRoute
 
 
@@ -227,98 +222,6 @@ def assemble(
     return desk, metrics
 
 
-GC_THRESHOLDS = (50_000, 20, 100)
-"""Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
-
-Prepare = Callable[[LocalServices], Awaitable[None]]
-Announce = Callable[[LocalServices], None]
-
-
-def bind(settings: Settings) -> "Listeners":
-    """Bind what the settings name, before anything else is done.
-
-    Raises:
-        ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
-    """
-    from keyturn.web.server import bind_sockets
-    from keyturn.web.tls import Certificates
-
-    pair = settings.tls.pair()
-    return bind_sockets(
-        (settings.host, settings.port),
-        (settings.management_host, settings.management_port),
-        None if pair is None else Certificates(*pair),
-    )
-
-
-def serve(
-    settings: Settings,
-    listeners: "Listeners",
-    *,
-    prepare: Prepare | None = None,
-    announce: Announce | None = None,
-    create: bool = False,
-) -> None:
-    """Serve until SIGTERM or SIGINT, then drain (RE-03).
-
-    Args:
-        prepare: Runs on the open deployment before the first request.
-        announce: Runs once requests are answered.
-        create: Whether to make a database where there is none: for a demo.
-    """
-    import uvloop
-
-    from keyturn.web.logs import configure_logging
-
-    configure_logging(settings.log_format, settings.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listeners, prepare, announce, create=create))
-
-
-async def _serve(
-    settings: Settings,
-    listeners: "Listeners",
-    prepare: Prepare | None,
-    announce: Announce | None,
-    *,
-    create: bool,
-) -> None:
-    from keyturn.web.framing import ProtocolLimits
-    from keyturn.web.management import Management
-    from keyturn.web.refusals import Refusals, summarising
-    from keyturn.web.server import run_servers
-
-    async with open_local(settings, create=create) as local:
-        if prepare is not None:
-            await prepare(local)
-        rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
-        limits = local.store.limits(rates, local.digester.tag)
-        refusals = Refusals(local.store.recorder, local.clock)
-        desk, metrics = assemble(
-            local, limits, settings.public_url_text(), settings.trusted_proxies, refusals=refusals
-        )
-        upkeep = upkeep_of(local, settings)
-        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
-        await require_sound_start(local)
-        await local.rings.promise(local.longest_lifetime(), local.clock.now())
-        management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
-        protocol = ProtocolLimits(
-            body_bytes=settings.limits.body_bytes,
-            connections=settings.limits.connections,
-            connections_per_address=settings.limits.connections_per_address,
-        )
-        async with summarising(refusals), upkeep.running():
-            await run_servers(
-                desk,
-                management,
-                listeners,
-                protocol,
-                shutdown_seconds=settings.shutdown_seconds,
-                on_refused=metrics.framing_refused,
-                on_started=partial(_started, local, announce),
-            )
-
-
 def cause_of(unavailable: Unavailable) -> str | None:
     """Say in a word or two why the store is not available, where that is known."""
     return why(unavailable.__cause__)
@@ -359,11 +262,6 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
     return isinstance(turned, Rotated)
 
 
-def _oldest_key_seconds(local: LocalServices) -> float:
-    start = local.rings.oldest_start()
-    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
-
-
 async def require_sound_start(local: LocalServices) -> None:
     """Take in the newest time there was, and refuse settings under which a token could outlive its key.
 
@@ -383,49 +281,3 @@ async def require_sound_start(local: LocalServices) -> None:
                 f" {until.isoformat()}; start without the new dialect, or after that"
             )
             raise ConfigError([problem])
-
-
-def _started(local: LocalServices, announce: Announce | None) -> None:
-    """Calm the garbage collector, then tell whoever wants to know.
-
-    What start-up made lives as long as the process and need not be looked through again and again; a
-    request leaves nothing in cycles, so looking seldom costs no memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    if announce is not None:
-        announce(local)
-
-
-def _key_check(local: LocalServices) -> "Check":
-    """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
-    plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
-
-    async def check() -> str | None:
-        try:
-            own = await first_issuer()
-            for shared, algorithm in plan:
-                issuer_id = shared or own
-                if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
-        except Unavailable as unavailable:
-            return unavailable.reason.value
-        return None
-
-    async def first_issuer() -> str | None:
-        living = (each for each in await local.deployment.organisations() if each.ended_at is None)
-        return next((each.id for each in living), None)
-
-    return check
-
-
-def _store_check(store: Store) -> "Check":
-    async def check() -> str | None:
-        try:
-            await store.check()
-        except Unavailable as unavailable:
-            return unavailable.reason.value
-        return None
-
-    return check

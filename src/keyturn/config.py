@@ -83,6 +83,7 @@ class Settings(BaseModel):
     master_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: Port = 8480
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     management_host: str = "127.0.0.1"
     management_port: Port = 8481
     trusted_proxies: Networks = ()

@@ -1,4 +1,4 @@
-"""Releases as they were: wheels kept in ``tests/releases``, unpacked, and run on the packages that are here."""
+"""Releases as they were: wheels kept in ``tests/releases``, unpacked, and run on the packages found here."""
 
 import subprocess
 import sys

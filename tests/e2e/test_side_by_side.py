@@ -1,9 +1,13 @@
-"""A release beside the present code, on one store and under load, as in a rolling upgrade (RE-04)."""
+"""A release beside the present code, on one store and under load, as in a rolling upgrade (RE-04).
+
+The first release knows SQLite only, so there is no run of it on PostgreSQL; ``releases.STORES`` says which
+release runs on what.
+"""
 
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +18,12 @@ import pytest
 
 from e2e.load import Load, under_load
 from e2e.releases import RELEASES
-from e2e.servers import FORM, Answer, Client, Node, basic, run, serving, told, token_path, within
+from e2e.servers import FORM, Answer, Client, Node, basic, serving, token_path, told, within
+from earlier import make_earlier
+from keyturn.app import make_master_key
 from keyturn.storage.migrate import HEAD
 
+EARLIER = "0006"
 PUBLIC = "https://tokens.example"
 AUDIENCE = "https://api.example"
 PLENTY = {"KEYTURN_LIMITS__ADDRESS__PER_MINUTE": "1000000", "KEYTURN_LIMITS__ADDRESS__BURST": "1000000"}
@@ -80,7 +87,7 @@ class Deployment:
         return serving(self.data, self.home, "--public-url", PUBLIC, demo=False, environ=environ)
 
     def machine(self, *, older: bool = False) -> Machine:
-        """Make a client on the command line."""
+        """Make a client on the command line of either."""
         scopes = ("--scope", "read offline_access", "--audience", AUDIENCE)
         grants = ("--grant", "client_credentials", "--grant", "refresh_token", "--right", "introspect")
         made = self.told("client", "create", "acme", "--name", "machine", *scopes, *grants, older=older)
@@ -105,7 +112,7 @@ def deployment(request, tmp_path) -> Deployment:
 @contextmanager
 def busy(node: Node, machine: Machine) -> Iterator[Load]:
     """Keep a node busy; nobody may be refused or lose a connection."""
-    with under_load(node.url, machine.load(), 2, pause=0.01) as load:
+    with under_load(node.url, machine.load(), 2, pause=0.05) as load:
         yield load
     assert set(load.statuses) == {200}
     assert (load.broken, load.refused) == ([], 0)
@@ -120,10 +127,7 @@ def go_on(*loads: Load) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_an_upgrade_under_load(deployment):
-    """RE-04: the new release migrates below the old, both serve one store, the old one leaves: no error.
-
-    The first release knows SQLite only, so there is no run of it on PostgreSQL.
-    """
+    """RE-04: the new release migrates below the old, both serve one store, the old one leaves: no error."""
     machine = deployment.machine(older=True)
     with deployment.serving(older=True) as old:
         before = machine.begin(old)
@@ -149,8 +153,38 @@ def test_an_upgrade_under_load(deployment):
     assert deployment.told("audit", "verify")["intact"]
 
 
+@pytest.mark.slow
+def test_two_start_at_once(tmp_path):
+    """RE-04: two servers that start at once on the tables of an earlier release are both soon ready."""
+    data, home = tmp_path / "data", tmp_path / "home"
+    make_earlier(data / "keyturn.db", EARLIER)
+    make_master_key(data / "master.key")
+    with ExitStack() as both:
+        nodes = [
+            both.enter_context(starting(data, home, "--public-url", PUBLIC, demo=False)) for _ in range(2)
+        ]
+        for node in nodes:
+            wait_ready(node)
+    assert [node.stop() for node in nodes] == [0, 0]
+    assert [event for node in nodes for event in node.events() if event["level"] == "error"] == []
+
+
+def test_a_start_that_may_not_migrate(tmp_path):
+    """With migrate_at_start off `serve` exits with 3 on older tables, says what to run, and leaves them."""
+    data, home = tmp_path / "data", tmp_path / "home"
+    make_earlier(data / "keyturn.db", EARLIER)
+    make_master_key(data / "master.key")
+    by_hand = {"KEYTURN_MIGRATE_AT_START": "false"}
+    said = run(home, "serve", "--data", str(data), "--public-url", PUBLIC, "--port", "0", environ=by_hand)
+    assert (said.code, said.out) == (3, "")
+    assert "keyturn migrate apply" in said.err
+    told(home, "migrate", "apply", "--data", str(data))
+    with serving(data, home, "--public-url", PUBLIC, demo=False, environ=by_hand) as node:
+        assert node.health() == 200
+
+
 def tokens_of_one_are_good_at_the_other(machine, here, there):
-    """Both publish one key set; a refresh token goes to and fro, a lost answer is given again by the other."""
+    """Both publish one key set; a refresh token goes to and fro, and either gives a lost answer again."""
     first = machine.begin(here)
     keys = [node.ask("GET", "/o/acme/.well-known/jwks.json").json for node in (here, there)]
     assert keys[0] == keys[1]
@@ -182,13 +216,12 @@ def what_one_revokes_is_dead_at_the_other(machine, here, there):
 
 
 def what_one_command_line_makes_counts_at_the_other(deployment, old, new):
-    """Clients made and disabled by either release count on both nodes; people are none of the old one's business."""
+    """A client that the new one makes works at both, and the old one ends that; people do not disturb it."""
     deployment.told("user", "create", "acme", "ada")
-    for older in (True, False):
-        machine = deployment.machine(older=older)
-        for node in (old, new):
-            within(SECOND, lambda node=node, machine=machine: machine.post(node, "introspect", token="x").status == 200)
-            machine.begin(node)
-        deployment.told("client", "disable", machine.client_id, older=not older)
-        for node in (old, new):
-            within(SECOND, lambda node=node, machine=machine: machine.post(node, "introspect", token="x").status == 401)
+    machine = deployment.machine()
+    for node in (old, new):
+        within(SECOND, lambda node=node: machine.post(node, "introspect", token="x").status == 200)
+        machine.begin(node)
+    deployment.told("client", "disable", machine.client_id, older=True)
+    for node in (old, new):
+        within(SECOND, lambda node=node: machine.post(node, "introspect", token="x").status == 401)

@@ -44,10 +44,11 @@ async def open_store(
     dice: Dice,
     *,
     create: bool = False,
+    upgrade: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
     client_limit: int = CLIENT_LIMIT,
 ) -> "SqlStore":
-    """Open the store that a setting names, upgrading it where needed.
+    """Open the store that a setting names, upgrading it where needed and allowed.
 
     Args:
         path_or_url: A file's path or ``sqlite:///`` and a path.
@@ -55,11 +56,12 @@ async def open_store(
         clock: Dates what the store itself makes, and counts patience.
         dice: Makes names, keys and nonces.
         create: Whether to make it where there is none; otherwise a wrong path would be an empty deployment.
+        upgrade: Whether to bring the tables of an older store up to date; otherwise it must be current.
         patience_seconds: How long a caller waits for the store before it is told ``Unavailable``.
         client_limit: How many clients to keep in memory.
 
     Raises:
-        ConfigError: The setting names no store that we know, or one that is not there.
+        ConfigError: The setting names no store that we know, or one that is not there or not current.
         Unavailable: The store cannot be reached or written now.
     """
     path = path_of(path_or_url)
@@ -73,6 +75,8 @@ async def open_store(
         sealer=sealer,
         clock=clock,
         dice=dice,
+        create=create,
+        upgrade=upgrade,
         patience_seconds=patience_seconds,
         client_limit=client_limit,
     )
@@ -91,6 +95,8 @@ def _open(
     sealer: Sealer,
     clock: Clock,
     dice: Dice,
+    create: bool,
+    upgrade: bool,
     patience_seconds: float,
     client_limit: int,
 ) -> "SqlStore":
@@ -100,7 +106,7 @@ def _open(
     try:
         with turns.held():
             use_write_ahead_log(writing)
-            migrate.apply(writing)
+            migrate.make_ready(writing, create=create, upgrade=upgrade)
         feed = Feed(reading, clock, loop)
     except BaseException:
         writing.dispose()

@@ -11,6 +11,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from earlier import make_earlier
+from keyturn.core.errors import ConfigError
 from keyturn.storage import migrate
 from keyturn.storage.engines import prepare_file, writing_engine
 from keyturn.storage.schema import METADATA
@@ -46,6 +48,25 @@ def test_a_newer_store_is_good_enough(engine):
     with engine.connect() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert migrate.check(engine)
+
+
+@pytest.mark.parametrize("version", [None, "0006"])
+def test_tables_change_only_where_they_may(tmp_path, version):
+    """Without leave to upgrade an older store is left as it is, and without leave to create none is made."""
+    path = tmp_path / "earlier.db"
+    if version:
+        make_earlier(path, version)
+    else:
+        prepare_file(path)
+    engine = writing_engine(path)
+    with pytest.raises(ConfigError, match="keyturn migrate apply" if version else "keyturn init"):
+        migrate.make_ready(engine, create=False, upgrade=False)
+    with engine.connect() as connection:
+        assert migrate.version_of(connection) == version
+    migrate.make_ready(engine, create=version is None, upgrade=version is not None)
+    assert migrate.check(engine)
+    migrate.make_ready(engine, create=False, upgrade=False)
+    engine.dispose()
 
 
 def test_head_is_the_newest_revision():

@@ -18,7 +18,20 @@ import pytest
 
 from e2e.load import Load, under_load
 from e2e.releases import RELEASES
-from e2e.servers import FORM, Answer, Client, Node, basic, serving, token_path, told, within
+from e2e.servers import (
+    FORM,
+    Answer,
+    Client,
+    Node,
+    basic,
+    run,
+    serving,
+    starting,
+    token_path,
+    told,
+    wait_ready,
+    within,
+)
 from earlier import make_earlier
 from keyturn.app import make_master_key
 from keyturn.storage.migrate import HEAD

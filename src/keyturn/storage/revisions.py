@@ -4,6 +4,7 @@ Importing this loads Alembic, so it is imported where somebody asks.
 """
 
 import io
+import threading
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = threading.Lock()
+"""Alembic keeps what it works on in globals: one thread at a time."""
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -26,7 +29,8 @@ def carry_out(connection: Connection) -> None:
     """Carry out all that are missing, in the transaction that the connection is in."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")
 
 
 def after(version: str) -> tuple[Revision, ...]:
@@ -45,7 +49,8 @@ def sql_of(revision: str, dialect: str) -> str:
     config = _config(written)
     config.attributes["dialect"] = dialect
     (script,) = ScriptDirectory.from_config(config).get_revisions(revision)
-    command.upgrade(config, f"{script.down_revision or 'base'}:{revision}", sql=True)
+    with _ALEMBIC:
+        command.upgrade(config, f"{script.down_revision or 'base'}:{revision}", sql=True)
     lines = written.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines if not line.startswith("-- ")).strip()
 

@@ -101,8 +101,7 @@ class Tables:
         """
         with self._turns.held():
             found = self.look()
-            migrate.apply(self._engine)
-        return found
+            return found if migrate.apply(self._engine) else self.look()
 
     def _steps(self, version: str) -> tuple[Step, ...]:
         from keyturn.storage import revisions

@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 
 from keyturn.core.errors import ConfigError
+from keyturn.web.closing import LAST_COMERS_SECONDS, turn_away
 from keyturn.web.desk import Desk
-from keyturn.web.door import LAST_COMERS_SECONDS, turn_away
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
 from keyturn.web.protocol import BoundedProtocol, protocol_class

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from keyturn.web.door import turn_away
+from keyturn.web.closing import turn_away
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux filters a listener's packets")
 

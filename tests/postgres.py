@@ -206,7 +206,12 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop a database, whoever is connected to it."""
-        self.ask(f'DROP DATABASE IF EXISTS "{url.partition("?")[0].rpartition("/")[2]}" WITH (FORCE)')
+        self.ask(f'DROP DATABASE IF EXISTS "{_database(url)}" WITH (FORCE)')
+
+    def cut(self, url: str) -> None:
+        """Cut every connection to a database, and wait until they are gone."""
+        others = f"datname = '{_database(url)}' AND pid <> pg_backend_pid()"
+        self.ask(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")  # noqa: S608
 
     def __enter__(self) -> Self:
         return self.start()
@@ -276,6 +281,10 @@ class PostgresServer:
         if self._process is not None:
             self._process.wait(START_SECONDS)
             self._process = None
+
+
+def _database(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -369,3 +378,32 @@ def postgres_url(postgres):
     url = postgres.make_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres):
+    """A worker's own database with a store's tables; ``keyturn_url`` empties it for each test."""
+    from keyturn.storage import migrate
+    from keyturn.storage.grounds import ground_of
+
+    url = postgres.make_database()
+    ground = ground_of(url)
+    engine = ground.writing_engine()
+    migrate.apply(engine, ground)
+    engine.dispose()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def keyturn_url(postgres, postgres_with_tables):
+    """A database with a store's tables and nothing in them, which nobody else uses."""
+    from keyturn.storage.schema import METADATA
+
+    name = _database(postgres_with_tables)
+    postgres.cut(postgres_with_tables)
+    # Cheaper than a new database, which would be flushed to disk.
+    tables = [table.name for table in reversed(METADATA.sorted_tables) if table.name != "feed"]
+    emptied = (f"DELETE FROM {table}" for table in tables)  # noqa: S608  # our own names
+    postgres.ask("; ".join([*emptied, "UPDATE feed SET version = 0"]), name)
+    return postgres_with_tables

@@ -6,18 +6,19 @@ from alembic import command
 from alembic.config import Config
 
 from keyturn.storage import migrate
-from keyturn.storage.engines import prepare_file, writing_engine
+from keyturn.storage.grounds import ground_of
 
 
-def make_earlier(path: Path, revision: str) -> None:
-    """Make an SQLite file with the tables that a revision left."""
-    prepare_file(path)
-    engine = writing_engine(path)
+def make_earlier(path_or_url: str | Path, revision: str) -> None:
+    """Make the tables that a revision left, in an SQLite file or in a PostgreSQL database that is there."""
+    ground = ground_of(path_or_url)
+    ground.make()
+    engine = ground.writing_engine()
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        connection.exec_driver_sql("BEGIN")
+        ground.begin_migrating(connection)
         command.upgrade(config, revision)
-        connection.exec_driver_sql("COMMIT")
+        ground.commit(connection)
     engine.dispose()

@@ -1,9 +1,6 @@
 """``keyturn migrate`` on a database that an earlier version left: look, plan, apply once (RE-04)."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -12,6 +9,7 @@ from earlier import make_earlier
 from integration.test_cli import Terminal
 from keyturn.app import make_master_key
 from keyturn.storage.migrate import HEAD
+from postgres import PASSWORD
 
 EARLIER = "0006"
 
@@ -102,14 +100,16 @@ def test_only_by_hand(terminal, monkeypatch):
     assert terminal.json("org", "list") == []
 
 
-@pytest.mark.slow
-def test_two_at_once(terminal):
-    """Of two that apply at one moment one brings everything in; the other waits and has nothing to do."""
-    command = [sys.executable, "-c", "from keyturn.cli import main; main()", "migrate", "apply"]
-    command += ["--format", "json", "--data", str(terminal.data)]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) for _ in range(2)]
-    outs = [each.communicate(timeout=50)[0] for each in both]
-    assert [each.returncode for each in both] == [0, 0]
-    assert sorted('"0007"' in out.partition("applied")[2] for out in outs) == [False, True]
-    assert version(terminal) == HEAD
+def test_on_postgresql(capsys, tmp_path, monkeypatch, postgres_url):
+    """On PostgreSQL it is the same: empty is refused, older is planned in its own SQL, then applied."""
+    there = Terminal(capsys, tmp_path)
+    monkeypatch.setenv("KEYTURN_DATABASE_URL", postgres_url)
+    code, message = there.refused("migrate", "--check")
+    assert code == 3
+    assert "keyturn init" in message
+    assert PASSWORD not in message
+    make_earlier(postgres_url, EARLIER)
+    assert there.code("migrate", "--check")[0] == 1
+    assert "sealed BYTEA" in there.table("migrate", "--plan")
+    assert [each["revision"] for each in there.json("migrate", "apply")["applied"]] == ["0007"]
+    assert there.json("migrate", "--check")["state"] == "current"

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
-from keyturn.storage.engines import path_of, require_file, writing_engine
-from keyturn.storage.turns import FairLock
+from keyturn.storage.ground import Ground, Turns
+from keyturn.storage.grounds import ground_of
 
 
 class Standing(StrEnum):
@@ -54,7 +54,8 @@ class Outlook(msgspec.Struct, frozen=True):
 class Tables:
     """The tables of one store; ``Tables.of`` opens them."""
 
-    def __init__(self, engine: Engine, turns: FairLock) -> None:
+    def __init__(self, ground: Ground, engine: Engine, turns: Turns) -> None:
+        self._ground = ground
         self._engine = engine
         self._turns = turns
 
@@ -67,12 +68,12 @@ class Tables:
             ConfigError: The setting names no store that we know, or one that is not there.
             Unavailable: The store cannot be reached, read or written now.
         """
-        path = path_of(path_or_url)
-        require_file(path)
+        ground = ground_of(path_or_url)
         try:
-            turns, engine = FairLock(path), writing_engine(path)
+            ground.require()
+            turns, engine = ground.turns(), ground.writing_engine()
             try:
-                yield cls(engine, turns)
+                yield cls(ground, engine, turns)
             finally:
                 engine.dispose()
                 turns.close()
@@ -101,7 +102,7 @@ class Tables:
         """
         with self._turns.held():
             found = self.look()
-            return found if migrate.apply(self._engine) else self.look()
+            return found if migrate.apply(self._engine, self._ground) else self.look()
 
     def _steps(self, version: str) -> tuple[Step, ...]:
         from keyturn.storage import revisions

@@ -25,6 +25,8 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+pytest_plugins = ["postgres"]
+
 NO_SKIP = "KEYTURN_TEST_NO_SKIP"
 
 

@@ -34,6 +34,7 @@ from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.wire.configure import configure, role_permissions
@@ -102,7 +103,8 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
     sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
     dialects = configured_dialects(settings)
-    store = await open_store(settings.store_url(), sealer, clock, dice, create=create)
+    upgrade = settings.migrate_at_start
+    store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
     try:
         born = AuditEvent(
             at=clock.now(),

@@ -80,6 +80,7 @@ class Settings(BaseModel):
     public_url: BaseUrl | None = None
     data: Path = Path("keyturn-data")
     database_url: SecretStr | None = None
+    migrate_at_start: bool = True
     master_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: Port = 8480

@@ -6,11 +6,9 @@ much again as the signature itself takes. Signed together, a turn's requests pay
 
 import asyncio
 from asyncio import Future
-from collections.abc import Mapping
-from typing import Any
 
 from keyturn.core.ports import Signer
-from keyturn.tokens.encode import encode_token
+from keyturn.tokens.encode import Claims, encode_token
 
 
 class Signing:
@@ -18,9 +16,9 @@ class Signing:
 
     def __init__(self) -> None:
         """Begin with nothing to sign."""
-        self._waiting: list[tuple[Future[str], Mapping[str, Any], Signer, str]] = []
+        self._waiting: list[tuple[Future[str], Claims, Signer, str]] = []
 
-    def token(self, claims: Mapping[str, Any], signer: Signer, header_type: str) -> Future[str]:
+    def token(self, claims: Claims, signer: Signer, header_type: str) -> Future[str]:
         """Sign claims as a JWT; the arguments are those of ``encode_token``."""
         loop = asyncio.get_running_loop()
         if not self._waiting:

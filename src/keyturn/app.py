@@ -20,7 +20,7 @@ from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
-from keyturn.core.identifiers import uuid7
+from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.limits import Rate
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -217,6 +217,7 @@ def assemble(
         revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
+        naming=in_bulk(local.dice),
         registry=local.store.registry,
         recorder=local.store.recorder,
         digester=local.digester,

@@ -37,7 +37,7 @@ def open_family(
         The decision, now resting on the family; the family, to be added; its first refresh token.
     """
     proof, profile = decision.proof, decision.profile
-    family_id = FamilyId(uuid7(now, services.dice))
+    family_id = FamilyId(uuid7(now, services.naming))
     token = make_refresh_token(family_id, 0, services.digester.tag, services.dice)
     seconds = proof.organisation.setting(
         profile.dialect,

@@ -62,7 +62,7 @@ async def mint(draft: Draft, services: Services, now: datetime) -> tuple[IssuedT
     """
     decision = draft.decision
     profile, lifetime = decision.profile, decision.lifetime
-    token_id = TokenId(uuid7(now, services.dice))
+    token_id = TokenId(uuid7(now, services.naming))
     issued_at = datetime.fromtimestamp(int(now.timestamp()), UTC)
     expires_at = issued_at + lifetime
     facts = {**draft.facts, "token_id": token_id, "issued_at": issued_at, "expires_at": expires_at}
@@ -89,7 +89,7 @@ async def mint_id_token(
     Spec: OpenID Connect Core section 2.
     """
     audience = (decision.proof.client.id,)
-    facts = access | {"token_id": TokenId(uuid7(now, services.dice)), "audience": audience}
+    facts = access | {"token_id": TokenId(uuid7(now, services.naming)), "audience": audience}
     begun, ended = _begun(decision, profile, facts, services), _ended(decision, profile)
     return await _sign(decision, profile, _spelled(begun, ended, facts), services, now)
 

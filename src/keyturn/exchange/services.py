@@ -54,6 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         claims: The claims table of every token profile, by its kind.
+        naming: Dice for identifiers, which are no secrets; on the event loop only.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
         signing: Signs the tokens of concurrent requests together.
@@ -66,6 +67,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     clock: Clock
     dice: Dice
+    naming: Dice
     registry: Registry
     recorder: Recorder
     digester: Digester

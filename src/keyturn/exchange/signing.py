@@ -5,7 +5,7 @@ much again as the signature itself takes. Signed together, a turn's requests pay
 """
 
 import asyncio
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future
 
 from keyturn.core.ports import Signer
 from keyturn.tokens.encode import Claims, encode_token
@@ -16,12 +16,16 @@ class Signing:
 
     def __init__(self) -> None:
         """Begin with nothing to sign."""
+        self._loop: AbstractEventLoop | None = None
         self._waiting: list[tuple[Future[str], Claims, Signer, str]] = []
 
     def token(self, claims: Claims, signer: Signer, header_type: str) -> Future[str]:
         """Sign claims as a JWT; the arguments are those of ``encode_token``."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
+        loop = self._loop
+        if (
+            not self._waiting or loop is None
+        ):  # asking for the loop each time would be a system call each time
+            self._loop = loop = asyncio.get_running_loop()
             loop.call_soon(self._sign)
         future: Future[str] = loop.create_future()
         self._waiting.append((future, claims, signer, header_type))

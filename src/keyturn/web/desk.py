@@ -171,7 +171,7 @@ class Desk:
         """
         services = self._services
         started = services.clock.monotonic()
-        request_id = RequestId(uuid7(services.clock.now(), services.dice))
+        request_id = RequestId(uuid7(services.clock.now(), services.naming))
         door: Door = head.memory or self._door(head)
         route = door.route
         if route is None:
@@ -199,7 +199,7 @@ class Desk:
     def _told(self, route: CompiledRoute, refusal: Refusal, request: WireRequest) -> WireResponse:
         """Write a refusal in the words of a route."""
         now = self._services.clock.now()
-        return route.refuse(refusal, request.request_id, uuid7(now, self._services.dice), now)
+        return route.refuse(refusal, request.request_id, uuid7(now, self._services.naming), now)
 
     def _address(self, head: Head) -> str:
         socket_address = head.client[0] if head.client else ""

@@ -1,5 +1,6 @@
 """Step 5: a decision becomes a signed token. Takes only a ``Decision``; only policy makes one."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 from keyturn.core.identifiers import uuid7
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
-from keyturn.core.requests import Decision, IssuedToken, Member, Proof
+from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
 from keyturn.core.vocabulary import TokenId
@@ -46,14 +47,14 @@ def draft(decision: Decision, services: Services) -> Draft:
     return Draft(decision, facts, begun, _ended(decision, profile))
 
 
-async def mint(draft: Draft, services: Services, now: datetime) -> tuple[IssuedToken, dict[str, Any]]:
-    """Sign a token that says what was decided.
+async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:
+    """Make a token that says what was decided, and have it signed.
 
     Args:
         now: The instant of the operation; ``iat`` is its whole second, ``exp`` that plus the lifetime.
 
     Returns:
-        The token, and the facts that its claims and the answer show.
+        The facts that its claims and the answer show, and the token once it is signed.
 
     Raises:
         Unavailable: No published key may sign.
@@ -61,14 +62,16 @@ async def mint(draft: Draft, services: Services, now: datetime) -> tuple[IssuedT
     Spec: RFC 7519 section 4.1, RFC 9068 section 2.2.
     """
     decision = draft.decision
-    profile, lifetime = decision.profile, decision.lifetime
-    token_id = TokenId(uuid7(now, services.naming))
     issued_at = datetime.fromtimestamp(int(now.timestamp()), UTC)
-    expires_at = issued_at + lifetime
-    facts = {**draft.facts, "token_id": token_id, "issued_at": issued_at, "expires_at": expires_at}
-    begun = draft.begun or _begun(decision, profile, facts, services)
-    value = await _sign(decision, profile, _spelled(begun, draft.ended, facts), services, now)
-    return IssuedToken(token_id, value, issued_at, expires_at, facts["issuer"]), facts
+    facts = {
+        **draft.facts,
+        "token_id": TokenId(uuid7(now, services.naming)),
+        "issued_at": issued_at,
+        "expires_at": issued_at + decision.lifetime,
+    }
+    begun = draft.begun or _begun(decision, decision.profile, facts, services)
+    claims = _spelled(begun, draft.ended, facts)
+    return facts, await _signature(decision, decision.profile, claims, services, now)
 
 
 async def mint_id_token(
@@ -91,15 +94,15 @@ async def mint_id_token(
     audience = (decision.proof.client.id,)
     facts = access | {"token_id": TokenId(uuid7(now, services.naming)), "audience": audience}
     begun, ended = _begun(decision, profile, facts, services), _ended(decision, profile)
-    return await _sign(decision, profile, _spelled(begun, ended, facts), services, now)
+    return Secret(await (await _signature(decision, profile, _spelled(begun, ended, facts), services, now)))
 
 
-async def _sign(
+async def _signature(
     decision: Decision, profile: TokenProfile, claims: msgspec.Raw, services: Services, now: datetime
-) -> Secret:
+) -> Awaitable[str]:
     issuer_id = profile.shared_ring or decision.proof.organisation.id
     signer = await services.rings.signer(issuer_id, profile.algorithm, now)
-    return Secret(await services.signing.token(claims, signer, profile.header_type))
+    return services.signing.token(claims, signer, profile.header_type)
 
 
 def _begun(decision: Decision, profile: TokenProfile, facts: dict[str, Any], services: Services) -> bytes:

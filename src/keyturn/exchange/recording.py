@@ -6,13 +6,13 @@ from keyturn.core.changes import Add, Change, Lost, Prefer, RequireVersion, Touc
 from keyturn.core.errors import Concern, Conflict, InvalidClient
 from keyturn.core.life import State
 from keyturn.core.records import AuditEvent, Credential, Organisation
-from keyturn.core.requests import Decision, IssuedToken, Member, Proof, Question, TokenRequest
-from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason
+from keyturn.core.requests import Decision, Member, Proof, Question, TokenRequest
+from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason, TokenId
 from keyturn.exchange.terms import Terms
 
 
 def issued(
-    request: TokenRequest, terms: Terms, token: IssuedToken, changes: tuple[Change, ...], now: datetime
+    request: TokenRequest, terms: Terms, token_id: TokenId, changes: tuple[Change, ...], now: datetime
 ) -> Unit:
     """Say what an issuance saves: its audit event and ``changes``, if all it rests on is still as it was."""
     origin, decision = request.origin, terms.decision
@@ -24,7 +24,7 @@ def issued(
             actor=terms.actor,
             request_id=origin.request_id,
             organisation_id=decision.proof.organisation.id,
-            subject=token.id,
+            subject=token_id,
             details=terms.details,
             personal={"address": origin.address},
         ),

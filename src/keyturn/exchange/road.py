@@ -8,7 +8,7 @@ from datetime import datetime
 
 from keyturn.core.changes import Add, Change, Lost
 from keyturn.core.errors import Unavailable
-from keyturn.core.requests import Decision, Issued, TokenRequest
+from keyturn.core.requests import Decision, Issued, IssuedToken, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import OPENID, Reason
 from keyturn.exchange.family import open_family
@@ -101,18 +101,25 @@ async def finish(
         changes: What it changes.
     """
     decision = terms.decision
-    token, facts = await mint(terms.draft, services, now)
+    facts, signature = await mint(terms.draft, services, now)
     id_token = None
     if request.id_profile is not None and OPENID in decision.scopes:
         id_token = await mint_id_token(decision, request.id_profile, facts, services, now)
-    outcome = await services.recorder.record(
-        issued(request, terms, token, (*decision.proof.spends, *changes), now)
-    )
+    changes = (*decision.proof.spends, *changes)
+    if changes:
+        await signature  # one that fails must use nothing up (RT-03)
+    # Else it may as well be made while the row is written: a row without a token gives nobody anything.
+    outcome = await services.recorder.record(issued(request, terms, facts["token_id"], changes, now))
     if isinstance(outcome, Lost):
         refuse_lost(outcome, decision.proof)
         return None
-    facts["access_token"] = token.value
+    token = Secret(await signature)
+    facts["access_token"] = token
     facts["refresh_token"] = refresh_token
     facts["id_token"] = id_token
     facts["request_id"] = request.origin.request_id
-    return Issued(decision, token, facts)
+    return Issued(
+        decision,
+        IssuedToken(facts["token_id"], token, facts["issued_at"], facts["expires_at"], facts["issuer"]),
+        facts,
+    )

@@ -22,9 +22,7 @@ class Signing:
     def token(self, claims: Claims, signer: Signer, header_type: str) -> Future[str]:
         """Sign claims as a JWT; the arguments are those of ``encode_token``."""
         loop = self._loop
-        if (
-            not self._waiting or loop is None
-        ):  # asking for the loop each time would be a system call each time
+        if loop is None or not self._waiting:  # asked for each time, the loop would cost a system call each
             self._loop = loop = asyncio.get_running_loop()
             loop.call_soon(self._sign)
         future: Future[str] = loop.create_future()

@@ -16,7 +16,7 @@ from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
-from keyturn.core.identifiers import uuid7
+from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
@@ -192,6 +192,7 @@ def assemble(
         revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
+        naming=in_bulk(local.dice),
         registry=local.store.registry,
         recorder=local.store.recorder,
         digester=local.digester,

@@ -3,11 +3,10 @@
 import contextlib
 import ipaddress
 import os
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,10 +25,9 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
-from keyturn.exchange.minting import compile_claims
-from keyturn.exchange.services import Services
-from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.files import make_master_key as make_master_key
+from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
@@ -38,17 +36,16 @@ from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
-from keyturn.upkeep.jobs import make_scheduler
-from keyturn.upkeep.scheduler import Scheduler
-from keyturn.web.descriptions import Descriptions
-from keyturn.web.desk import Desk, check_roads
-from keyturn.web.metrics import Metrics
-from keyturn.web.refusals import Refusals
-from keyturn.web.verbs import Ports
-from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
+
+if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
+    from keyturn.upkeep.scheduler import Scheduler
+    from keyturn.web.desk import Desk
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.wire.compile import CompiledRoute
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,33 +86,6 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     known = load_dialects() if known is None else known
     served = [name for name in known if name == "oauth2" or name in settings.dialects]
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def make_master_key(path: Path) -> bool:
-    """Make a master key unless there is one; True if it was made."""
-    if path.exists():
-        return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    write_private(fresh, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
-    try:
-        os.link(fresh, path)  # unlike a rename, never takes the place of another process's key
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    return True
 
 
 @contextlib.asynccontextmanager
@@ -189,16 +159,28 @@ def assemble(
     public_url: str,
     trusted_proxies: Sequence[str] = (),
     *,
-    refusals: Refusals | None = None,
-) -> tuple[Desk, Metrics]:
+    refusals: "Refusals | None" = None,
+    routes: "Sequence[CompiledRoute] | None" = None,
+) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
+        routes: The dialects', where they are compiled already.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    from keyturn.exchange.minting import compile_claims
+    from keyturn.exchange.services import Services
+    from keyturn.exchange.verify import OwnTokens
+    from keyturn.web.descriptions import Descriptions
+    from keyturn.web.desk import Desk, check_roads
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.web.verbs import Ports
+    from keyturn.wire.compile import Router, compile_routes
+
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
@@ -223,11 +205,8 @@ def assemble(
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
-    routes = [
-        route
-        for dialect in local.dialects.values()
-        for route in compile_dialect(dialect, local.cache_seconds)
-    ]
+    if routes is None:
+        routes = compile_routes(local.dialects, local.cache_seconds)
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
@@ -248,8 +227,10 @@ def cause_of(unavailable: Unavailable) -> str | None:
     return why(unavailable.__cause__)
 
 
-def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
+def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
     """Put together what happens without a request; nothing happens before it is run."""
+    from keyturn.upkeep.jobs import make_scheduler
+
     days = settings.audit.retention_days
     return make_scheduler(
         local.store.upkeep,

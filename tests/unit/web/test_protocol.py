@@ -654,7 +654,7 @@ def impatient():
         yield running
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     request=st.sampled_from(REQUESTS),
     cuts=st.lists(st.integers(0, 200), max_size=5),

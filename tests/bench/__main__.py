@@ -34,7 +34,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     which.add_argument("--only", nargs="+", choices=names, help="these scenarios")
     which.add_argument("--quick", action="store_true", help="two minutes: the token alone, short rounds")
     which.add_argument("--all", action="store_true", help="also the scenarios that take long")
-    parser.add_argument("--list", action="store_true", help="tell what the scenarios are, and measure nothing")
+    parser.add_argument(
+        "--list", action="store_true", help="tell what the scenarios are, and measure nothing"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--seconds", type=float, default=1.5, help="how long each round is")
     parser.add_argument(

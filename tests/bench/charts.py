@@ -34,19 +34,19 @@ def bars(title: str, unit: str, rows: Sequence[Bar]) -> str:
     height = TOP + ROW * len(rows) + BOTTOM
     longest = max(row.high for row in rows) or 1.0
     scale = (WIDTH - LEFT - RIGHT) / longest
+    box = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
-        f' aria-label="{escape(title)}">',
+        f'<svg {box} role="img" aria-label="{escape(title)}">',
         f"<style>{STYLE}</style>",
         f'<text class="title" x="12" y="24">{escape(title)}</text>',
     ]
     for number, row in enumerate(rows):
         middle = TOP + ROW * number + ROW / 2
         low, high = LEFT + row.low * scale, LEFT + row.high * scale
+        kind, length = "ours" if row.ours else "theirs", row.value * scale
         parts += [
             f'<text x="{LEFT - 10}" y="{middle + 4.5:g}" text-anchor="end">{escape(row.label)}</text>',
-            f'<rect class="{"ours" if row.ours else "theirs"}" x="{LEFT}" y="{middle - BAR / 2:g}"'
-            f' width="{row.value * scale:.1f}" height="{BAR}" rx="2"/>',
+            f'<rect class="{kind}" x="{LEFT}" y="{middle - BAR / 2:g}" width="{length:.1f}" height="{BAR}"/>',
             f'<path class="range" d="M{low:.1f} {middle:g}H{high:.1f}"/>',
             f'<text class="figure" x="{high + 8:.1f}" y="{middle + 4.5:g}">{row.value:,.0f} {unit}</text>',
         ]

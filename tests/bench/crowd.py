@@ -1,4 +1,4 @@
-"""Many clients in one database, made by copying rows: the verbs of an operator would take an hour for a million.
+"""Many clients in one database, by copying rows: the verbs of an operator would take an hour for a million.
 
 Which columns a row has is asked of the database, so a new one changes nothing here.
 """

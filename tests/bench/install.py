@@ -6,7 +6,6 @@ installed or why it is not. What a peer needs is pinned in its folder; nothing i
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 from e2e import npm, vendors
 from e2e.once import once
 
-PYTHON = sys.executable
 PATIENCE_SECONDS = 480
 NO_LOCKS = ("-o", "Debug::NoLocking=1")
 """Reading Debian's lists must not need the rights of the machine's administrator."""
@@ -65,7 +63,12 @@ def from_maven(here: Path, folder: Path, about: Mapping[str, Any]) -> Path | str
     artifact = about["artifact"]
 
     def unpack() -> str:
-        copy = ["mvn", "--quiet", "--batch-mode", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"]
+        copy = [
+            "mvn",
+            "--quiet",
+            "--batch-mode",
+            "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+        ]
         target = [f"-Dartifact={artifact}", f"-DoutputDirectory={folder}", "-Dmdep.useBaseVersion=true"]
         refused = _run([*copy, *target], folder)
         for archive in sorted(folder.glob("*.tar.gz")):

@@ -1,7 +1,7 @@
 """What one request is: a token, its renewal, a question about it, its end, or a dialect's golden sample.
 
-A job is a value that is given a running server. It says what each connection of the load sends, confirms that the
-server does what the report will say of it, and names the rows that each answer must have left.
+A job is a value that is given a running server. It says what each connection of the load sends, confirms that
+the server does what the report will say of it, and names the rows that each answer must have left.
 """
 
 import json
@@ -83,14 +83,16 @@ class Golden:
     Args:
         dialect: Its name.
         sample: The sample's name.
-        refreshes: Where its answer has a refresh token, if the sample ``again`` presents it.
-        again: A sample that presents what the first, and then each of its own answers, brought.
+        again: A sample that presents the refresh token of that one's answer, and then those of its own.
+        first: Where the answer to ``sample`` has that refresh token.
+        then: Where the answers to ``again`` have it.
     """
 
     dialect: str
     sample: str
-    refreshes: str = ""
     again: str = ""
+    first: str = ""
+    then: str = ""
     rows: str = ISSUED
 
     def at(self, server: Server) -> Request:
@@ -103,22 +105,22 @@ class Golden:
             return [Repeat(self.at(server).raw) for _ in range(connections)]
         write = self._writer(server)
         bodies = collect(self.at(server), connections, min(connections, 8))[:connections]
-        return [Follow(found(body, self.refreshes), write, self.refreshes) for body in bodies]
+        return [Follow(found(body, self.first), write, self.then) for body in bodies]
 
     def confirm(self, server: Server) -> None:
         """Confirm that a token comes, signed as the report says, and that it is followed if it has to be."""
         answer = ask(self.at(server))
         server.check(answer)
         if self.again:
-            first = found(answer.body, self.refreshes)
+            first = found(answer.body, self.first)
             request = self.at(server)
             answer = ask(Request(request.host, request.port, self._writer(server)(first)))
             server.check(answer)
-            if found(answer.body, self.refreshes) == first:
+            if found(answer.body, self.then) == first:
                 raise UnfitError(f"{self.dialect}: {self.again} does not rotate")
 
     def _writer(self, server: Server) -> Callable[[str], bytes]:
-        answered = nested(self.refreshes, STANDS_FOR)
+        answered = nested(self.first, STANDS_FOR)
         pieces = self._request(server, self.again, {"answer": answered}).raw.split(STANDS_FOR.encode())
         # A token is as long as another, but not as what stands for it: only a header may hold it.
         if b"\r\n\r\n" not in pieces[-1]:

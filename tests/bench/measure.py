@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,13 +67,13 @@ def carry_out(scenario: Scenario, place: Place, pace: Pace) -> Found:
         for line, server in lines:
             tell(f"warming {line.key}")
             seconds = min(AGAIN_SECONDS, pace.warm) if line.server in warmed else pace.warm
-            answers[line.key] += _loaded(line, server, pace, seconds, 0.0, found).answered
+            answers[line.key] += _loaded(line, server, pace, seconds, None, found).answered
             warmed.add(line.server)
             found.rounds[line.key] = []
         for number in range(pace.rounds):
             tell(f"{scenario.name}: round {number + 1} of {pace.rounds}")
             for line, server in lines:
-                rate = found.rounds[line.of][-1].rate * line.share if line.of else 0.0
+                rate = max(1.0, found.rounds[line.of][-1].rate * line.share) if line.of else None
                 measured = _loaded(line, server, pace, pace.seconds, rate, found)
                 answers[line.key] += measured.answered
                 found.rounds[line.key].append(measured)
@@ -133,9 +133,13 @@ def _fit(scenario: Scenario, servers: Mapping[Setup, Server], found: Found) -> l
 
 
 def _loaded(
-    line: Line, server: Server, pace: Pace, seconds: float, a_second: float, found: Found
+    line: Line, server: Server, pace: Pace, seconds: float, a_second: float | None, found: Found
 ) -> Round:
-    """Load one line; what it needs for that is made before its window opens."""
+    """Load one line; what it needs for that is made before its window opens.
+
+    A server that is still busy with what others left behind is waited for first.
+    """
+    load.ask(line.job.at(server))
     connections = min(line.connections, pace.most_connections)
     beside = line.beside
     others = beside.job.talks(server, min(beside.connections, connections), seconds) if beside else ()
@@ -143,7 +147,7 @@ def _loaded(
         line.job.at(server),
         line.job.talks(server, connections, seconds),
         *(seconds, server.pids),
-        a_second=a_second or None,
+        a_second=a_second,
         beside=others,
     )
     found.busiest = max(found.busiest, busy)
@@ -172,9 +176,10 @@ def _count_rows(lines: list[tuple[Line, Server]], answers: Counter[str], found: 
 
 def _show_log(folder: Path) -> None:
     """Repeat what the server that was started last said last, before its log is gone."""
-    logs: list[Path] = sorted(folder.glob("*.log"), key=_age)
+    logs = sorted(folder.glob("*.log"), key=_age)
     for line in logs[-1].read_text(errors="replace").splitlines()[-5:] if logs else []:
         tell(f"{logs[-1].stem}: {line}")
 
 
-_age: Callable[[Path], float] = lambda log: log.stat().st_mtime
+def _age(log: Path) -> float:
+    return log.stat().st_mtime

@@ -8,7 +8,17 @@ from bench.charts import Bar, bars
 from bench.report import HEADINGS, cells, plain
 
 CHARTS = "bench-charts"
-OURS = ("keyturn", "oauth2", "endorsed", "mend", "sahamati", "vmware-csp", "checkmarx", "SQLite", "PostgreSQL")
+OURS = (
+    "keyturn",
+    "oauth2",
+    "endorsed",
+    "mend",
+    "sahamati",
+    "vmware-csp",
+    "checkmarx",
+    "SQLite",
+    "PostgreSQL",
+)
 UNIT = "us"
 
 
@@ -43,9 +53,14 @@ def page(data: Mapping[str, Any]) -> str:
 
 def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from ("# Figures", "")
-    yield "Written by `make bench`; [performance.md](performance.md) says what is measured and how to read it."
+    yield "Written by `make bench`; [performance.md](performance.md) says how to read it."
     yield from ("", *_table(("machine", ""), [(name, plain(it)) for name, it in data["machine"].items()]), "")
-    yield from ("## Targets", "", "Ratios are of processor time a request: above 1, ours is the cheaper one.", "")
+    yield from (
+        "## Targets",
+        "",
+        "Ratios are of processor time a request: above 1, ours is the cheaper one.",
+        "",
+    )
     yield from (*_table(("", "figure", "over the rounds", "must", "moonshot"), _judged(data)), "")
     for scenario in data["scenarios"]:
         yield from (f"## {scenario['name']}", "", scenario["says"], "")

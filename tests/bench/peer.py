@@ -1,17 +1,17 @@
 """Other people's servers: each is a folder in ``peers`` that says how it is installed and started.
 
-``peer.toml`` has ``install`` and what that way of installing needs (``install.py``), ``start`` with a command for
-each role, the paths of its endpoints, and ``environ``. In a command ``{port}``, ``{algorithm}``, ``{id}`` and
-``{secret}`` are those of the run, ``{installed}`` is where it was installed, ``{work}`` an empty folder that is gone
-with the run, ``{here}`` its folder here, ``{python}`` the bench's own interpreter.
+``peer.toml`` has ``install`` and what that way of installing needs (``install.py``), ``start`` with a command
+for each role, the ``paths`` of its endpoints, and ``environ``. In a command ``{port}``, ``{algorithm}``,
+``{id}`` and ``{secret}`` are those of the run, ``{installed}`` is where it was installed, ``{work}`` an empty
+folder that is gone with the run, ``{here}`` its folder here, ``{python}`` the bench's own interpreter.
 """
 
 import shutil
+import sys
 import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench import install
 from bench.load import Request, ask_until_ready
@@ -20,11 +20,6 @@ from bench.server import CLIENT, FORM, AbsentError, Place, Server, basic, free_p
 
 PEERS = Path(__file__).resolve().parent / "peers"
 START_SECONDS = 15.0
-
-
-def known() -> dict[str, dict[str, Any]]:
-    """Give the tables of every peer, by name."""
-    return {file.parent.name: tomllib.loads(file.read_text()) for file in sorted(PEERS.glob("*/peer.toml"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,14 @@ class Peer:
         work = place.folder / label
         work.mkdir()
         fill = {
-            **{"port": free_port(), "algorithm": self.algorithm, "id": CLIENT[0], "secret": CLIENT[1]},
-            **{"installed": installed, "work": work, "here": here, "python": install.PYTHON},
+            "port": free_port(),
+            "algorithm": self.algorithm,
+            "id": CLIENT[0],
+            "secret": CLIENT[1],
+            "installed": installed,
+            "work": work,
+            "here": here,
+            "python": sys.executable,
         }
         began = time.monotonic()
         process = place.start(

@@ -67,7 +67,9 @@ class Report:
         for scenario, found in self.found:
             lines += ["", f"{scenario.name}: {scenario.says}"]
             if found.rounds:
-                lines.append(table([HEADINGS, *(cells(key, summary(rounds)) for key, rounds in found.rounds.items())]))
+                lines.append(
+                    table([HEADINGS, *(cells(key, summary(rounds)) for key, rounds in found.rounds.items())])
+                )
             lines += found.kept
         lines += ["", "Ratios are of CPU time a request, the median of rounds that ran next to each other:"]
         lines += [f"  {verdict.line()}" for _, verdict in self.verdicts()]

@@ -1,4 +1,4 @@
-"""A running server as the load sees it: where it does what, whose processor time counts, what it must leave."""
+"""A running server as the load sees it: where it does what, and whose processor time that costs."""
 
 import base64
 import json

@@ -28,7 +28,7 @@ class Repeat:
 
 
 class Follow:
-    """A refresh token and then its successors, each presented once; ``path`` is where an answer has the next."""
+    """A refresh token and then its successors, found at ``path`` in each answer, each presented once."""
 
     def __init__(self, token: str, write: Write, path: str = "refresh_token") -> None:
         self._token = token

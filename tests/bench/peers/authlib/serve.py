@@ -90,7 +90,7 @@ class Gunicorn(BaseApplication):
             "worker_class": "gthread",
             "threads": 4,
             "keepalive": 60,
-            "no_control_socket": True,
+            "control_socket_disable": True,
             "worker_connections": 1000,
         }.items():
             self.cfg.set(name, value)

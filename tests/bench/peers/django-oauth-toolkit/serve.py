@@ -1,4 +1,4 @@
-"""django-oauth-toolkit as a peer of ``make bench``: client_credentials with an opaque token, a row in SQLite each.
+"""django-oauth-toolkit as a peer of ``make bench``: an opaque token and a row in SQLite each time.
 
 Usage: serve.py PORT, with the client and the database in the environment.
 """
@@ -54,7 +54,7 @@ class Gunicorn(BaseApplication):
             "worker_class": "gthread",
             "threads": 1,
             "keepalive": 60,
-            "no_control_socket": True,
+            "control_socket_disable": True,
         }.items():
             self.cfg.set(name, value)
 

@@ -54,7 +54,12 @@ def main():
     imported.mkdir(parents=True)
     (imported / "bench.json").write_text(json.dumps(realm(client_id, secret)))
     program = str(home / "bin" / "kc.sh")
-    options = ("--http-enabled=true", "--http-host=127.0.0.1", f"--http-port={port}", "--hostname-strict=false")
+    options = (
+        "--http-enabled=true",
+        "--http-host=127.0.0.1",
+        f"--http-port={port}",
+        "--hostname-strict=false",
+    )
     heap = {"JAVA_OPTS_KC_HEAP": "-Xms512m -Xmx512m"}
     os.execve(
         program,

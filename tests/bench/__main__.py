@@ -96,6 +96,8 @@ def run(options: argparse.Namespace) -> Report:
     )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
+        # Where this is root, PostgreSQL runs as somebody else, and has to get to its own folder in there.
+        folder.chmod(0o711)
         stack.enter_context(on_core(options.load_core))
         tell("measuring the disk and signatures")
         report.machine["fdatasync/s"] = machine.syncs_a_second(folder, 1.0)

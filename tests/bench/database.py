@@ -27,8 +27,11 @@ class Cluster:
                 raise AbsentError(f"no {module} here, which the PostgreSQL store is measured with")
         from postgres import PostgresServer
 
-        with on_core(place.core):
-            server = place.stack.enter_context(PostgresServer(place.folder / f"{name}-postgres"))
+        try:
+            with on_core(place.core):
+                server = place.stack.enter_context(PostgresServer(place.folder / f"{name}-postgres"))
+        except (AssertionError, OSError) as error:
+            raise AbsentError(f"PostgreSQL does not start here: {error}") from error
         return cls(server, server.make_database("keyturn"))
 
     @property

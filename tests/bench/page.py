@@ -79,7 +79,7 @@ def _judged(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for target in data["targets"]:
         low, high = target["low"], target["high"]
         said = {
-            name: f"{bar['value']:g}: {'met' if bar['met'] else '**missed**'}"
+            name: f"{bar['value']:.3g}: {'met' if bar['met'] else '**missed**'}"
             for name, bar in target["bars"].items()
         }
         over = f"{low:.2f} to {high:.2f}" if low != high else ""

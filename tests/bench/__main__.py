@@ -80,20 +80,18 @@ def describe(options: argparse.Namespace) -> dict[str, str | float]:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Do the whole run.
+    """Do the whole run; a scenario that fails is told, and does not take the others with it.
 
     Raises:
-        UnfitError: The machine cannot run it, or a server does not do what the report would say.
+        UnfitError: The machine cannot run it.
     """
     options.scratch.mkdir(parents=True, exist_ok=True)
     if not {options.server_core, options.load_core} <= os.sched_getaffinity(0):
         raise UnfitError("needs two cores, one for the server and one for the load")
     if machine.file_system(options.scratch) in IN_MEMORY:
         raise UnfitError(f"{options.scratch} is in memory: name a folder on a disk with --scratch")
-    report, pace = (
-        Report(machine=describe(options)),
-        Pace(options.rounds, options.seconds, options.warm, options.connections),
-    )
+    report = Report(machine=describe(options))
+    pace = Pace(options.rounds, options.seconds, options.warm, options.connections)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
         # Where this is root, PostgreSQL runs as somebody else, and has to get to its own folder in there.
@@ -105,8 +103,12 @@ def run(options: argparse.Namespace) -> Report:
             report.machine[f"{name} signatures/s"] = rate
         place = Place(folder, options.scratch, options.server_core, stack)
         for scenario in picked(options):
-            report.found.append((scenario, carry_out(scenario, place, pace)))
-    busiest = max(found.busiest for _, found in report.found)
+            try:
+                report.found.append((scenario, carry_out(scenario, place, pace)))
+            except (UnfitError, load.BrokenAnswerError, OSError) as error:
+                tell(f"{scenario.name}: {error}")
+                report.failed.append(f"{scenario.name}: {error}")
+    busiest = max((found.busiest for _, found in report.found), default=0.0)
     report.machine["load generator busy, at most"] = round(busiest, 2)
     report.machine["load average after"] = machine.load_average()
     if busiest > BUSY_CLIENT:
@@ -128,15 +130,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         report = run(options)
-    except (UnfitError, RuntimeError, load.BrokenAnswerError) as error:
+    except UnfitError as error:
         tell(str(error))
-        return 1
+        return 2
     sys.stdout.write(report.text() + "\n")
     if options.json is not None:
         options.json.write_text(json.dumps(report.data(), indent=2) + "\n")
     if options.page is not None:
         write_page(options.page, report.data())
-    return 0
+    return 1 if report.failed else 0
 
 
 if __name__ == "__main__":

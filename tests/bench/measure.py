@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 
 from bench import load
@@ -100,9 +99,6 @@ def _start(scenario: Scenario, place: Place, found: Found) -> dict[Setup, Server
                 servers[line.server] = line.server.start(place)
             except AbsentError as error:
                 absent[line.server] = str(error)
-            except (RuntimeError, UnfitError) as error:
-                _show_log(place.folder)
-                absent[line.server] = f"did not start: {error}"
         if line.server in absent:
             found.skipped[line.key] = absent[line.server]
         else:
@@ -172,14 +168,3 @@ def _count_rows(lines: list[tuple[Line, Server]], answers: Counter[str], found: 
         if kept < count:
             raise UnfitError(f"{names}: {count} answers, but {kept} rows")
         found.kept.append(f"{names}: {count:,} answers measured, {kept:,} rows in the audit trail.")
-
-
-def _show_log(folder: Path) -> None:
-    """Repeat what the server that was started last said last, before its log is gone."""
-    logs = sorted(folder.glob("*.log"), key=_age)
-    for line in logs[-1].read_text(errors="replace").splitlines()[-5:] if logs else []:
-        tell(f"{logs[-1].stem}: {line}")
-
-
-def _age(log: Path) -> float:
-    return log.stat().st_mtime

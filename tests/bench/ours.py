@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench import crowd
 from bench.database import Cluster, PostgresTrail
-from bench.load import ask_until_ready
-from bench.processes import resident_megabytes
-from bench.server import FORM, Place, Request, Server, UnfitError, basic, free_port
+from bench.load import Request, ask_until_ready
+from bench.processes import resident_megabytes, tree
+from bench.server import FORM, AbsentError, Place, Server, UnfitError, basic, free_port
 from keyturn.dialects import load_dialects
 
 START_SECONDS = 30.0
@@ -52,16 +52,14 @@ class Keyturn:
         members = _seeded(place, f"{name}-seed", command, environ, data)
         crowded = crowd.invite(data, self.clients) if self.clients else ()
         oauth2 = members["oauth2"]
-        base, proof = (
-            oauth2["token_endpoint"].removesuffix("/token"),
-            basic(oauth2["client_id"], oauth2["client_secret"]),
-        )
+        base = oauth2["token_endpoint"].removesuffix("/token")
+        proof = basic(oauth2["client_id"], oauth2["client_secret"])
         began = time.monotonic()
         process = place.start(f"{name}-serve", command, environ)
-        ask_until_ready(
-            Request.form(f"{base}/token", FORM, (proof,)), lambda: process.poll() is None, START_SECONDS
-        )
+        _answering(Request.form(f"{base}/token", FORM, (proof,)), process)
         took = time.monotonic() - began
+        if self.workers > 1 and len(list(tree(process.pid))) <= self.workers:
+            raise AbsentError(f"this Keyturn does not serve with {self.workers} workers")
         return Server(
             pids=(process.pid, cluster.pid) if cluster else (process.pid,),
             token=f"{base}/token",
@@ -105,9 +103,15 @@ def _seeded(
         process = place.inside(stack).start(name, command, environ)
         _wait_for(data / "demo.json", process)
         members = json.loads((data / "demo.json").read_text())["dialects"]
-        token = members["oauth2"]["token_endpoint"]
-        ask_until_ready(Request.form(token, ""), lambda: process.poll() is None, START_SECONDS)
+        _answering(Request.form(members["oauth2"]["token_endpoint"], ""), process)
     return members
+
+
+def _answering(request: Request, process: subprocess.Popen[bytes]) -> None:
+    try:
+        ask_until_ready(request, lambda: process.poll() is None, START_SECONDS)
+    except RuntimeError as error:
+        raise UnfitError(f"keyturn: {error}") from error
 
 
 def _wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:

@@ -69,10 +69,9 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
             yield from _table(HEADINGS, [cells(key, line) for key, line in scenario["lines"].items()])
             yield ""
             yield from _starts(scenario)
-    if data["skipped"] or data["notes"]:
-        yield from ("## What was left out", "")
-        yield from (f"- {reason}" for reason in (*data["skipped"], *data["notes"]))
-        yield ""
+    left_out = (*(f"{reason} (failed)" for reason in data["failed"]), *data["skipped"], *data["notes"])
+    if left_out:
+        yield from ("## What was left out", "", *(f"- {reason}" for reason in left_out), "")
 
 
 def _judged(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

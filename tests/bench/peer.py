@@ -69,7 +69,12 @@ class Peer:
         paths = {name: base + path for name, path in about["paths"].items()}
         ready = about.get("ready_seconds", START_SECONDS)
         request = Request.form(paths["token"], body, (proof,))
-        ask_until_ready(request, lambda: process.poll() is None, ready, settled=about.get("settles", False))
+        try:
+            ask_until_ready(
+                request, lambda: process.poll() is None, ready, settled=about.get("settles", False)
+            )
+        except RuntimeError as error:
+            raise AbsentError(f"{error}; its log ends: {place.last_words(label)}") from error
         took = time.monotonic() - began
         return Server(
             pids=(process.pid,),

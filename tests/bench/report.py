@@ -30,6 +30,7 @@ class Report:
 
     machine: dict[str, str | float] = field(default_factory=dict)
     found: list[tuple[Scenario, Found]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def verdicts(self) -> list[tuple[str, Verdict]]:
@@ -74,6 +75,7 @@ class Report:
         lines += ["", "Ratios are of CPU time a request, the median of rounds that ran next to each other:"]
         lines += [f"  {verdict.line()}" for _, verdict in self.verdicts()]
         lines += ["", *(f"Skipped: {reason}" for reason in self.skipped()), *self.notes]
+        lines += [f"FAILED: {reason}" for reason in self.failed]
         return "\n".join(lines).rstrip()
 
     def data(self) -> dict[str, Any]:
@@ -107,6 +109,7 @@ class Report:
                 for name, verdict in self.verdicts()
             ],
             "skipped": self.skipped(),
+            "failed": self.failed,
             "notes": self.notes,
         }
 

@@ -49,6 +49,11 @@ class Place:
         inherited = {key: text for key, text in os.environ.items() if not key.startswith(OURS)}
         return self.stack.enter_context(running(command, self.core, log, {**inherited, **environ}))
 
+    def last_words(self, name: str) -> str:
+        """Give the end of what a server said."""
+        lines = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()
+        return " / ".join(lines[-2:])
+
     def inside(self, stack: ExitStack, folder: Path | None = None) -> "Place":
         """Give a place where something else ends what is started."""
         return Place(folder or self.folder, self.scratch, self.core, stack)

@@ -13,7 +13,7 @@ the lock is current.
 ends what waits for a server that says nothing at all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
@@ -93,6 +94,14 @@ class _Listener(psycopg.Connection[Any]):
             raise
 
 
+class _Sought(StrDumper):
+    """Text that is looked for. PostgreSQL keeps none with a NUL and calls it an error to ask."""
+
+    def dump(self, obj: str) -> Any:
+        """Ask for something else that is not there."""
+        return super().dump(obj.replace("\0", "\ufffd"))
+
+
 class _NoTurns:
     """The queue of processes is the server's: advisory locks (``ground.Turns``)."""
 
@@ -117,6 +126,7 @@ class PostgresGround:
 
     readers = 4
     side_by_side = True
+    refuses_nul = True
 
     def __init__(self, url: str) -> None:
         self._place = PostgresPlace(url)
@@ -166,12 +176,12 @@ class PostgresGround:
 
     def reading_engine(self, connections: int) -> Engine:
         """Make the engine of the readers."""
-        return self._engine(connections)
+        return self._engine(connections, self._connect_to_read)
 
-    def _engine(self, connections: int) -> Engine:
+    def _engine(self, connections: int, connect: Callable[[], _Listener] | None = None) -> Engine:
         return create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=connect or self._connect,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
             pool_size=connections,
@@ -181,6 +191,11 @@ class PostgresGround:
 
     def _connect(self) -> _Listener:
         return _Listener.connect(**self._place.parameters, autocommit=True, prepare_threshold=None)
+
+    def _connect_to_read(self) -> _Listener:
+        connection = self._connect()
+        connection.adapters.register_dumper(str, _Sought)
+        return connection
 
     # --- transactions ---
 

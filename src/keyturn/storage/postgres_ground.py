@@ -70,6 +70,11 @@ _SETTINGS = (
     " current_setting('server_version_num')::int"
 )
 _OLDEST_VERSION = 150000
+_LOCK_TAKEN = (
+    f"BEGIN; {_LIMITS}SELECT pg_advisory_xact_lock({LOCK_SPACE}, 0); "  # noqa: S608  # our own numbers
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+)
+"""Some databases that speak PostgreSQL's protocol accept the call and lock nothing."""
 
 _DISCONNECTED = ("08", "57P")
 """SQLSTATEs (or their beginnings) of a connection that is over; the server says so where it still can."""
@@ -152,6 +157,8 @@ class PostgresGround:
         """Refuse a database that would lose something."""
         with engine.connect() as connection:
             encoding, synchronous, version = connection.exec_driver_sql(_SETTINGS).one()
+            locked = _say(connection, _LOCK_TAKEN).fetchone()
+            connection.exec_driver_sql("ROLLBACK")
         problems = []
         if encoding != "UTF8":
             problems.append(f"{self.name}: its encoding is {encoding}; it has to be UTF8")
@@ -159,6 +166,8 @@ class PostgresGround:
             problems.append(f"{self.name}: synchronous_commit is off, so that tokens would go unrecorded")
         if version < _OLDEST_VERSION:
             problems.append(f"{self.name}: PostgreSQL {version // 10000} is too old; 15 or newer is needed")
+        if locked == (0,):
+            problems.append(f"{self.name}: its advisory locks do not lock; nodes would overwrite one another")
         if problems:
             raise ConfigError(problems)
 

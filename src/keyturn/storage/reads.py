@@ -8,9 +8,9 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, Engine, QueuePool, or_, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
@@ -160,6 +160,16 @@ class SqlReads:
         """Stop the threads after what they are reading; not to be called on the event loop."""
         self._pool.shutdown(cancel_futures=True)
         self._engine.dispose()
+
+    def stats(self) -> dict[str, float]:
+        """Tell how many connections there are, how many are busy, and how many questions wait for one."""
+        pool = cast("QueuePool", self._engine.pool)
+        busy = pool.checkedout()
+        return {
+            "reader_connections": busy + pool.checkedin(),
+            "reader_connections_busy": busy,
+            "reads_waiting": self._pool._work_queue.qsize(),  # noqa: SLF001  # told nowhere else
+        }
 
     async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
         """Read an organisation by its id."""

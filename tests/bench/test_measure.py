@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from bench import load
 from bench.jobs import ISSUED
 from bench.load import Request
 from bench.measure import Pace, carry_out
+from bench.processes import running, tree
 from bench.scenarios import Line, Scenario
 from bench.server import AbsentError, Place, Server, UnfitError, algorithm_of
 from bench.talks import Repeat, each_once
@@ -167,3 +169,28 @@ def test_algorithm_is_read_from_any_answer():
     """The first signed token counts, whatever the member is called and however deep it is."""
     token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"
     assert algorithm_of(b'{"retVal": {"jwtToken":"%s"}}' % token.encode()) == "ES256"
+
+
+def test_a_server_ends_with_its_block(tmp_path):
+    """Its whole process group is gone afterwards, what it started itself included."""
+    script = "sleep 60 & echo $! > child; wait"
+    core = min(os.sched_getaffinity(0))
+    with running(["sh", "-c", f"cd {tmp_path}; {script}"], core, tmp_path / "log", os.environ) as process:
+        child = tmp_path / "child"
+        while not (child.exists() and child.read_text().strip()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        pids = [process.pid, int(child.read_text())]
+        assert set(pids) <= set(tree(process.pid))
+    assert process.poll() is not None
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def alive(pid):
+    """Tell whether a process runs; one that ended and was not waited for does not."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    return False

@@ -38,9 +38,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         "--list", action="store_true", help="tell what the scenarios are, and measure nothing"
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--seconds", type=float, default=1.5, help="how long each round is")
+    parser.add_argument("--seconds", type=float, default=1.2, help="how long each round is")
     parser.add_argument(
-        "--warm", type=float, default=8.0, help="how long each server is loaded before it is measured"
+        "--warm", type=float, default=8.0, help="how long each peer is loaded before it is measured"
     )
     parser.add_argument("--connections", type=int, default=512, help="at most so many requests at once")
     parser.add_argument("--server-core", type=int, default=0)
@@ -74,7 +74,7 @@ def describe(options: argparse.Namespace) -> dict[str, str | float]:
         "processor": machine.processor(),
         "cores": float(os.cpu_count() or 0),
         "file system": machine.file_system(options.scratch),
-        "rounds": f"{options.rounds} of {options.seconds:g} s, each server warmed for {options.warm:g} s",
+        "rounds": f"{options.rounds} of {options.seconds:g} s, each peer warmed for {options.warm:g} s",
         "load average before": machine.load_average(),
     }
 

@@ -319,7 +319,7 @@ def _credentials(
     connection: Connection, organisation_id: OrganisationId, owner_id: str, *kinds: CredentialKind
 ) -> Sequence[Credential]:
     columns = CREDENTIAL.c
-    query = select(CREDENTIAL).where(
-        columns.owner_id == owner_id, columns.kind.in_(kinds), columns.organisation_id == organisation_id
-    )
-    return rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
+    query = select(CREDENTIAL).where(columns.owner_id == owner_id, columns.kind.in_(kinds))
+    # The organisation is looked at here: SQLite would choose its index and read all that it has.
+    held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
+    return [credential for credential in held if credential.organisation_id == organisation_id]

@@ -21,7 +21,7 @@ _BULK_BYTES = 4096
 
 
 def in_bulk(dice: Dice) -> Dice:
-    """Give dice for names, drawn in bulk: a call to the kernel for each costs more than the rest of a name.
+    """Give dice for names and nonces, drawn in bulk: a call to the kernel for each would cost most of them.
 
     Not for secrets, which would lie in memory before they are made; not to be shared by threads or processes.
     """

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
+from keyturn.core.identifiers import in_bulk
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, AuditRow, Organisation, Sealed
 from keyturn.core.secret import Dice
@@ -62,6 +63,7 @@ class PersonalKeys:
         self._sealer = sealer
         self._clock = clock
         self._dice = dice
+        self._nonces = in_bulk(dice)
         self._open: Lru[str | None, tuple[bytes, AESGCM]] = Lru(KEY_LIMIT)
 
     def made_with(self, organisation: Organisation) -> Sealed:
@@ -80,7 +82,7 @@ class PersonalKeys:
         if key is None:
             return None
         mark, cipher = key
-        nonce = self._dice(_NONCE_BYTES)
+        nonce = self._nonces(_NONCE_BYTES)
         return mark + nonce + cipher.encrypt(nonce, _encode(event.personal), _place(tail.chain, tail.seq + 1))
 
     def shred(self, organisation_id: str, shelf: SealedShelf) -> None:

@@ -25,6 +25,12 @@ def changing(tmp_path_factory) -> Iterator[Node]:
         yield node
 
 
+@pytest.fixture(scope="module", params=["sqlite"])
+def store(request) -> dict[str, str]:
+    """The settings that name each store, the same for all tests of a file."""
+    return {}
+
+
 @pytest.fixture
 def caller(demo) -> Iterator[Caller]:
     """A kept connection to the demo."""

@@ -14,7 +14,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from e2e.hand import Hand, hand
-from e2e.servers import FORM, Answer, Caller, Node, basic, run, serving, told
+from e2e.servers import FORM, Answer, Caller, Node, Said, basic, run, serving, told
 
 PUBLIC = "https://tokens.example"
 DIALECTS = "oauth2,sahamati,vmware-csp"
@@ -100,6 +100,11 @@ class Deployment:
         with hand(self.data, self.home, self.environ) as one:
             yield one
 
+    def run(self, *arguments: str, wrapper: Sequence[str] = ()) -> Said:
+        """Run a command."""
+        at = ("--data", str(self.data))
+        return run(self.home, *arguments, *at, environ=self.environ, wrapper=wrapper)
+
     def told(self, *arguments: str) -> Any:
         """Run a command that must succeed."""
         return told(self.home, *arguments, "--data", str(self.data), environ=self.environ)
@@ -118,7 +123,7 @@ def deploy(folder: Path, store: Mapping[str, str]) -> Deployment:
     """
     environ = {"KEYTURN_DIALECTS": DIALECTS, **SPARED, **store}
     made = Deployment(folder / "data", folder / "home", environ)
-    said = run(made.home, "init", "--data", str(made.data), environ=environ)
+    said = made.run("init")
     assert said.code == 0, said.err
     with made.hand() as operator:
         made.members = operator.done("plant", PUBLIC)

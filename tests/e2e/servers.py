@@ -296,11 +296,12 @@ def run(
     environ: Mapping[str, str] = {},
     cwd: Path | None = None,
     typed: str = "",
+    wrapper: Sequence[str] = (),
 ) -> Said:
     """Run a ``keyturn`` command to its end, with something on its standard input."""
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [KEYTURN, *arguments],
+        [*wrapper, KEYTURN, *arguments],
         input=typed,
         capture_output=True,
         text=True,

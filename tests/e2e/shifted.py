@@ -1,4 +1,4 @@
-"""A server whose clock is wrong: ``python -m e2e.shifted FILE keyturn serve ...`` adds what FILE says.
+"""A server whose clock is wrong: ``python shifted.py FILE keyturn serve ...`` adds what FILE says.
 
 Production has no switch for that. The wall clock of the process is moved before anything is imported that
 asks for it; the monotonic one goes on, as on a machine whose clock is set.
@@ -28,7 +28,7 @@ class Shift:
             file.write_bytes(_SECONDS.pack(0.0))
         with file.open("r+b") as opened:
             self._memory = mmap.mmap(opened.fileno(), _SECONDS.size)
-        self.wrapper = (sys.executable, "-m", "e2e.shifted", str(file))
+        self.wrapper = (sys.executable, str(Path(__file__).resolve()), str(file))
 
     def set(self, by: timedelta) -> None:
         """Set their clocks that far from the machine's."""

@@ -1,7 +1,10 @@
 """Two nodes and one thing that works once: whoever is first wins, on either node (RE-02, RE-08).
 
 Each test runs some rounds by default and a thousand under ``make soak``. A round lets two requests go at one
-moment, one on each node. What wins where two operators do the same thing at once is tried with two operators.
+moment, one on each node. What only an operator can do, two operators do at once.
+
+The second node's clock is ahead by the five seconds that nodes may be apart (RE-07): who wins must not depend
+on whose clock is right. ``make soak`` races nodes of one time as well.
 """
 
 import itertools
@@ -10,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from e2e.nodes import PUBLIC, Asker, Deployment, Starter, deploy
 from e2e.servers import FORM, Caller, Node, within
+from e2e.shifted import shift
 
 SECOND = 1.0
 STEP_SECONDS, STEPS = 30, 2
@@ -58,11 +63,18 @@ class Field:
         )
 
 
-@pytest.fixture(scope="module")
-def field(store, tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[5, pytest.param(0, marks=pytest.mark.soak)],
+    ids=["apart", "together"],
+)
+def field(request, store, tmp_path_factory):
     """The two nodes of this file, on each store."""
     here = deploy(tmp_path_factory.mktemp("races"), store)
-    with here.two_nodes() as nodes, ExitStack() as stack:
+    with ExitStack() as stack:
+        clock = stack.enter_context(shift(here.home / "clock"))
+        clock.set(timedelta(seconds=request.param))
+        nodes = (stack.enter_context(here.node()), stack.enter_context(here.node(wrapper=clock.wrapper)))
         callers = [stack.enter_context(Caller(node.url)) for node in nodes]
         yield Field(here, nodes, tuple(callers), stack.enter_context(Starter(2)))
 

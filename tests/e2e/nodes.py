@@ -5,9 +5,11 @@ with deployment(folder, store) as here, here.two_nodes() as nodes, Starter(2) as
 """
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -108,6 +110,21 @@ class Deployment:
     def told(self, *arguments: str) -> Any:
         """Run a command that must succeed."""
         return told(self.home, *arguments, "--data", str(self.data), environ=self.environ)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the database from outside."""
+        url = self.environ.get("KEYTURN_DATABASE_URL")
+        if url is None:
+            with closing(sqlite3.connect(self.data / "keyturn.db")) as store:
+                return store.execute(query).fetchall()
+        import psycopg
+
+        with psycopg.connect(url) as store:
+            return store.execute(query).fetchall()
+
+    def is_intact(self) -> bool:
+        """Follow the audit trail."""
+        return self.told("audit", "verify")["intact"]
 
     def asker(self, caller: Caller, slug: str = "acme") -> Asker:
         """Be an organisation's oauth2 client, on somebody's connection to a node."""

@@ -192,7 +192,7 @@ def test_assertion(field, rounds):
 def test_api_token_regenerated(field, rounds):
     """RE-02: of two operators who regenerate an API token one gets the new one, and the old one is dead."""
     with field.here.hand() as one, field.here.hand() as two:
-        owners = one.done("recruit", f"regenerated{rounds}-", 8)
+        owners = one.done("recruit", f"regenerated{rounds}-", min(rounds, 40))
         tokens = [one.done("make_api_token", owner["organisation"], owner["email"]) for owner in owners]
         for number in range(rounds):
             place = number % len(tokens)
@@ -220,8 +220,14 @@ def test_secret_reset(field, rounds):
     login = urlencode({"username": members["username"], "password": members["password"]})
     answer = field.callers[0].ask("POST", SAHAMATI + "/user/token/generate", login, {"Content-Type": FORM})
     proof = {"Authorization": "Bearer " + answer.json["accessToken"], "Content-Type": "application/json"}
+    entities = [f"RACER-{rounds}-{number}" for number in range(min(rounds, 40))]
+    with field.here.hand() as operator:
+        for each in entities:
+            operator.done("create_entity", "acme", each, each, "AA")
+            operator.done("link_entity", each, members["username"])
+            operator.done("reset_entity_secret", each, None)
     for number in range(rounds):
-        entity = members[("entity_id", "second_entity_id")[number % 2]]
+        entity = entities[number % len(entities)]
         envelope = {"ver": "1.0.0", "timestamp": "2026-11-01T12:00:00Z", "txnId": "one"}
         body = json.dumps(envelope | {"entityId": entity})
         answers = field.post(SAHAMATI + "/entity/secret/reset", body, **proof)

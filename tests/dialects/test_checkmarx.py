@@ -720,6 +720,15 @@ async def test_bearer(here):
     assert len({answer.seen() for answer in answers}) == 1
 
 
+@pytest.mark.parametrize("content", [{"Name": 5}, {}, []], ids=["type", "missing", "no object"])
+async def test_who_asks_comes_first(here, content):
+    """Whoever has no good token is told that, and only who has one is told what is wrong with the body."""
+    check(await call(here, "x.y.z", "POST", body=content), 401, told("invalid_token"))
+    other_scope = await token_of(here, scope="access_control_api")
+    assert (await call(here, other_scope, "POST", body=content)).status == 403
+    assert (await call(here, await token_of(here), "POST", body=content)).status == 400
+
+
 async def test_expiry(here):
     """TK-09: a token is good for 3600 seconds and not one longer."""
     here.clock.advance(0.75)

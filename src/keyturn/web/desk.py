@@ -216,7 +216,7 @@ class Desk:
         FROM_MEMORY.set(False)
         echoes: Mapping[str, Any] = {}
         try:
-            asked = _asked(match, route, request)
+            asked = await self._asked(match, route, request)
             echoes = asked.origin.echoes
             return "ok", self._limited(route.write(await self._facts(route, asked)))
         except Refusal as refusal:
@@ -233,6 +233,21 @@ class Desk:
         if proven or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
         return told.reason.value, response
+
+    async def _asked(self, match: Match, route: CompiledRoute, request: WireRequest) -> Asked:
+        """Read what is asked, by the route's table."""
+        if request.oversized:
+            raise TooLarge(Reason.TOO_LARGE, "the body is too large")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in match.routes:
+            raise MethodNotAllowed(Reason.METHOD, "method not allowed")
+        try:
+            return _wanted(route, request) if route.read is None else route.read(request)
+        except Refusal:
+            if route.knock is not None:
+                # Who may not come in is told that, and not what else is wrong with the request.
+                await identify(route.knock(request), self._services)
+            raise
 
     def _limited(self, response: WireResponse) -> WireResponse:
         """Tell a caller of its limits: one that was proven or refused for them, lest they name who exists."""
@@ -332,16 +347,6 @@ def check_roads(routes: Iterable[CompiledRoute]) -> None:
             unknown.append(GrantType(table.operation.name))
         if unknown:
             raise ValueError(f"{route.dialect}.{table.name}: nothing here does {unknown[0]!r}")
-
-
-def _asked(match: Match, route: CompiledRoute, request: WireRequest) -> Asked:
-    """Read what is asked, by the route's table."""
-    if request.oversized:
-        raise TooLarge(Reason.TOO_LARGE, "the body is too large")
-    method = "GET" if request.method == "HEAD" else request.method
-    if method not in match.routes:
-        raise MethodNotAllowed(Reason.METHOD, "method not allowed")
-    return _wanted(route, request) if route.read is None else route.read(request)
 
 
 def _wanted(route: CompiledRoute, request: WireRequest) -> Publication:

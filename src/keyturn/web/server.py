@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from keyturn.core.errors import ConfigError
+from keyturn.web.closing import LAST_COMERS_SECONDS, turn_away
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
@@ -110,7 +111,7 @@ async def run_servers(
         loop.add_signal_handler(number, stop.set)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
-    side = _Server(management, ProtocolLimits(goodbye_seconds=0), on_refused, 1)
+    side = _Server(management, ProtocolLimits(goodbye_seconds=0), on_refused, 1, last_comers_seconds=0)
     watching = _watch(certificates, loop) if certificates is not None else None
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
@@ -156,11 +157,13 @@ class _Server(uvicorn.Server):
         on_refused: Callable[[str], None],
         shutdown_seconds: int,
         certificates: Certificates | None = None,
+        last_comers_seconds: float = LAST_COMERS_SECONDS,
     ) -> None:
         self._protocol = protocol_class(limits, on_refused)
         super().__init__(_config(app, self._protocol, shutdown_seconds))
         self.ready = asyncio.Event()
         self._certificates = certificates
+        self._last_comers_seconds = last_comers_seconds
         self._secured: list[TlsListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -177,6 +180,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening without breaking those who are at the door already, then drain (RE-03)."""
+        turned_away = [turn_away(each) for each in sockets or ()]
+        if any(turned_away):
+            await asyncio.sleep(self._last_comers_seconds)
         doors = [each.dup() for each in sockets or ()]
         for server in self.servers:
             server.close()
@@ -189,8 +195,7 @@ class _Server(uvicorn.Server):
     async def _let_in(self, door: socket.socket, secured: TlsListener | None) -> None:
         """Accept the connections that the kernel has made for us and nobody has taken yet, then close.
 
-        The door is the last handle of its listener and closes as soon as nobody waits, so that only a
-        connection that is made within those microseconds is lost.
+        The door is the last handle of its listener and closes as soon as nobody waits.
         """
         door.setblocking(False)
         waiting: list[tuple[socket.socket, Any]] = []

@@ -54,6 +54,11 @@ _UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNOREC
 
 _BAD_REQUEST: Final = refusal("400 Bad Request", "invalid_request")
 _FULL: Final = refusal("503 Service Unavailable", "temporarily_unavailable", "Retry-After: 1\r\n")
+_OVERLOADED: Final = refusal(
+    "503 Service Unavailable", "temporarily_unavailable", "Retry-After: 1\r\n", connection=""
+)
+_READS: Final = frozenset({"GET", "HEAD"})
+"""What is published for everybody goes on under overload, and while all there is room for waits for the store."""
 _ANSWERS: Final = {
     "url_too_long": refusal("414 URI Too Long", "invalid_request"),
     "head_too_large": refusal("431 Request Header Fields Too Large", "invalid_request"),
@@ -296,10 +301,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._step = self._wait
         cycle: RequestResponseCycle | WholeRequest = self.cycle
         if isinstance(cycle, WholeRequest) and self._answer is not None:
+            if self.shared.underway.full and cycle.scope["method"] not in _READS:
+                return self._turn_away(cycle)
+            self.shared.underway.enter()
             self._responding = self.loop.create_task(self._respond(cycle, self._answer))
             self.tasks.add(self._responding)
         else:
             super()._start_asgi_task(self.cycle, self._app)
+        return True
+
+    def _turn_away(self, cycle: WholeRequest) -> bool:
+        """Refuse a request that would wait too long, and keep the connection: another one would cost more."""
+        self.shared.on_refused("overloaded")
+        self.transport.write(_OVERLOADED if cycle.keep_alive else _FULL)
+        cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        # Not at once: what is pipelined behind it may be refused as well, and so on, ever deeper.
+        self.loop.call_soon(self.on_response_complete)
         return True
 
     async def _respond(self, cycle: WholeRequest, answer: Answer) -> None:
@@ -319,6 +338,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
         finally:
+            self.shared.underway.leave(self.loop.time())
             self.tasks.discard(task)  # uvicorn has a callback for this, which costs another turn of the loop
         if not cycle.disconnected:
             cycle.transport.write(cycle.spell(request_id, response))

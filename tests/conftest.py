@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["postgres"]
+
 NO_SKIP = "KEYTURN_TEST_NO_SKIP"
 
 

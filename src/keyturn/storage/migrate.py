@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
+from keyturn.storage.ground import Ground
+
 HEAD = "0007"
 """The newest revision in ``migrations/versions``; four digits each, so they compare as text."""
 
@@ -25,10 +27,10 @@ def check(engine: Engine) -> bool:
         return is_current(connection)
 
 
-def apply(engine: Engine) -> bool:
+def apply(engine: Engine, ground: Ground) -> bool:
     """Carry out what is missing, in one transaction, and tell whether anything was.
 
-    The caller holds the turn (``turns.FairLock``); BEGIN IMMEDIATE keeps out whoever does not ask for one.
+    The caller holds the turn (``ground.turns``); the transaction keeps out whoever does not ask for one.
 
     Raises:
         DBAPIError: The store cannot be reached or written.
@@ -36,27 +38,29 @@ def apply(engine: Engine) -> bool:
     if check(engine):
         return False
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        ground.begin_migrating(connection)
         try:
-            if is_current(connection):  # another process was faster
-                return False
-            _upgrade(connection)
-            connection.exec_driver_sql("COMMIT")
-        finally:
-            if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's connection
-                connection.exec_driver_sql("ROLLBACK")
-    return True
+            missing = not is_current(connection)  # another process may have been faster
+            if missing:
+                _upgrade(connection)
+            ground.commit(connection)
+        except BaseException:
+            connection.invalidate()  # undone whole, whatever state it is in
+            raise
+    return missing
 
 
 def is_current(connection: Connection) -> bool:
     """Tell the same of an open connection."""
-    known = connection.execute(
-        text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
-    ).first()
-    if known is None:
+    if not has_tables(connection):
         return False
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return version is not None and str(version) >= HEAD
+
+
+def has_tables(connection: Connection) -> bool:
+    """Tell whether there are tables of ours at all."""
+    return connection.dialect.has_table(connection, "alembic_version")
 
 
 def _upgrade(connection: Connection) -> None:

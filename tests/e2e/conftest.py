@@ -25,10 +25,16 @@ def changing(tmp_path_factory) -> Iterator[Node]:
         yield node
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def store(request) -> dict[str, str]:
-    """The settings that name each store, the same for all tests of a file."""
-    return {}
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request) -> Iterator[dict[str, str]]:
+    """The settings that name a store of each kind, for all tests of a file."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.make_database()
+    yield {"KEYTURN_DATABASE_URL": url}
+    server.drop_database(url)
 
 
 @pytest.fixture

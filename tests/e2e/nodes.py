@@ -7,6 +7,7 @@ with deployment(folder, store) as here, here.two_nodes() as nodes, Starter(2) as
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
+from uuid import uuid4
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from e2e.hand import Hand, hand
 from e2e.servers import FORM, Answer, Caller, Node, Said, basic, run, serving, told
@@ -28,6 +34,8 @@ SPARED = {
 }
 """Limits that no race meets."""
 START_SECONDS = 60.0
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,32 @@ class Asker:
         answer = self.post("introspect", token=token)
         assert answer.status == 200, answer
         return answer.json["active"]
+
+
+class Signer:
+    """An oauth2 client that proves itself by a key, each time with a ``jti`` of its own."""
+
+    def __init__(self, here: "Deployment", slug: str = "acme") -> None:
+        """Make a key and have its public half added."""
+        self._private = generate_private_key(SECP256R1())
+        public = self._private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        file = here.home / f"{uuid4()}.pem"
+        file.write_bytes(public)
+        self._client_id = here.members[slug]["oauth2"]["client_id"]
+        self._issuer, self.path = f"{PUBLIC}/o/{slug}", f"/o/{slug}/oauth2/token"
+        self._kid = here.told("key", "add", self._client_id, "--jwk", str(file))["kid"]
+
+    def form(self) -> str:
+        """Write a request for a token with a fresh assertion."""
+        claims = {"iss": self._client_id, "sub": self._client_id, "aud": self._issuer, "jti": str(uuid4())}
+        claims["exp"] = int(time.time()) + ASSERTION_SECONDS
+        assertion = jwt.encode(claims, self._private, algorithm="ES256", headers={"kid": self._kid})
+        fields = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION}
+        return urlencode(fields | {"client_assertion": assertion})
+
+    def present(self, caller: Caller, form: str) -> int:
+        """Send a request that was written, for the first time or not; gives the status."""
+        return caller.ask("POST", self.path, form, {"Content-Type": FORM}).status
 
 
 @dataclass

@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from postgres import PostgresServer
 
 from e2e.lives import BACK_SECONDS, living
-from e2e.nodes import deploy
+from e2e.nodes import Signer, deploy
 from e2e.servers import Caller, within
+from postgres import PostgresServer
 
 AWAY_SECONDS = 2.0
 HUNG_SECONDS = 8.0
 BEGIN_SECONDS = 30.0
+SEEN_SECONDS = 5.0
+ASSERTIONS = 10
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -114,12 +116,16 @@ def test_failover(tmp_path):
     with ExitStack() as stack:
         primary = new_server(stack)
         database = primary.make_database("keyturn").rpartition("/")[2]
-        folder = Path(tempfile.mkdtemp(prefix="keyturn-outages-"))
-        standby = PostgresServer.standby_of(primary, folder / "standby")
+        standby = PostgresServer.standby_of(primary, Path(tempfile.mkdtemp(prefix="keyturn-outages-")))
         stack.callback(standby.close)
         url = primary.url(database, standby, target_session_attrs="read-write")
         here = deploy(tmp_path, {"KEYTURN_DATABASE_URL": url})
         nodes = stack.enter_context(here.two_nodes())
+        signer = Signer(here)
+        with Caller(nodes[0].url) as caller:
+            within(SEEN_SECONDS, lambda: signer.present(caller, signer.form()) == 200)
+            spent = [signer.form() for _ in range(ASSERTIONS)]
+            assert {signer.present(caller, form) for form in spent} == {200}
         with living(here, nodes) as crowd:
             within(BEGIN_SECONDS, lambda: crowd.statuses()[200] > 100)
             away = time.monotonic()
@@ -131,4 +137,6 @@ def test_failover(tmp_path):
         crowd.was_served(away, back)
         with Caller(nodes[1].url) as caller:
             crowd.nothing_is_lost(here.asker(caller))
+            assert {signer.present(caller, form) for form in spent} == {401}
+            assert signer.present(caller, signer.form()) == 200
         assert here.is_intact()

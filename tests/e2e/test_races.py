@@ -7,7 +7,6 @@ The second node's clock is ahead by the five seconds that nodes may be apart (RE
 on whose clock is right. ``make soak`` races nodes of one time as well.
 """
 
-import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,20 +17,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-import jwt
 import pyotp
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from e2e.nodes import PUBLIC, Asker, Deployment, Starter, deploy
+from e2e.nodes import Asker, Deployment, Signer, Starter, deploy
 from e2e.servers import FORM, Caller, Node, within
 from e2e.shifted import shift
 
 SECOND = 1.0
 STEP_SECONDS, STEPS = 30, 2
 """Steps of a device that a race may use up without waiting: that of now and the next."""
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SAHAMATI = "/iam/v1"
 CSP = "/csp/gateway/am/api/auth/api-tokens/authorize"
 
@@ -165,27 +160,10 @@ def test_passcode(field, rounds):
 @ROUNDS
 def test_assertion(field, rounds):
     """TE-06 and RE-02: a client's assertion is good once, whichever node sees it first."""
-    private = generate_private_key(SECP256R1())
-    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    file = field.here.home / f"{rounds}.pem"
-    file.write_bytes(public)
-    client = field.askers()[0].client_id
-    kid = field.here.told("key", "add", client, "--jwk", str(file))["kid"]
-    path, numbers = "/o/acme/oauth2/token", itertools.count()
-
-    def form():
-        claims = {"iss": client, "sub": client, "aud": f"{PUBLIC}/o/acme", "exp": int(time.time()) + 60}
-        claims["jti"] = f"{kid}-{next(numbers)}"
-        signed = jwt.encode(claims, private, algorithm="ES256", headers={"kid": kid})
-        fields = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION}
-        return urlencode(fields | {"client_assertion": signed})
-
-    def known(caller):
-        return caller.ask("POST", path, form(), {"Content-Type": FORM}).status == 200
-
-    within(SECOND, lambda: all(known(caller) for caller in field.callers))
+    signer = Signer(field.here)
+    within(SECOND, lambda: all(signer.present(caller, signer.form()) == 200 for caller in field.callers))
     for _ in range(rounds):
-        assert statuses(field.post(path, form())) == [200, 401]
+        assert statuses(field.post(signer.path, signer.form())) == [200, 401]
 
 
 @ROUNDS

@@ -11,7 +11,8 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
 from dialects.contract import DialectContract
-from harness import ACTOR, PUBLIC_URL, START, basic, clear_texts, deployment
+from ground import START
+from harness import ACTOR, PUBLIC_URL, basic, clear_texts, deployment
 from keyturn.core.limits import Rate
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Code, Reason

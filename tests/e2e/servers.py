@@ -27,6 +27,8 @@ FORM = "application/x-www-form-urlencoded"
 START_SECONDS = 40.0
 """How long a start may take on a machine that does other things too; no promise of ours."""
 STOP_SECONDS = 15.0
+SOON_SECONDS = 15.0
+"""How long what happens within a second may take on such a machine."""
 
 
 def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:

@@ -58,6 +58,10 @@ async def _open_once(settings: Settings, *, key_made: bool) -> None:
     try:
         async with open_local(settings, create=True):
             pass
+    except ConfigError:
+        if key_made:
+            settings.master_key_path.unlink()
+        raise
     except Fault:
         if not key_made:
             raise

@@ -37,10 +37,11 @@ async def open_store(
     dice: Dice,
     *,
     create: bool = False,
+    upgrade: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
     client_limit: int = CLIENT_LIMIT,
 ) -> "SqlStore":
-    """Open the store that a setting names, upgrading it where needed.
+    """Open the store that a setting names, upgrading it where needed and allowed.
 
     Args:
         path_or_url: A file's path, ``sqlite:///`` and a path, or ``postgresql://`` as libpq reads it.
@@ -48,11 +49,12 @@ async def open_store(
         clock: Dates what the store itself makes, and counts patience.
         dice: Makes names, keys and nonces.
         create: Whether to make it where there is none; otherwise a wrong path would be an empty deployment.
+        upgrade: Whether to bring the tables of an older store up to date; otherwise it must be current.
         patience_seconds: How long a caller waits for the store before it is told ``Unavailable``.
         client_limit: How many clients to keep in memory.
 
     Raises:
-        ConfigError: The setting names no store that we know, or one that is not there.
+        ConfigError: The setting names no store that we know, or one that is not there or not current.
         Unavailable: The store cannot be reached or written now.
     """
     ground = ground_of(path_or_url)
@@ -65,6 +67,7 @@ async def open_store(
         sealer=sealer,
         clock=clock,
         dice=dice,
+        upgrade=upgrade,
         patience_seconds=patience_seconds,
         client_limit=client_limit,
     )
@@ -84,6 +87,7 @@ def _open(
     sealer: Sealer,
     clock: Clock,
     dice: Dice,
+    upgrade: bool,
     patience_seconds: float,
     client_limit: int,
 ) -> "SqlStore":
@@ -95,7 +99,7 @@ def _open(
     try:
         with turns.held():
             ground.prepare(writing)
-            migrate.apply(writing, ground)
+            migrate.make_ready(writing, ground, create=create, upgrade=upgrade)
         feed = Feed(ground, reading, clock, loop)
     except BaseException:
         writing.dispose()

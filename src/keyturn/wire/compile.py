@@ -91,6 +91,11 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
     return tuple(map(compiled, dialect.routes))
 
 
+def compile_routes(dialects: Mapping[str, Dialect], cache_seconds: int) -> tuple[CompiledRoute, ...]:
+    """Compile every route of some dialects; like ``compile_dialect``."""
+    return tuple(route for dialect in dialects.values() for route in compile_dialect(dialect, cache_seconds))
+
+
 def _reads(route: Route) -> bool:
     return route.document is None or any(field.source is not Source.PATH for field in route.fields)
 

@@ -11,6 +11,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from earlier import make_earlier
+from keyturn.core.errors import ConfigError
 from keyturn.storage import migrate
 from keyturn.storage.grounds import ground_of
 from keyturn.storage.schema import METADATA
@@ -51,6 +53,20 @@ def test_a_newer_store_is_good_enough(engine, ground):
     with engine.connect() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert migrate.check(engine)
+
+
+@pytest.mark.parametrize("version", [None, "0006"])
+def test_tables_change_only_where_they_may(engine, ground, version):
+    """Without leave to upgrade an older store is left as it is, and without leave to create none is made."""
+    if version:
+        make_earlier(ground.path, version)
+    with pytest.raises(ConfigError, match="keyturn migrate apply" if version else "keyturn init"):
+        migrate.make_ready(engine, ground, create=False, upgrade=False)
+    with engine.connect() as connection:
+        assert migrate.version_of(connection) == version
+    migrate.make_ready(engine, ground, create=version is None, upgrade=version is not None)
+    assert migrate.check(engine)
+    migrate.make_ready(engine, ground, create=False, upgrade=False)
 
 
 def test_head_is_the_newest_revision():

@@ -79,14 +79,29 @@ def read_framing(version: str, headers: list[tuple[bytes, bytes]], limits: Proto
     return int(length)
 
 
-def refusal(status: str, error: str, extra: str = "", connection: str = "Connection: close\r\n") -> bytes:
-    """Spell the generic answer of a connection that is closed with it, where ``connection`` says no other."""
+def _spell(status: str, error: str, fields: str = "Connection: close\r\n") -> bytes:
+    """Spell a generic answer."""
     body = f'{{"error":"{error}"}}'
     return (
         f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-        f"{extra}{connection}\r\n{body}"
+        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{fields}\r\n{body}"
     ).encode()
+
+
+_BUSY: Final = ("503 Service Unavailable", "temporarily_unavailable")
+FULL: Final = _spell(*_BUSY, "Retry-After: 1\r\nConnection: close\r\n")
+OVERLOADED: Final = _spell(*_BUSY, "Retry-After: 1\r\nConnection: keep-alive\r\n")
+_BAD_REQUEST: Final = _spell("400 Bad Request", "invalid_request")
+_ANSWERS: Final = {
+    "url_too_long": _spell("414 URI Too Long", "invalid_request"),
+    "head_too_large": _spell("431 Request Header Fields Too Large", "invalid_request"),
+    **dict.fromkeys(("head_timeout", "body_timeout"), _spell("408 Request Timeout", "invalid_request")),
+}
+
+
+def answer_to(why: Refused) -> bytes:
+    """Give the generic answer of a connection that is closed with it."""
+    return _ANSWERS.get(why, _BAD_REQUEST)
 
 
 class Shared:

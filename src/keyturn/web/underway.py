@@ -1,11 +1,14 @@
 """How many requests are answered at once, so that whoever is let in has an answer soon (RE-10).
 
-Requests that come faster than they are answered would all wait longer and longer, until every caller has given
-up before its turn. So there is room for as many as are answered within ``TARGET_SECONDS``, going by how
+Requests that come faster than they are answered would all wait longer and longer, until every caller has
+given up before its turn. So there is room for as many as are answered within ``TARGET_SECONDS``, going by how
 fast the last ones were; who comes on top is refused at once. That must cost next to nothing: under overload
 most requests are refused.
 """
 
+from typing import Final
+
+_READS: Final = frozenset({"GET", "HEAD"})
 ROOM = 256
 """There is always room for that many, however slow they are: a store that is away refuses them by itself."""
 TARGET_SECONDS = 0.4
@@ -22,10 +25,12 @@ class Underway:
         self._inside = self._left = 0
         self._since = 0.0
 
-    @property
-    def full(self) -> bool:
-        """Tell whether one more would have to wait too long."""
-        return self._inside >= self._room
+    def turns_away(self, method: str) -> bool:
+        """Tell whether a request would have to wait too long.
+
+        What is read with GET goes on: keys and metadata must be had while all others wait for the store.
+        """
+        return self._inside >= self._room and method not in _READS
 
     def enter(self) -> None:
         """Count one in."""

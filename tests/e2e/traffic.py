@@ -123,7 +123,7 @@ class _Traffic:
             due = began + number / self._rate
             if due > began + self._seconds:
                 break
-            while time.monotonic() < due:
+            while time.monotonic() < due:  # noqa: ASYNC110  # time is what is waited for
                 await asyncio.sleep(TICK_SECONDS)
             if self._idle:
                 self._idle.popleft().ask(due)
@@ -135,7 +135,7 @@ class _Traffic:
         self.seen.unsent = len(self._waiting)
         self._waiting.clear()
         until = time.monotonic() + PATIENCE_SECONDS
-        while any(line.due for line in self._lines) and time.monotonic() < until:
+        while any(line.due for line in self._lines) and time.monotonic() < until:  # noqa: ASYNC110  # or that
             await asyncio.sleep(TICK_SECONDS)
         for line in list(self._lines):
             line.transport.abort()

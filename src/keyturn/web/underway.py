@@ -11,7 +11,7 @@ from typing import Final
 _READS: Final = frozenset({"GET", "HEAD"})
 ROOM = 256
 """There is always room for that many, however slow they are: a store that is away refuses them by itself."""
-TARGET_SECONDS = 0.4
+TARGET_SECONDS = 0.25
 _LOOK_AFTER = 64
 _LOOK_SECONDS = 0.1
 

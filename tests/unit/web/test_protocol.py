@@ -751,7 +751,7 @@ def test_whole_requests_are_answered():
 
 
 def test_too_many_at_once_are_turned_away():
-    """RE-10: without room a POST is 503 with Retry-After, counted, and its connection goes on; GET is served."""
+    """RE-10: without room a POST is 503 with Retry-After, and keeps its connection; GET is served."""
     with Answering(ProtocolLimits()) as server:
         taken = server.protocol.shared.underway
         for _ in range(ROOM):

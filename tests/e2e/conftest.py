@@ -1,6 +1,6 @@
 """One demo for the whole session: most tests only ask it something."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -26,15 +26,20 @@ def changing(tmp_path_factory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request) -> Iterator[dict[str, str]]:
-    """The settings that name a store of each kind, for all tests of a file."""
+def store(request) -> Iterator[Callable[[], dict[str, str]]]:
+    """Give the settings that name a store of each kind, an empty one each time."""
     if request.param == "sqlite":
-        yield {}
+        yield dict
         return
-    server = request.getfixturevalue("postgres")
-    url = server.make_database()
-    yield {"KEYTURN_DATABASE_URL": url}
-    server.drop_database(url)
+    server, urls = request.getfixturevalue("postgres"), []
+
+    def make() -> dict[str, str]:
+        urls.append(server.make_database())
+        return {"KEYTURN_DATABASE_URL": urls[-1]}
+
+    yield make
+    for url in urls:
+        server.drop_database(url)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def here(store, tmp_path_factory):
     """A deployment on each store."""
-    return deploy(tmp_path_factory.mktemp("clocks"), store)
+    return deploy(tmp_path_factory.mktemp("clocks"), store())
 
 
 @pytest.fixture

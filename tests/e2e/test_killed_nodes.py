@@ -20,7 +20,7 @@ KILLS = pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.
 def test_nothing_is_lost_with_a_node(store, tmp_path, kills):
     """RE-01 and RE-02: what nodes answered that are killed -9 again and again is so, and nothing revives."""
     dice = random.Random(kills)  # noqa: S311  # a test repeats itself
-    here = deploy(tmp_path, store)
+    here = deploy(tmp_path, store())
     with ExitStack() as stack:
         nodes = [stack.enter_context(here.node()) for _ in range(2)]
         ports = [node.url.rpartition(":")[2] for node in nodes]

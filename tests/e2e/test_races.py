@@ -65,7 +65,7 @@ class Field:
 )
 def field(request, store, tmp_path_factory):
     """The two nodes of this file, on each store."""
-    here = deploy(tmp_path_factory.mktemp("races"), store)
+    here = deploy(tmp_path_factory.mktemp("races"), store())
     with ExitStack() as stack:
         clock = stack.enter_context(shift(here.home / "clock"))
         clock.set(timedelta(seconds=request.param))

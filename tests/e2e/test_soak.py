@@ -115,7 +115,7 @@ class Watch:
 
 def test_an_hour(store, tmp_path, record_property):
     """RE-10: for an hour at 60 % of the peak nothing is refused; memory, descriptors and files stay flat."""
-    here = deploy(tmp_path, store)
+    here = deploy(tmp_path, store())
     with here.node() as node:
         writer, pid = Writer(here, node), node.process.pid
         peak, _ = loaded(writer.token(), [Life(writer) for _ in range(CONNECTIONS)], MEASURED_SECONDS, pid)
@@ -146,7 +146,7 @@ def test_an_hour(store, tmp_path, record_property):
 
 def test_overload(store, tmp_path, record_property):
     """RE-10: of three times what can be done a part is served within a second, the rest refused at once."""
-    here = deploy(tmp_path, store)
+    here = deploy(tmp_path, store())
     with here.node() as node:
         request, pid = Writer(here, node).token(), node.process.pid
         talks = [Repeat(request.raw) for _ in range(CONNECTIONS)]

@@ -1,5 +1,7 @@
 """PostgreSQL that stops, dies, hangs, cuts connections or moves, under two nodes (RE-01, RE-02, RE-05)."""
 
+import contextlib
+import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
@@ -18,6 +20,8 @@ HUNG_SECONDS = 8.0
 BEGIN_SECONDS = 30.0
 SEEN_SECONDS = 5.0
 ASSERTIONS = 10
+DISK_MEGABYTES = 400
+FILL_SECONDS = 60.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -109,6 +113,49 @@ def test_while_it_is_away(here, server, nodes, outage):
     with Caller(nodes[0].url) as caller:
         crowd.nothing_is_lost(here.asker(caller))
     assert here.is_intact()
+
+
+@pytest.fixture
+def small_server():
+    """A server whose folder is a file system of its own, which is soon full."""
+    folder = Path(tempfile.mkdtemp(prefix="keyturn-outages-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=700", "none", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        folder.rmdir()
+        pytest.skip("cannot mount a file system of its own for PostgreSQL")
+    try:
+        with PostgresServer(folder) as server:
+            yield server
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+def test_a_full_disk(small_server, tmp_path):
+    """RE-06: while PostgreSQL's disk is full tokens are 503; 5 s after there is room all is served, whole."""
+    here = deploy(tmp_path, {"KEYTURN_DATABASE_URL": small_server.make_database()})
+    with here.two_nodes() as nodes:
+        with living(here, nodes) as crowd:
+            within(BEGIN_SECONDS, lambda: crowd.statuses()[200] > 20)
+            away = time.monotonic()
+            ballast = small_server.folder / "ballast"
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            within(FILL_SECONDS, lambda: crowd.statuses(since=away)[503] > 20)
+            ballast.unlink()
+            if (
+                not small_server.alive()
+            ):  # where its log does not fit PostgreSQL gives up, and has to be started
+                small_server.start()
+            small_server.wait_until_ready()
+            back = time.monotonic()
+            within(BACK_SECONDS, partial(serves, here, nodes))
+            time.sleep(1.0)
+        crowd.was_served(away, back)
+        with Caller(nodes[0].url) as caller:
+            crowd.nothing_is_lost(here.asker(caller))
+        assert here.is_intact()
 
 
 def test_failover(tmp_path):

@@ -113,7 +113,7 @@ bench-guard: env-dev ## Count a request's instructions against the kept figures;
 	@PYTHONPATH=tests $(BIN)/python -m bench.guard $(ARGS)
 
 .PHONY: soak
-soak: env-dev ## Minutes of load, restarts and kill -9
+soak: env-dev ## Hours of load, races and kill -9 (SOAK_SECONDS=600, ARGS="-k races")
 	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
 
 .PHONY: lock

@@ -1,6 +1,6 @@
 """One demo for the whole session: most tests only ask it something."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,6 +23,23 @@ def changing(tmp_path_factory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("changing")
     with serving(folder / "data", folder / "home") as node:
         yield node
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request) -> Iterator[Callable[[], dict[str, str]]]:
+    """Give the settings that name a store of each kind, an empty one each time."""
+    if request.param == "sqlite":
+        yield dict
+        return
+    server, urls = request.getfixturevalue("postgres"), []
+
+    def make() -> dict[str, str]:
+        urls.append(server.make_database())
+        return {"KEYTURN_DATABASE_URL": urls[-1]}
+
+    yield make
+    for url in urls:
+        server.drop_database(url)
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from contextlib import closing
 
 import pytest
 
+from e2e.nodes import deploy
 from e2e.servers import Caller, serving
 
+GRANT = "client_credentials"
 LIMITED = {
     "KEYTURN_LIMITS__CLIENT__PER_MINUTE": "60",
     "KEYTURN_LIMITS__CLIENT__BURST": "10",
@@ -26,19 +28,14 @@ def table(data, query):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("limits", [LIMITED, LEASED], ids=["counted", "leased"])
-def test_two_servers_share_a_limit(tmp_path, limits):
-    """RE-08 and RL-01: two servers on one folder admit a client what one would, give or take a tenth."""
-    data, home = tmp_path / "data", tmp_path / "home"
+def test_two_servers_share_a_limit(store, tmp_path, limits):
+    """RE-08 and RL-01: two servers on one store admit a client what one would, give or take a tenth."""
+    here = deploy(tmp_path, store())
     per_minute, burst = map(int, limits.values())
-    with (
-        serving(data, home, environ=limits) as first,
-        serving(data, home, "--public-url", first.url, demo=False, environ=limits) as second,
-    ):
-        client = first.client("oauth2")
+    with here.two_nodes(**limits) as (first, second), Caller(first.url) as one, Caller(second.url) as two:
         answers = []
-        with Caller(first.url) as one, Caller(second.url) as two:
-            for _ in range(3 * burst):
-                answers += [client.post(one), client.post(two)]
+        for _ in range(3 * burst):
+            answers += [here.asker(caller).post("token", grant_type=GRANT) for caller in (one, two)]
         took = sum(answer.seconds for answer in answers)
         admitted = [answer for answer in answers if answer.status == 200]
         refused = [answer for answer in answers if answer.status == 429]
@@ -47,9 +44,7 @@ def test_two_servers_share_a_limit(tmp_path, limits):
         assert int(refused[-1].headers["retry-after"]) >= 1
         assert refused[-1].headers["ratelimit"].startswith('"client";r=0;t=')
         assert refused[-1].headers["ratelimit-policy"] == f'"client";q={per_minute};w=60'
-        other = first.client("oauth2", "globex")
-        with Caller(second.url) as caller:
-            assert other.post(caller).status == 200
+        assert here.asker(two, "globex").post("token", grant_type=GRANT).status == 200
 
 
 @pytest.mark.slow

@@ -84,7 +84,8 @@ def judge(family: RefreshFamily, generation: int, now: datetime, grace: timedelt
     """
     if generation >= family.generation:
         return Verdict.ROTATE
-    in_grace = family.rotated_at is not None and now < family.rotated_at + grace
+    # Without a grace not even a node whose clock is behind the one that rotated repeats anything (RE-07).
+    in_grace = bool(grace) and family.rotated_at is not None and now < family.rotated_at + grace
     if generation == family.generation - 1 and in_grace:
         return Verdict.REPEAT
     return Verdict.REPLAYED

@@ -40,6 +40,7 @@ class ClockChore:
         self._forget_expired = forget_expired
         self._forgot_at: datetime | None = None
         self._untold: datetime | None = None
+        self._was_sound = True  # so that a start on a clock that is behind is told as well
         self._turns = asyncio.Lock()
 
     async def work(self) -> None:
@@ -78,9 +79,10 @@ class ClockChore:
             self._forget_expired(now)
 
     def _follow(self, mark: ClockMark, now: datetime) -> None:
-        was_sound = self._watch.is_sound(now)
+        was_sound = self._was_sound
         self._watch.follow(mark)
-        if was_sound and not self._watch.is_sound(now):
+        self._was_sound = self._watch.is_sound(now)
+        if was_sound and not self._was_sound:
             log.error(
                 "nothing is issued: the clock is behind %s, the newest time seen; mend it, or say"
                 " `keyturn clock accept`",

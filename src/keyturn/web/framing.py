@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from keyturn.web.underway import Underway
+
 CHUNKED: Final = -1
 """What ``read_framing`` gives for a chunked body."""
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
@@ -17,7 +19,7 @@ _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 Refused = Literal[
     "malformed", "bare_newline", "request_line", "host", "repeated_field", "content_length",
     "transfer_encoding", "chunk", "trailer", "url_too_long", "head_too_large", "head_timeout", "body_timeout",
-    "address_full", "server_full",
+    "address_full", "server_full", "overloaded",
 ]
 # fmt: on
 """Why a connection was refused before the front desk saw a request: a counter's label, never sent."""
@@ -77,14 +79,29 @@ def read_framing(version: str, headers: list[tuple[bytes, bytes]], limits: Proto
     return int(length)
 
 
-def refusal(status: str, error: str, extra: str = "") -> bytes:
-    """Spell the generic answer of a connection that is closed with it."""
+def _spell(status: str, error: str, fields: str = "Connection: close\r\n") -> bytes:
+    """Spell a generic answer."""
     body = f'{{"error":"{error}"}}'
     return (
         f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-        f"{extra}Connection: close\r\n\r\n{body}"
+        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{fields}\r\n{body}"
     ).encode()
+
+
+_BUSY: Final = ("503 Service Unavailable", "temporarily_unavailable")
+FULL: Final = _spell(*_BUSY, "Retry-After: 1\r\nConnection: close\r\n")
+OVERLOADED: Final = _spell(*_BUSY, "Retry-After: 1\r\nConnection: keep-alive\r\n")
+_BAD_REQUEST: Final = _spell("400 Bad Request", "invalid_request")
+_ANSWERS: Final = {
+    "url_too_long": _spell("414 URI Too Long", "invalid_request"),
+    "head_too_large": _spell("431 Request Header Fields Too Large", "invalid_request"),
+    **dict.fromkeys(("head_timeout", "body_timeout"), _spell("408 Request Timeout", "invalid_request")),
+}
+
+
+def answer_to(why: Refused) -> bytes:
+    """Give the generic answer of a connection that is closed with it."""
+    return _ANSWERS.get(why, _BAD_REQUEST)
 
 
 class Shared:
@@ -93,6 +110,7 @@ class Shared:
     def __init__(self, limits: ProtocolLimits, on_refused: Callable[[str], None]) -> None:
         self.limits = limits
         self.on_refused = on_refused
+        self.underway = Underway()
         self.held: Counter[str] = Counter()
         self.total = 0
 

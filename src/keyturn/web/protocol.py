@@ -31,12 +31,14 @@ from keyturn.core.addresses import subscriber
 from keyturn.web.cycle import BROKEN, Answer, AnswerAndDiscard, Head, KnownHeads, WholeRequest
 from keyturn.web.framing import (
     CHUNKED,
+    FULL,
+    OVERLOADED,
     FramingRefused,
     ProtocolLimits,
     Refused,
     Shared,
+    answer_to,
     read_framing,
-    refusal,
 )
 
 OVERSIZED: Final = "keyturn.oversized"
@@ -54,14 +56,6 @@ _BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n|\r[^\n]")
 _LEADING_CRLF: Final = re.compile(rb"(\r\n)+")
 # Only what a value may hold: the rest of any other line joins the line before it, and llhttp refuses that.
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNORECASE)
-
-_BAD_REQUEST: Final = refusal("400 Bad Request", "invalid_request")
-_FULL: Final = refusal("503 Service Unavailable", "temporarily_unavailable", "Retry-After: 1\r\n")
-_ANSWERS: Final = {
-    "url_too_long": refusal("414 URI Too Long", "invalid_request"),
-    "head_too_large": refusal("431 Request Header Fields Too Large", "invalid_request"),
-    **dict.fromkeys(("head_timeout", "body_timeout"), refusal("408 Request Timeout", "invalid_request")),
-}
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -95,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._holder = None
             self._step = self._discard
             self.shared.on_refused(full)
-            transport.write(_FULL)
+            transport.write(FULL)
             transport.close()
         self._allow(self.limits.head_seconds)
 
@@ -300,10 +294,23 @@ class BoundedProtocol(HttpToolsProtocol):
         self._step = self._wait
         cycle: RequestResponseCycle | WholeRequest = self.cycle
         if isinstance(cycle, WholeRequest) and self._answer is not None:
+            if self.shared.underway.turns_away(cycle.head.method):
+                return self._turn_away(cycle)
+            self.shared.underway.enter()
             self._responding = self.loop.create_task(self._respond(cycle, self._answer))
             self.tasks.add(self._responding)
         else:
             super()._start_asgi_task(self.cycle, self._app)
+        return True
+
+    def _turn_away(self, cycle: WholeRequest) -> bool:
+        """Refuse what would wait too long, and keep the connection: another one would cost more."""
+        self.shared.on_refused("overloaded")
+        self.transport.write(OVERLOADED if cycle.keep_alive else FULL)
+        if not cycle.keep_alive:
+            self.transport.close()
+        # Not at once: what is pipelined behind it may be refused as well, and so on, ever deeper.
+        self.loop.call_soon(self.on_response_complete)
         return True
 
     async def _respond(self, cycle: WholeRequest, answer: Answer) -> None:
@@ -323,6 +330,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
         finally:
+            self.shared.underway.leave(self.loop.time())
             self.tasks.discard(task)  # uvicorn has a callback for this, which costs another turn of the loop
         if not cycle.disconnected:
             cycle.transport.write(cycle.spell(request_id, response))
@@ -348,7 +356,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, why: Refused) -> bool:
         self.shared.on_refused(why)
-        self.transport.write(_ANSWERS.get(why, _BAD_REQUEST))
+        self.transport.write(answer_to(why))
         self.close_after_reading()
         return False
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from keyturn.web.cycle import Head
 from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
+from keyturn.web.underway import ROOM
 from keyturn.wire.http import WireResponse
 
 HOST = b"Host: a\r\n"
@@ -747,6 +748,31 @@ def test_whole_requests_are_answered():
             ("GET", b"/a%20b", b"c=%3F?d", b"", "127.0.0.1"),
         ]
         assert not server.uvicorn.server_state.tasks
+
+
+def test_too_many_at_once_are_turned_away():
+    """RE-10: without room a POST is 503 with Retry-After, and keeps its connection; GET is served."""
+    with Answering(ProtocolLimits()) as server:
+        taken = server.protocol.shared.underway
+        for _ in range(ROOM):
+            taken.enter()
+        with server.connect() as client:
+            client.sendall(post(b"x=1") * 3)
+            for _ in range(3):
+                refused = read_answer(client)
+                assert status_of(refused) == 503
+                assert b"Retry-After: 1\r\n" in refused
+                assert b"Connection: close" not in refused
+            client.sendall(GET)
+            assert status_of(read_answer(client)) == 200
+            taken.leave(0.0)
+            client.sendall(post(b"x=1"))
+            assert status_of(read_answer(client)) == 200
+        assert server.refused == {"overloaded": 3}
+        taken.enter()
+        closed = server.exchange(post(b"x=1", b"Connection: close\r\n"))
+        assert status_of(closed) == 503
+        assert is_generic(closed, "temporarily_unavailable")
 
 
 def test_whole_requests_keep_the_connection_rules():

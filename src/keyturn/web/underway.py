@@ -1,0 +1,49 @@
+"""How many requests are answered at once, so that whoever is let in has an answer soon (RE-10).
+
+Requests that come faster than they are answered would all wait longer and longer, until every caller has
+given up before its turn. So there is room for as many as are answered within ``TARGET_SECONDS``, going by how
+fast the last ones were; who comes on top is refused at once. That must cost next to nothing: under overload
+most requests are refused.
+"""
+
+from typing import Final
+
+_READS: Final = frozenset({"GET", "HEAD"})
+ROOM = 256
+"""There is always room for that many, however slow they are: a store that is away refuses them by itself."""
+TARGET_SECONDS = 0.25
+_LOOK_AFTER = 64
+_LOOK_SECONDS = 0.1
+
+
+class Underway:
+    """The requests of one server that are being answered."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._room = ROOM
+        self._inside = self._left = 0
+        self._since = 0.0
+
+    def turns_away(self, method: str) -> bool:
+        """Tell whether a request would have to wait too long.
+
+        What is read with GET goes on: keys and metadata must be had while all others wait for the store.
+        """
+        return self._inside >= self._room and method not in _READS
+
+    def enter(self) -> None:
+        """Count one in."""
+        self._inside += 1
+
+    def leave(self, now: float) -> None:
+        """Count one out, and see now and then how fast that goes.
+
+        Args:
+            now: Seconds that never go back.
+        """
+        self._inside -= 1
+        self._left += 1
+        if self._left >= _LOOK_AFTER and now - self._since >= _LOOK_SECONDS:
+            self._room = max(ROOM, int(TARGET_SECONDS * self._left / (now - self._since)))
+            self._left, self._since = 0, now

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from keyturn.admin import ADMIN
 from keyturn.config import Settings
 from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
@@ -44,6 +45,9 @@ from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.upkeep.jobs import make_scheduler
 from keyturn.upkeep.scheduler import Scheduler
+from keyturn.web.administration.ground import AdminPorts
+from keyturn.web.administration.road import Administration
+from keyturn.web.administration.verbs import ADMIN_VERBS
 from keyturn.web.descriptions import Descriptions
 from keyturn.web.desk import Desk, check_roads
 from keyturn.web.framing import ProtocolLimits
@@ -199,11 +203,13 @@ def assemble(
     trusted_proxies: Sequence[str] = (),
     *,
     refusals: Refusals | None = None,
+    admin_api: bool = True,
 ) -> tuple[Desk, Metrics]:
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
+        admin_api: Whether it is served.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -234,7 +240,7 @@ def assemble(
     metrics.watch(local.store.stats)
     routes = [
         route
-        for dialect in local.dialects.values()
+        for dialect in (*local.dialects.values(), *([ADMIN] if admin_api else []))
         for route in compile_dialect(dialect, local.cache_seconds)
     ]
     check_roads(routes)
@@ -248,8 +254,36 @@ def assemble(
         dice=local.dice,
     )
     descriptions = Descriptions(local.dialects, public_url, local.cache_seconds)
-    desk = Desk(Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted)
+    administration = Administration(services, _admin_ports(local, services), ADMIN_VERBS)
+    desk = Desk(
+        Router(routes),
+        urls,
+        services,
+        ports,
+        metrics,
+        refusals,
+        descriptions,
+        trusted,
+        administration if admin_api else None,
+    )
     return desk, metrics
+
+
+def _admin_ports(local: LocalServices, services: Services) -> AdminPorts:
+    return AdminPorts(
+        deployment=local.deployment,
+        digester=local.digester,
+        sealer=local.sealer,
+        passwords=local.passwords,
+        lockout=services.lockout,
+        rings=local.rings,
+        plan=local.ring_plan(),
+        longest_lifetime=local.longest_lifetime(),
+        dialects=local.dialects,
+        every_dialect={**load_dialects(), **local.dialects},
+        clock=local.clock,
+        dice=local.dice,
+    )
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -308,7 +342,12 @@ async def _serve(
         limits = local.store.limits(rates, local.digester.tag)
         refusals = Refusals(local.store.recorder, local.clock)
         desk, metrics = assemble(
-            local, limits, settings.public_url_text(), settings.trusted_proxies, refusals=refusals
+            local,
+            limits,
+            settings.public_url_text(),
+            settings.trusted_proxies,
+            refusals=refusals,
+            admin_api=settings.admin_api,
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from keyturn.core.changes import Outcome, Unit
+from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -26,6 +27,7 @@ from keyturn.core.records import (
 )
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
+    AdminTokenId,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -37,7 +39,19 @@ from keyturn.core.vocabulary import (
     UserId,
 )
 
-Leftover = Credential | Client | Project | Team | Membership | Entity | User | RefreshFamily | SigningKey
+Leftover = (
+    Credential
+    | Client
+    | Project
+    | Team
+    | Membership
+    | Entity
+    | User
+    | RefreshFamily
+    | SigningKey
+    | AdminToken
+    | KeptAnswer
+)
 """What deleting an organisation turns into a tombstone or removes."""
 
 
@@ -148,8 +162,24 @@ class DeploymentStore(Protocol):
         """Narrow to one organisation."""
         ...
 
+    def accompanied(self, *changes: Change) -> "DeploymentStore":
+        """Give the same store, but each unit that is recorded through it begins with some changes."""
+        ...
+
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""
+        ...
+
+    async def admin_tokens(self) -> Sequence[AdminToken]:
+        """Read all admin tokens, oldest first, ended ones included."""
+        ...
+
+    async def admin_token(self, token_id: AdminTokenId) -> AdminToken | None:
+        """Read an admin token by its id."""
+        ...
+
+    async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
+        """Read what a request by an idempotency key was answered."""
         ...
 
     async def organisation_by_slug(self, slug: str) -> Organisation | None:

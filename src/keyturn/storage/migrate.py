@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision in ``migrations/versions``; four digits each, so they compare as text."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from keyturn.core.changes import Outcome, Unit
+import msgspec
+
+from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
@@ -25,6 +28,7 @@ from keyturn.core.store_ports import AuditPage, DeploymentStore, Leftover, Organ
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
+    AdminTokenId,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -222,6 +226,26 @@ class NarrowStore:
         return await self._recorder.record_inside(unit, self._id)
 
 
+class _Accompanied:
+    """A recorder that begins every unit with some changes."""
+
+    def __init__(self, recorder: ScopedRecorder, changes: tuple[Change, ...]) -> None:
+        self._recorder = recorder
+        self._changes = changes
+
+    async def record(self, unit: Unit) -> Outcome:
+        return await self._recorder.record(self._with_more(unit))
+
+    async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
+        return await self._recorder.record_inside(self._with_more(unit), organisation_id)
+
+    async def wipe_log(self) -> bool:
+        return await self._recorder.wipe_log()
+
+    def _with_more(self, unit: Unit) -> Unit:
+        return msgspec.structs.replace(unit, changes=(*self._changes, *unit.changes))
+
+
 class WideStore:
     """What looks across organisations (``DeploymentStore``)."""
 
@@ -234,6 +258,22 @@ class WideStore:
     def organisation_store(self, organisation_id: OrganisationId) -> OrganisationStore:
         """Narrow to one organisation."""
         return NarrowStore(organisation_id, self._reads, self._recorder)
+
+    def accompanied(self, *changes: Change) -> DeploymentStore:
+        """Give the same store, but each unit that is recorded through it begins with some changes."""
+        return WideStore(self._reads, _Accompanied(self._recorder, changes), self._sealer, self._clock)
+
+    async def admin_tokens(self) -> Sequence[AdminToken]:
+        """Read all admin tokens, oldest first, ended ones included."""
+        return await self._reads.admin.tokens()
+
+    async def admin_token(self, token_id: AdminTokenId) -> AdminToken | None:
+        """Read an admin token by its id."""
+        return await self._reads.admin.token(token_id)
+
+    async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
+        """Read what a request by an idempotency key was answered."""
+        return await self._reads.admin.kept_answer(answer_id)
 
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""

@@ -1,0 +1,14 @@
+"""The admin API as one value, in the shape of a dialect; no organisation can switch it off, a setting can."""
+
+from keyturn.admin import clients, organisations
+from keyturn.admin.ground import BASE, REFUSALS, fact_schemas
+from keyturn.wire.tables import Dialect
+
+ADMIN = Dialect(
+    name="admin",
+    title="Keyturn administration",
+    routes=(*organisations.ROUTES, *clients.ROUTES),
+    refusals=REFUSALS,
+    facts=fact_schemas(),
+    prefix=f"{BASE}/",
+)

@@ -1,0 +1,6 @@
+"""Every administrator's verb by the name of its operation; the tables of ``admin`` name them."""
+
+from keyturn.web.administration import clients, organisations
+from keyturn.web.administration.ground import AdminVerb
+
+ADMIN_VERBS: dict[str, AdminVerb] = {**organisations.VERBS, **clients.VERBS}

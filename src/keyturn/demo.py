@@ -17,10 +17,11 @@ from typing import IO, Any
 
 import msgspec
 
+from keyturn.admin.ground import BASE as ADMIN_BASE
 from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
 from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError, OperatorError
-from keyturn.seeding import MAIN, OTHER, seed_dialect, seed_organisations
+from keyturn.seeding import MAIN, OTHER, seed_admin_token, seed_dialect, seed_organisations
 from keyturn.wire.tables import Dialect
 
 
@@ -156,6 +157,10 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
     shown = {
         "base_url": public_url,
         "management_url": management_url,
+        "admin": {
+            "url": public_url + ADMIN_BASE,
+            "token": kept.get("admin", {}).get("token") or await seed_admin_token(local),
+        },
         "organisations": [
             {"uuid": item.id, "name": item.name, "slug": item.slug, "api_key": item.api_key}
             for item in organisations.values()
@@ -192,5 +197,11 @@ def _print(local: LocalServices, shown: dict[str, Any], data: Path) -> None:
     ]
     for name, dialect in local.dialects.items():
         out += ["", f"# {name}", curl_line(dialect, shown["dialects"][name])]
+    admin = shown["admin"]
+    out += [
+        "",
+        "# admin",
+        f"curl -s {admin['url']}/organisations -H 'Authorization: Bearer {admin['token']}'",
+    ]
     sys.stdout.write("\n".join(out) + "\n\n")
     sys.stdout.flush()

@@ -27,6 +27,7 @@ NOUNS = {
     "init": "Make the data folder, the master key and the database.",
     "serve": "Serve tokens until stopped.",
     "demo": "Show what a demo made.",
+    "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",
     "user": "Users: people who are at home in an organisation.",
     "service-user": "Service users: users that stand for programs.",

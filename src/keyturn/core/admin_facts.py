@@ -203,4 +203,4 @@ ADMIN_OPERATION_FACTS: dict[str, frozenset[str]] = {
     | ({"items"} if shown.endswith(MANY) else set())
     for name, shown in OPERATIONS.items()
 }
-"""What the answer to each operation may show; ``etag`` is the version, ``location`` the path of what is new."""
+"""What the answer to each operation may show; ``etag`` is its version, ``location`` where what is new is."""

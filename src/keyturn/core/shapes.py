@@ -106,7 +106,8 @@ REFUSAL_FACTS = frozenset(
     }
 )
 """What a refusal may show: ``code`` as the dialect spells it, ``text`` and ``row.<name>`` from the refusal's
-row, ``errors`` the bad fields (``Refusal.errors``), ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
+row, ``errors`` the bad fields (``Refusal.errors``), ``request.<slot>`` what was read before it was refused
+(None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
     "metadata": frozenset({"issuer", "algorithms", "request.", "setting."}),

@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import Clash, NotPermitted, NothingThere
+from keyturn.core.errors import Clash, NothingThere, NotPermitted
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice

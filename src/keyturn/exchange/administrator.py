@@ -73,7 +73,7 @@ async def _prove(presented: Secret | None, services: Services, now: datetime, *,
 
 
 async def _note_use(token: AdminToken, origin: Origin, services: Services, now: datetime) -> AdminToken:
-    """Note the first use of a day; whoever loses to another use, or to the end of the token, notes nothing."""
+    """Note the first use of a day; whoever loses to another use, or to the token's end, notes nothing."""
     if token.setup or (token.last_used_on is not None and token.last_used_on >= now.date()):
         return token
     used = msgspec.structs.replace(token, last_used_on=now.date(), version=token.version + 1)

@@ -150,7 +150,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def _etag(value: Any) -> int:
-    """Read the one version that a change is for; nobody can mean ``*``, or several (RFC 9110 section 8.8.3)."""
+    """Read the one version that a change is for: not ``*`` and not several (RFC 9110 section 8.8.3)."""
     found = _ETAG.fullmatch(_text(value))
     if found is None:
         message = "must be one entity tag, as ETag gave it"

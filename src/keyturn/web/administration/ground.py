@@ -1,4 +1,4 @@
-"""What every administrator's verb stands on: ports, how things are found, and which version a change is for."""
+"""What every administrator's verb stands on: ports, how things are found, which version a change is for."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta

@@ -133,7 +133,7 @@ async def _delete_organisation(actor: Actor, call: Call, ports: AdminPorts) -> F
 
 
 async def _as_deployment(actor: Actor, call: Call, ports: AdminPorts) -> Organisation:
-    """Find an organisation for an operator of the deployment: its own tokens would be the first to be dead."""
+    """Find an organisation for an operator of the deployment: its own tokens would be dead at once."""
     found = await organisation_of(actor, call, ports)
     if actor.organisation_id is not None:
         raise NotPermitted("only an operator of the deployment disables and enables organisations")

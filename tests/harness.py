@@ -336,6 +336,7 @@ async def deployment(
     environ: Mapping[str, str] | None = None,
     rates: Mapping[str, Rate] | None = None,
     kept_refusals: int = 1_000_000,
+    fixtures: bool = True,
 ) -> AsyncIterator[Deployment]:
     """Open a deployment with every dialect of the house on.
 
@@ -344,6 +345,7 @@ async def deployment(
         environ: Settings, as the environment gives them.
         rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
         kept_refusals: Of one address and public code in a minute; the rest are folded.
+        fixtures: Make what the dialects' demos have; making keys and hashes takes its time.
     """
     known = load_dialects() | {dialect.name: dialect for dialect in extra}
     settings = load_settings(
@@ -379,7 +381,7 @@ async def deployment(
     )
     here = Deployment(local, store, limits, clock, kept_refusals)
     here.organisations = await seed_organisations(local)
-    for name, dialect in dialects.items():
+    for name, dialect in dialects.items() if fixtures else ():
         for slug, members in (await seed_dialect(local, dialect, here.organisations, PUBLIC_URL)).items():
             here.members[slug][name] = members
     here.organisations = {slug: await here.organisation(slug) for slug in here.organisations}

@@ -280,6 +280,7 @@ def _admin_ports(local: LocalServices, services: Services) -> AdminPorts:
         plan=local.ring_plan(),
         longest_lifetime=local.longest_lifetime(),
         dialects=local.dialects,
+        rates=services.limits.rates,
         every_dialect={**load_dialects(), **local.dialects},
         clock=local.clock,
         dice=local.dice,

@@ -77,5 +77,5 @@ async def token_for(here: Deployment, *scopes: str, slug: str | None = None) -> 
 @contextlib.asynccontextmanager
 async def administration() -> AsyncIterator[Admin]:
     """Open a deployment without fixtures, and be its administrator."""
-    async with deployment() as here:
+    async with deployment(fixtures=False) as here:
         yield Admin(here, await token_for(here))

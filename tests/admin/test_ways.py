@@ -164,7 +164,7 @@ async def test_members_are_named(admin, member, says):
 
 
 async def test_a_key_makes_it_happen_once(admin):
-    """A create by an idempotency key that is sent again is done once and answered the same, its secret too."""
+    """A create by an idempotency key that is sent again is done once and answered alike, secret too."""
     client = (await admin.make(CLIENTS, {"name": "a"}))["id"]
     path = f"{CLIENTS}/{client}/secrets"
     first, second = [await admin.call("POST", path, {"name": "s"}, key="one") for _ in range(2)]

@@ -1,15 +1,17 @@
 """What the stores read for the admin API: the questions, and how SQL answers them."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, select
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.store_ports import AuditHit, AuditWish
 from keyturn.core.vocabulary import AdminTokenId
 from keyturn.storage import rows
 from keyturn.storage.admin_schema import ADMIN_TOKEN
 from keyturn.storage.people_reads import Ask
+from keyturn.storage.schema import AUDIT
 
 
 class AdminReads(Protocol):
@@ -29,6 +31,10 @@ class AdminReads(Protocol):
 
     async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
         """Read a kept answer by its id."""
+        ...
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows of the audit trail that are wanted, newest first; nothing is opened."""
         ...
 
 
@@ -61,3 +67,33 @@ class SqlAdmin:
         """Read a kept answer by its id."""
         found: KeptAnswer | None = await self._ask(lambda c: rows.SqlShelf(c).find(KeptAnswer, answer_id))
         return found
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows of the audit trail that are wanted, newest first; nothing is opened."""
+        query = rows.AUDIT_ROWS.add_columns(AUDIT.c.id.label("position"))
+        query = query.where(*_conditions(wish)).order_by(AUDIT.c.id.desc()).limit(wish.limit)
+
+        def find(connection: Connection) -> Sequence[AuditHit]:
+            with rows.readable("an audit row"):
+                return [_hit(dict(row)) for row in connection.execute(query).mappings()]
+
+        found: Sequence[AuditHit] = await self._ask(find)
+        return found
+
+
+def _conditions(wish: AuditWish) -> Iterator[ColumnElement[bool]]:
+    for name, value in wish.equal.items():
+        yield AUDIT.c[name] == value
+    if wish.organisation_id is not None:
+        yield AUDIT.c.organisation_id == wish.organisation_id
+    if wish.since is not None:
+        yield AUDIT.c.at >= wish.since
+    if wish.until is not None:
+        yield AUDIT.c.at < wish.until
+    if wish.before is not None:
+        yield AUDIT.c.id < wish.before
+
+
+def _hit(columns: dict[str, Any]) -> AuditHit:
+    position = columns.pop("position")
+    return AuditHit(position, rows.audit_row(columns))

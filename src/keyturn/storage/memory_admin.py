@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.records import AuditRow
+from keyturn.core.store_ports import AuditHit, AuditWish
 from keyturn.core.vocabulary import AdminTokenId
 
 _ANY = TypeVar("_ANY", AdminToken, KeptAnswer)
 
 
 class _Rows(Protocol):
+    audit: list[AuditRow]
+
     def find(self, kind: type[_ANY], key: str, /) -> _ANY | None: ...
 
     def all(self, kind: type[_ANY], /) -> list[_ANY]: ...
@@ -36,3 +40,19 @@ class MemoryAdmin:
     async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
         """Read a kept answer by its id."""
         return self._shelf.find(KeptAnswer, answer_id)
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows of the audit trail that are wanted, newest first; nothing is opened."""
+        written = enumerate(self._shelf.audit, start=1)
+        hits = [AuditHit(position, row) for position, row in written if _fits(row, position, wish)]
+        return hits[::-1][: wish.limit]
+
+
+def _fits(row: AuditRow, position: int, wish: AuditWish) -> bool:
+    return (
+        all(getattr(row, name) == value for name, value in wish.equal.items())
+        and wish.organisation_id in (None, row.organisation_id)
+        and (wish.since is None or row.at >= wish.since)
+        and (wish.until is None or row.at < wish.until)
+        and (wish.before is None or position < wish.before)
+    )

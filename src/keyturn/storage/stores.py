@@ -24,7 +24,14 @@ from keyturn.core.records import (
     Team,
     User,
 )
-from keyturn.core.store_ports import AuditPage, DeploymentStore, Leftover, OrganisationStore
+from keyturn.core.store_ports import (
+    AuditHit,
+    AuditPage,
+    AuditWish,
+    DeploymentStore,
+    Leftover,
+    OrganisationStore,
+)
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
@@ -333,10 +340,18 @@ class WideStore:
     async def audit_page(self, *, chain: str | None = None, after: int = 0, limit: int = 100) -> AuditPage:
         """Read rows as ``audit_rows`` does, with their personal fields opened where still possible."""
         rows = tuple(await self._reads.audit_rows(chain, after, limit))
+        return AuditPage(rows, await self._opened(rows))
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows that are wanted, newest first, with their personal fields opened where possible."""
+        hits = await self._reads.admin.audit_hits(wish)
+        opened = await self._opened([hit.row for hit in hits])
+        return [AuditHit(hit.position, hit.row, each) for hit, each in zip(hits, opened, strict=True)]
+
+    async def _opened(self, rows: Sequence[AuditRow]) -> tuple[dict[str, str] | None, ...]:
         places = {place for row in rows if (place := key_place(row)) is not None}
         keys = {(key.purpose, key.id): key for key in await self._reads.sealed_at(sorted(places))}
-        personal = (open_personal(row, keys.get(key_place(row) or ("", "")), self._sealer) for row in rows)
-        return AuditPage(rows, tuple(personal))
+        return tuple(open_personal(row, keys.get(key_place(row) or ("", "")), self._sealer) for row in rows)
 
     async def audit_chains(self) -> Sequence[str]:
         """Name every chain, oldest first."""

@@ -1,6 +1,6 @@
 """What every administrator's verb stands on: ports, how things are found, which version a change is for."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from keyturn.core.admin_records import KeptAnswer
 from keyturn.core.changes import Add, Change, Replace, RequireVersion, Versioned
 from keyturn.core.clock import Clock
 from keyturn.core.errors import NothingThere, PreconditionFailed
+from keyturn.core.limits import Rate
 from keyturn.core.ports import Digester, Lockout, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import Credential, Organisation
@@ -18,6 +19,7 @@ from keyturn.core.requests import Call
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import Algorithm, CredentialKind, KeyId, OrganisationId, Reason
+from keyturn.directory.names import check_choices
 from keyturn.directory.secret_status import status_of
 from keyturn.wire.tables import Dialect
 
@@ -90,6 +92,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
         dialects: Those that are on, by name.
         every_dialect: All there are: a credential also works in one that is switched on later.
         kept: What is written in the same transaction, so that a request is not done twice.
+        rates: The limits there are, by the kind of counter.
         kept_before: The expired row in whose place that is.
     """
 
@@ -103,6 +106,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
     longest_lifetime: timedelta
     dialects: Mapping[str, Dialect]
     every_dialect: Mapping[str, Dialect]
+    rates: Mapping[str, Rate]
     clock: Clock
     dice: Dice
     required: tuple[Change, ...] = ()
@@ -151,6 +155,15 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
             for name, dialect in self.every_dialect.items()
             if any(exchange.kind is kind for route in dialect.routes for exchange in route.exchanges)
         )
+
+    def chosen(self, kind: CredentialKind, asked: Sequence[str]) -> tuple[str, ...]:
+        """Choose the dialects that a new credential works in: those asked for, else all that take its kind.
+
+        Raises:
+            OperatorError: It works in none of those.
+        """
+        takers = self.takers(kind)
+        return check_choices("dialect", asked, takers) if asked else takers
 
 
 AdminVerb = Callable[[Actor, Call, AdminPorts], Awaitable[Facts]]

@@ -40,14 +40,13 @@ def page_of(items: Iterable[Facts], actor: Actor, call: Call, digester: Digester
     name, descending = sort.removeprefix("-"), sort.startswith("-")
     found = [each for each in items if _fits(each, asked)]
     found.sort(key=lambda each: _position(each, name, key), reverse=descending)
-    bound = _bound(actor, call)
-    if "cursor" in asked:
-        last = _read(asked["cursor"], bound, digester)
+    last = read_position(actor, call, digester)
+    if last is not None:
         found = [each for each in found if _follows(_position(each, name, key), last, descending=descending)]
     limit: int = asked["limit"]
     shown = found[:limit]
     more = len(found) > limit
-    cursor = _write(_position(shown[-1], name, key), bound, digester) if more else None
+    cursor = write_position(_position(shown[-1], name, key), actor, call, digester) if more else None
     return {"items": shown, "next": cursor}
 
 
@@ -87,19 +86,29 @@ def _message(bound: bytes, position: bytes) -> bytes:
     return b"admin cursor\n" + bound + b"\n" + position
 
 
-def _write(position: Position, bound: bytes, digester: Digester) -> str:
+def write_position(position: Position, actor: Actor, call: Call, digester: Digester) -> str:
+    """Give the cursor that says where a page of a list ended."""
     spelled = msgspec.json.encode(position)
-    return base64url.encode(digester.tag(_message(bound, spelled)) + spelled).decode()
+    tag = digester.tag(_message(_bound(actor, call), spelled))
+    return base64url.encode(tag + spelled).decode()
 
 
-def _read(cursor: str, bound: bytes, digester: Digester) -> Position:
+def read_position(actor: Actor, call: Call, digester: Digester) -> Position | None:
+    """Read where the page before ended; None where a call begins at the start.
+
+    Raises:
+        InvalidRequest: The cursor is none of ours, or of another list.
+    """
+    if "cursor" not in call.arguments:
+        return None
     try:
-        raw = base64url.decode(cursor.encode())
+        raw = base64url.decode(call.arguments["cursor"].encode())
     except ValueError:
         raw = b""
     tag, spelled = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
+    message = _message(_bound(actor, call), spelled)
     # ``tags`` gives one for each pepper, so that a cursor outlives a change of peppers.
-    if not any(hmac.compare_digest(each, tag) for each in digester.tags(_message(bound, spelled))):
+    if not any(hmac.compare_digest(each, tag) for each in digester.tags(message)):
         raise InvalidRequest(Reason.CURSOR_REJECTED, "the cursor is none of this list")
     position: Position = msgspec.json.decode(spelled, type=Position)
     return position

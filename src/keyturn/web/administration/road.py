@@ -85,10 +85,14 @@ class Administration:
         try:
             return await self._served(actor, match, route, request)
         except OperatorError as error:
-            refusal = _refusal_of(error, route)
+            refusal: Refusal = _refusal_of(error, route)
         except InvalidGrant as none:
             # What a contract calls an invalid grant is here a resource that does not exist.
             refusal = NotFound(none.reason, "there is none")
+        except Conflict as conflict:
+            refusal = conflict
+            if conflict.reason is Reason.LOST_RACE and route.table.versioned is not None:
+                refusal = _stale()
         except Refusal as told:
             refusal = told
         if refusal.about is None and actor.admin_token is not None:
@@ -130,7 +134,7 @@ class Administration:
         )
         try:
             response = await do(msgspec.structs.replace(self._ports, kept=fresh, kept_before=before))
-        except Clash:
+        except (Clash, Conflict):
             meanwhile = await deployment.kept_answer(answer_id)
             if meanwhile is not None and meanwhile != before:
                 return self._again(meanwhile, request)
@@ -178,6 +182,10 @@ def _hash_of(request: WireRequest) -> bytes:
     return hashlib.sha256(b"\n".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
 
+def _stale() -> PreconditionFailed:
+    return PreconditionFailed(Reason.VERSION_STALE, "it was changed since that version")
+
+
 def _refusal_of(error: OperatorError, route: CompiledRoute) -> Refusal:
     """Say as a refusal what a verb said in plain words."""
     match error:
@@ -187,7 +195,7 @@ def _refusal_of(error: OperatorError, route: CompiledRoute) -> Refusal:
             return InsufficientScope(Reason.PERMISSION_MISSING, str(error))
         case Clash(lost_race=True):
             if route.table.versioned is not None:
-                return PreconditionFailed(Reason.VERSION_STALE, "it was changed since that version")
+                return _stale()
             return Conflict(Reason.LOST_RACE, str(error))
         case Clash():
             return Conflict(Reason.NOT_LIVING, str(error))

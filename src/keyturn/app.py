@@ -253,7 +253,8 @@ def assemble(
         clock=local.clock,
         dice=local.dice,
     )
-    descriptions = Descriptions(local.dialects, public_url, local.cache_seconds)
+    described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
+    descriptions = Descriptions(described, public_url, local.cache_seconds)
     administration = Administration(services, _admin_ports(local, services), ADMIN_VERBS)
     desk = Desk(
         Router(routes),

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from admin.described import check_described
 from harness import ACTOR, Answer, Deployment, deployment
 from keyturn.core.admin_records import ALL
 from keyturn.directory.admin_tokens import AdminTokenWish, create_admin_token
@@ -33,7 +34,7 @@ class Admin:
         key: str | None = None,
     ) -> Answer:
         """Send one request; ``path`` is below the base."""
-        sent = [] if self.token is None else [("Authorization", f"Bearer {self.token}")]
+        sent = []
         content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         if body is not None:
             sent.append(("Content-Type", "application/json"))
@@ -42,9 +43,27 @@ class Admin:
         if key is not None:
             sent.append(("Idempotency-Key", key))
         sent += (headers or {}).items()
-        return await self.here.ask(
-            method, BASE + path, query=query.encode(), headers=sent, body=content, address=self.address
+        return await self.send(method, BASE + path, query, dict(sent), content)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, Any],
+        body: bytes,
+    ) -> Answer:
+        """Send a request, and check that its answer is one that the OpenAPI document has."""
+        sent = [*headers.items()]
+        if self.token is not None:
+            sent.append(("Authorization", f"Bearer {self.token}"))
+        answer = await self.here.ask(
+            method, path, query=query.encode(), headers=sent, body=body, address=self.address
         )
+        match = self.here.desk._router.match(path)
+        if match is not None and method in match.routes:
+            check_described(match.routes[method].table.path, method, answer)
+        return answer
 
     async def get(self, path: str, query: str = "") -> Any:
         """Read what must be there."""

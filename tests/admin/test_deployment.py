@@ -50,7 +50,7 @@ async def test_limits_are_shown(admin):
 
 
 async def test_audit(admin):
-    """AD-05: the trail is searched newest first, in pages, by kind, actor, subject and time, never changed."""
+    """AD-05: the trail is searched newest first, in pages, by kind, subject and time, never changed."""
     made = await admin.make("/organisations", {"slug": "new", "name": "New"})
     for name in ("a", "b", "c"):
         await admin.make("/organisations/new/clients", {"name": name})

@@ -158,7 +158,7 @@ async def test_memberships(admin, user):
 
 
 async def test_a_home_is_for_its_own(admin, user):
-    """TN-02: of a member who is at home elsewhere an organisation's token sees the membership, not the user."""
+    """TN-02: of a member who is at home elsewhere an organisation's token sees the membership alone."""
     user_id = user.rpartition("/")[2]
     await admin.make(f"{GLOBEX}/members", {"user": user_id})
     bound = Admin(admin.here, await token_for(admin.here, slug="globex"))

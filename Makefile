@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Newer Pythons that `make test-all` looks for, on PATH and under pyenv.
 NEWER := 3.12 3.13 3.14
-# One worker per core; `make test JOBS=0` runs in one process.
+# One worker per core; `make test JOBS=0` runs in one process. Each worker keeps neighbours together, so that what a
+# file starts is started once, and takes over from a slower one at the end.
 JOBS ?= auto
 UV ?= uv
 
@@ -73,7 +74,7 @@ demo: env-server ## Serve a seeded demo and print what to try (ARGS="--port 9000
 
 .PHONY: test
 test: env-dev ## Run the tests (ARGS="-k lifetime", JOBS=0 for one process)
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # In the recipe below a version without an interpreter is said aloud, not passed over in silence.
 .PHONY: test-all

@@ -2,12 +2,30 @@
 
 With ``KEYTURN_TEST_NO_SKIP=1`` (``make test-all``) a skip fails the session. A test that is expected to
 fail (xfail) or deselected by its marker is not a skip.
+
+Hypothesis is never in a hurry, because the machine may be busy. Where ``CI`` is set it draws the same
+examples in each run, so that a build fails for what was changed and nothing else; everywhere else it goes
+on looking.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hundreds of commands are started, and each would compile the whole program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+settings.register_profile(
+    "here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+pytest_plugins = ["postgres"]
 
 NO_SKIP = "KEYTURN_TEST_NO_SKIP"
 

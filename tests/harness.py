@@ -9,71 +9,50 @@ a test is handed in as a value.
 
 import base64
 import contextlib
+import copy
 import hashlib
 import json
-import random
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+import structlog
 
-from keyturn.app import LocalServices, assemble, configured_dialects, profiles
-from keyturn.config import load_settings
-from keyturn.core.actors import system
+from ground import (
+    ACTOR,
+    PUBLIC_URL,
+    HandClock,
+    cheap_passwords,
+    ground_of,
+    local_services,
+)
+from keyturn.app import LocalServices, assemble
 from keyturn.core.changes import Add, Change, Recorded, Replace, Unit
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
 from keyturn.core.limits import Rate
-from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow, Client, Credential, Organisation
 from keyturn.core.transforms import TRANSFORMS
 from keyturn.core.vocabulary import CLIENT_KINDS, ClientId, CredentialId, CredentialKind
-from keyturn.dialects import load_dialects
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
-from keyturn.keys.audit_key import StoredAuditKeys
-from keyturn.keys.passwords import ArgonPasswords
-from keyturn.keys.peppers import load_peppers
-from keyturn.keys.ring import Rings
-from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.seeding import MAIN, ORGANISATIONS, seed_dialect, seed_organisations
+from keyturn.keys.sealing import MasterSealer
+from keyturn.seeding import MAIN, ORGANISATIONS
 from keyturn.storage import MemoryStore
 from keyturn.storage.limits import MemoryLimits
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.refusals import Refusals
+from keyturn.wire.compile import CompiledRoute
 from keyturn.wire.tables import Dialect, Sample
 
-PUBLIC_URL = "https://keys.example"
-START = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-ACTOR = system("test")
 PLENTY = Rate(per_minute=1_000_000, burst=1_000_000)
 
+# Painting a traceback, as structlog does by itself where rich is installed, takes half a second.
+structlog.configure([structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
 _PLACE = re.compile(r"\{(\w+(?:\.\w+)*)(:form)?\}")
-
-
-class HandClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self, at: datetime = START) -> None:
-        """Start at an instant."""
-        self._now = at
-        self._monotonic = 1_000.0
-
-    def now(self) -> datetime:
-        """Give the wall time."""
-        return self._now
-
-    def monotonic(self) -> float:
-        """Give the monotonic seconds."""
-        return self._monotonic
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass, on both clocks."""
-        self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds
 
 
 class Moody:
@@ -152,13 +131,14 @@ class Deployment:
         limits: MemoryLimits,
         clock: HandClock,
         kept_refusals: int,
+        routes: Sequence[CompiledRoute] | None = None,
     ) -> None:
         """Assemble the desk exactly as the server does."""
         self.local = local
         self.store = store
         self.clock = clock
         self.refusals = Refusals(local.store.recorder, clock, kept_a_minute=kept_refusals)
-        self.desk, self.metrics = assemble(local, limits, PUBLIC_URL, refusals=self.refusals)
+        self.desk, self.metrics = assemble(local, limits, PUBLIC_URL, refusals=self.refusals, routes=routes)
         self.organisations: dict[str, Organisation] = {}
         self.members: dict[str, dict[str, dict[str, Any]]] = {slug: {} for slug in ORGANISATIONS}
 
@@ -336,7 +316,6 @@ async def deployment(
     environ: Mapping[str, str] | None = None,
     rates: Mapping[str, Rate] | None = None,
     kept_refusals: int = 1_000_000,
-    fixtures: bool = True,
 ) -> AsyncIterator[Deployment]:
     """Open a deployment with every dialect of the house on.
 
@@ -345,47 +324,22 @@ async def deployment(
         environ: Settings, as the environment gives them.
         rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
         kept_refusals: Of one address and public code in a minute; the rest are folded.
-        fixtures: Make what the dialects' demos have; making keys and hashes takes its time.
     """
-    known = load_dialects() | {dialect.name: dialect for dialect in extra}
-    settings = load_settings(
-        flags={"public_url": PUBLIC_URL, "dialects": tuple(known)},
-        environ=dict(environ or {}),
-        tables={name: dialect.settings for name, dialect in known.items()},
-    )
-    dialects = configured_dialects(settings, known)
-    clock, dice = HandClock(), random.Random(7).randbytes  # noqa: S311  # a test repeats itself
-    sealer = MasterSealer(MasterKey.parse(MasterKey.generate(dice).reveal()), dice)
-    store = MoodyStore(MemoryStore(sealer, clock, dice))
+    ground = await ground_of(extra, dict(environ or {}))
+    clock, dice = HandClock(), ground.dice()
+    sealer = MasterSealer(ground.master_key, dice)
+    store = MoodyStore(ground.copy(sealer, clock, dice))
     await store.revocations.load()
-    born = AuditEvent(
-        at=clock.now(), kind="pepper.created", actor=ACTOR.name, request_id=uuid7(clock.now(), dice)
-    )
-    passwords = ArgonPasswords(dice, memory_kib=8, passes=1)
-    plan = RingPlan.of(profiles(dialects).values())
-    local = LocalServices(
-        deployment=store.deployment,
-        store=store,
-        digester=Moody(await load_peppers(store.deployment, sealer, dice, born)),
-        passwords=passwords,
-        sealer=sealer,
-        rings=Rings(store.deployment, sealer, dice, plan.algorithms_of, certified=plan.certified),
-        audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
-        clock=clock,
-        dice=dice,
-        dialects=dialects,
-        cache_seconds=settings.jwks_cache_seconds,
+    passwords = cheap_passwords(dice)
+    local = local_services(
+        store, Moody(ground.digester), passwords, sealer, clock, dice, ground.dialects, ground.cache_seconds
     )
     limits = MemoryLimits(
         dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {})
     )
-    here = Deployment(local, store, limits, clock, kept_refusals)
-    here.organisations = await seed_organisations(local)
-    for name, dialect in dialects.items() if fixtures else ():
-        for slug, members in (await seed_dialect(local, dialect, here.organisations, PUBLIC_URL)).items():
-            here.members[slug][name] = members
-    here.organisations = {slug: await here.organisation(slug) for slug in here.organisations}
-    store.registry.calls.clear()
+    here = Deployment(local, store, limits, clock, kept_refusals, ground.routes)
+    here.members = copy.deepcopy(ground.members)
+    here.organisations = {slug: await here.organisation(slug) for slug in ORGANISATIONS}
     yield here
     passwords.close()
     await store.close()

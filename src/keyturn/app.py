@@ -1,28 +1,22 @@
 """The one place that assembles everything: settings in, a running deployment out."""
 
-import asyncio
 import contextlib
-import gc
 import ipaddress
 import os
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import uvloop
 
-from keyturn.admin import ADMIN
 from keyturn.config import Settings
 from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
-from keyturn.core.identifiers import uuid7
-from keyturn.core.limits import Rate
+from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
@@ -31,37 +25,30 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
-from keyturn.exchange.minting import compile_claims
-from keyturn.exchange.services import Services
-from keyturn.exchange.verify import OwnTokens
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.files import make_master_key as make_master_key
+from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
-from keyturn.upkeep.jobs import make_scheduler
-from keyturn.upkeep.scheduler import Scheduler
-from keyturn.web.administration.ground import AdminPorts
-from keyturn.web.administration.road import Administration
-from keyturn.web.administration.verbs import ADMIN_VERBS
-from keyturn.web.descriptions import Descriptions
-from keyturn.web.desk import Desk, check_roads
-from keyturn.web.framing import ProtocolLimits
-from keyturn.web.logs import configure_logging
-from keyturn.web.management import Check, Management
-from keyturn.web.metrics import Metrics
-from keyturn.web.refusals import Refusals, summarising
-from keyturn.web.server import Listeners, bind_sockets, run_servers
-from keyturn.web.tls import Certificates
-from keyturn.web.verbs import Ports
-from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
+
+if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
+    from keyturn.exchange.services import Services
+    from keyturn.upkeep.scheduler import Scheduler
+    from keyturn.web.administration.road import Administration
+    from keyturn.web.desk import Desk
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.wire.compile import CompiledRoute
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,33 +91,6 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def make_master_key(path: Path) -> bool:
-    """Make a master key unless there is one; True if it was made."""
-    if path.exists():
-        return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    write_private(fresh, MasterKey.generate(secrets.token_bytes).reveal().encode() + b"\n")
-    try:
-        os.link(fresh, path)  # unlike a rename, never takes the place of another process's key
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    return True
-
-
 @contextlib.asynccontextmanager
 async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterator[LocalServices]:
     """Open a deployment's store and keys, and close them again.
@@ -145,7 +105,8 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
     sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
     dialects = configured_dialects(settings)
-    store = await open_store(settings.store_url(), sealer, clock, dice, create=create)
+    upgrade = settings.migrate_at_start
+    store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
     try:
         born = AuditEvent(
             at=clock.now(),
@@ -202,18 +163,31 @@ def assemble(
     public_url: str,
     trusted_proxies: Sequence[str] = (),
     *,
-    refusals: Refusals | None = None,
+    refusals: "Refusals | None" = None,
+    routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
-) -> tuple[Desk, Metrics]:
+) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
+        routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    from keyturn.admin import ADMIN, admin_routes
+    from keyturn.exchange.minting import compile_claims
+    from keyturn.exchange.services import Services
+    from keyturn.exchange.verify import OwnTokens
+    from keyturn.web.descriptions import Descriptions
+    from keyturn.web.desk import Desk, check_roads
+    from keyturn.web.metrics import Metrics
+    from keyturn.web.refusals import Refusals
+    from keyturn.web.verbs import Ports
+    from keyturn.wire.compile import Router, compile_routes
+
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
@@ -223,6 +197,7 @@ def assemble(
         revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
+        naming=in_bulk(local.dice),
         registry=local.store.registry,
         recorder=local.store.recorder,
         digester=local.digester,
@@ -238,11 +213,10 @@ def assemble(
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
-    routes = [
-        route
-        for dialect in (*local.dialects.values(), *([ADMIN] if admin_api else []))
-        for route in compile_dialect(dialect, local.cache_seconds)
-    ]
+    if routes is None:
+        routes = compile_routes(local.dialects, local.cache_seconds)
+    administration = _open_administration(local, services) if admin_api else None
+    routes = (*routes, *(admin_routes() if admin_api else ()))
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
@@ -255,23 +229,19 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
-    administration = Administration(services, _admin_ports(local, services), ADMIN_VERBS)
     desk = Desk(
-        Router(routes),
-        urls,
-        services,
-        ports,
-        metrics,
-        refusals,
-        descriptions,
-        trusted,
-        administration if admin_api else None,
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
     )
     return desk, metrics
 
 
-def _admin_ports(local: LocalServices, services: Services) -> AdminPorts:
-    return AdminPorts(
+def _open_administration(local: LocalServices, services: "Services") -> "Administration":
+    """Put the road of administrators together."""
+    from keyturn.web.administration.ground import AdminPorts
+    from keyturn.web.administration.road import Administration
+    from keyturn.web.administration.verbs import ADMIN_VERBS
+
+    ports = AdminPorts(
         deployment=local.deployment,
         digester=local.digester,
         sealer=local.sealer,
@@ -286,91 +256,7 @@ def _admin_ports(local: LocalServices, services: Services) -> AdminPorts:
         clock=local.clock,
         dice=local.dice,
     )
-
-
-GC_THRESHOLDS = (50_000, 20, 100)
-"""Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
-
-Prepare = Callable[[LocalServices], Awaitable[None]]
-Announce = Callable[[LocalServices], None]
-
-
-def bind(settings: Settings) -> Listeners:
-    """Bind what the settings name, before anything else is done.
-
-    Raises:
-        ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
-    """
-    pair = settings.tls.pair()
-    return bind_sockets(
-        (settings.host, settings.port),
-        (settings.management_host, settings.management_port),
-        None if pair is None else Certificates(*pair),
-    )
-
-
-def serve(
-    settings: Settings,
-    listeners: Listeners,
-    *,
-    prepare: Prepare | None = None,
-    announce: Announce | None = None,
-    create: bool = False,
-) -> None:
-    """Serve until SIGTERM or SIGINT, then drain (RE-03).
-
-    Args:
-        prepare: Runs on the open deployment before the first request.
-        announce: Runs once requests are answered.
-        create: Whether to make a database where there is none: for a demo.
-    """
-    configure_logging(settings.log_format, settings.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, listeners, prepare, announce, create=create))
-
-
-async def _serve(
-    settings: Settings,
-    listeners: Listeners,
-    prepare: Prepare | None,
-    announce: Announce | None,
-    *,
-    create: bool,
-) -> None:
-    async with open_local(settings, create=create) as local:
-        if prepare is not None:
-            await prepare(local)
-        rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
-        limits = local.store.limits(rates, local.digester.tag)
-        refusals = Refusals(local.store.recorder, local.clock)
-        desk, metrics = assemble(
-            local,
-            limits,
-            settings.public_url_text(),
-            settings.trusted_proxies,
-            refusals=refusals,
-            admin_api=settings.admin_api,
-        )
-        upkeep = upkeep_of(local, settings)
-        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
-        await require_sound_start(local)
-        await local.rings.promise(local.longest_lifetime(), local.clock.now())
-        management = Management(metrics, {"store": _store_check(local.store), "keys": _key_check(local)})
-        protocol = ProtocolLimits(
-            body_bytes=settings.limits.body_bytes,
-            connections=settings.limits.connections,
-            connections_per_address=settings.limits.connections_per_address,
-        )
-        async with summarising(refusals), upkeep.running():
-            await run_servers(
-                desk,
-                management,
-                listeners,
-                protocol,
-                shutdown_seconds=settings.shutdown_seconds,
-                on_refused=metrics.framing_refused,
-                on_started=partial(_started, local, announce),
-            )
+    return Administration(services, ports, ADMIN_VERBS)
 
 
 def cause_of(unavailable: Unavailable) -> str | None:
@@ -378,8 +264,10 @@ def cause_of(unavailable: Unavailable) -> str | None:
     return why(unavailable.__cause__)
 
 
-def upkeep_of(local: LocalServices, settings: Settings) -> Scheduler:
+def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
     """Put together what happens without a request; nothing happens before it is run."""
+    from keyturn.upkeep.jobs import make_scheduler
+
     days = settings.audit.retention_days
     return make_scheduler(
         local.store.upkeep,
@@ -411,11 +299,6 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
     return isinstance(turned, Rotated)
 
 
-def _oldest_key_seconds(local: LocalServices) -> float:
-    start = local.rings.oldest_start()
-    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
-
-
 async def require_sound_start(local: LocalServices) -> None:
     """Take in the newest time there was, and refuse settings under which a token could outlive its key.
 
@@ -435,49 +318,3 @@ async def require_sound_start(local: LocalServices) -> None:
                 f" {until.isoformat()}; start without the new dialect, or after that"
             )
             raise ConfigError([problem])
-
-
-def _started(local: LocalServices, announce: Announce | None) -> None:
-    """Calm the garbage collector, then tell whoever wants to know.
-
-    What start-up made lives as long as the process and need not be looked through again and again; a
-    request leaves nothing in cycles, so looking seldom costs no memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    if announce is not None:
-        announce(local)
-
-
-def _key_check(local: LocalServices) -> Check:
-    """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
-    plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
-
-    async def check() -> str | None:
-        try:
-            own = await first_issuer()
-            for shared, algorithm in plan:
-                issuer_id = shared or own
-                if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
-        except Unavailable as unavailable:
-            return unavailable.reason.value
-        return None
-
-    async def first_issuer() -> str | None:
-        living = (each for each in await local.deployment.organisations() if each.ended_at is None)
-        return next((each.id for each in living), None)
-
-    return check
-
-
-def _store_check(store: Store) -> Check:
-    async def check() -> str | None:
-        try:
-            await store.check()
-        except Unavailable as unavailable:
-            return unavailable.reason.value
-        return None
-
-    return check

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.functional_validators import AfterValidator
-from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
@@ -70,20 +69,22 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything an operator can set, checked; made by ``load_settings``.
 
     ``dialect`` holds a value for every deployment setting that a dialect's table declares.
     """
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
     public_url: BaseUrl | None = None
     data: Path = Path("keyturn-data")
     database_url: SecretStr | None = None
+    migrate_at_start: bool = True
     master_key: SecretStr | None = None
     host: str = "127.0.0.1"
     port: Port = 8480
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
     management_host: str = "127.0.0.1"
     management_port: Port = 8481
     trusted_proxies: Networks = ()
@@ -350,8 +351,19 @@ def _validate(
 
 
 def _build(layers: list[_Layer]) -> Settings:
-    sources = tuple(InitSettingsSource(Settings, init_kwargs=layer.values) for layer in layers)
-    return Settings(_build_sources=(sources, {}))  # type: ignore[call-arg]  # hidden by dataclass_transform
+    values: dict[str, Any] = {}
+    for layer in reversed(layers):
+        values = _over(layer.values, values)
+    return Settings(**values)
+
+
+def _over(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one source over another: a table keeps what the upper one leaves alone."""
+    laid = dict(lower)
+    for name, value in upper.items():
+        below = laid.get(name)
+        laid[name] = _over(value, below) if isinstance(value, dict) and isinstance(below, dict) else value
+    return laid
 
 
 def _holds(values: Any, path: list[str]) -> bool:

@@ -18,10 +18,11 @@ from typing import IO, Any
 import msgspec
 
 from keyturn.admin.ground import BASE as ADMIN_BASE
-from keyturn.app import LocalServices, bind, make_master_key, serve, write_private
+from keyturn.app import LocalServices, configured_dialects, make_master_key, write_private
 from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.seeding import MAIN, OTHER, seed_admin_token, seed_dialect, seed_organisations
+from keyturn.serving import bind, serve
 from keyturn.wire.tables import Dialect
 
 
@@ -57,9 +58,9 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
             with _turn(data):
                 await _seed(local, data, public_url, management_url or listeners.management_url)
 
-        def announce(local: LocalServices) -> None:
+        def announce() -> None:
             _remember(data, environ)
-            _print(local, _moved(_read(data), public_url, listeners.public_url), data)
+            _print(configured_dialects(settings), _moved(_read(data), public_url, listeners.public_url), data)
 
         serve(settings, listeners, prepare=prepare, announce=announce, create=True)
 
@@ -187,15 +188,15 @@ def curl_line(dialect: Dialect, members: Mapping[str, Any]) -> str:
     return dialect.demo.curl.format(**members)
 
 
-def _print(local: LocalServices, shown: dict[str, Any], data: Path) -> None:
+def _print(dialects: Mapping[str, Dialect], shown: dict[str, Any], data: Path) -> None:
     out = [
         f"Keyturn demo at {shown['base_url']} (management {shown['management_url']})",
         f"Data in {data}; credentials: keyturn demo show --data {data}",
         "",
         f"{'DIALECT':<12} {'CONTRACT':<28} ORGANISATION",
-        *(f"{name:<12} {dialect.title:<28} {MAIN}" for name, dialect in local.dialects.items()),
+        *(f"{name:<12} {dialect.title:<28} {MAIN}" for name, dialect in dialects.items()),
     ]
-    for name, dialect in local.dialects.items():
+    for name, dialect in dialects.items():
         out += ["", f"# {name}", curl_line(dialect, shown["dialects"][name])]
     admin = shown["admin"]
     out += [

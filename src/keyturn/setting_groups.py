@@ -33,6 +33,10 @@ class LimitSettings(BaseModel):
     connections_per_address: Count = 256
     body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
 
+    def share(self, workers: int) -> "LimitSettings":
+        """Give one of several workers its part of what each of them counts for itself."""
+        return self.model_copy(update={"connections": -(-self.connections // workers)})
+
     def rates(self) -> dict[str, RateSettings]:
         """Give the rate of each kind of counter."""
         return {
@@ -77,6 +81,10 @@ class PasswordSettings(BaseModel):
     memory_kib: Annotated[int, Field(ge=19 * 1024, le=1024 * 1024)] = 19 * 1024
     passes: Annotated[int, Field(ge=2, le=100)] = 2
     threads: Annotated[int, Field(ge=1, le=64)] = 2
+
+    def share(self, workers: int) -> "PasswordSettings":
+        """Give one of several workers its part of the threads."""
+        return self.model_copy(update={"threads": max(1, self.threads // workers)})
 
 
 class AuditSettings(BaseModel):

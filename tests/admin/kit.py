@@ -95,6 +95,6 @@ async def token_for(here: Deployment, *scopes: str, slug: str | None = None) -> 
 
 @contextlib.asynccontextmanager
 async def administration() -> AsyncIterator[Admin]:
-    """Open a deployment without fixtures, and be its administrator."""
-    async with deployment(fixtures=False) as here:
+    """Open a deployment, and be its administrator."""
+    async with deployment() as here:
         yield Admin(here, await token_for(here))

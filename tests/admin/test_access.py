@@ -111,7 +111,7 @@ async def test_setup_token_is_good_for_nothing_else(admin):
 async def test_scopes(admin):
     """AD-01: a token does what its scopes name, and the refusal names the one that is missing."""
     reader = Admin(admin.here, await token_for(admin.here, "clients:read", "organisations:write"))
-    assert (await reader.get(f"{ONE}/clients"))["items"] == []
+    assert (await reader.get(f"{ONE}/clients"))["items"]
     assert (await reader.get(ONE))["slug"] == "acme"
     problem = await refused(reader, "POST", f"{ONE}/clients", 403, {"name": "a"})
     assert "clients:write" in problem["detail"]

@@ -24,7 +24,7 @@ from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life
 from keyturn.core.records import AuditEvent, Client, Credential, Organisation, Sealed, SigningKey
 from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, KeyId, OrganisationId
-from keyturn.storage import open_store
+from keyturn.storage import MemoryStore, open_store
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ACME = OrganisationId("org-acme")
@@ -49,9 +49,17 @@ class PlainSealer:
             raise Fault("sealed for another place") from error
 
 
-def open_file(path, **settings):
-    """Open a store on a file."""
-    return open_store(path, PlainSealer(), SystemClock(), secrets.token_bytes, create=True, **settings)
+def open_file(path, clock=None, **settings):
+    """Open a store on a file, or in a database."""
+    clock = clock or SystemClock()
+    return open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True, **settings)
+
+
+async def open_at(place, clock=None):
+    """Open a store at a place of ``conftest``: in memory where it is None."""
+    if place is None:
+        return MemoryStore(PlainSealer(), clock or SystemClock(), secrets.token_bytes)
+    return await open_file(place, clock)
 
 
 def organisation(organisation_id=ACME, **fields):

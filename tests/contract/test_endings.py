@@ -1,6 +1,5 @@
 """The store's contract for a credential's use and an organisation's end, for every store."""
 
-import secrets
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from contract.store_kit import (
     ADDRESS,
     BETA,
     NOW,
-    PlainSealer,
     client,
     credential,
     next_version,
+    open_at,
     open_file,
     seed,
     signing_key,
@@ -23,22 +22,17 @@ from contract.store_kit import (
 )
 from contract.test_store_on_disk import eventually
 from keyturn.core.changes import Add, Lost, Recorded, Remove, RequireVersion, Shred, Touch
-from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault
 from keyturn.core.records import RefreshFamily, Revocation
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, FamilyId
-from keyturn.storage import MemoryStore
 
 TODAY, YESTERDAY = date(2026, 3, 2), date(2026, 3, 1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
+@pytest.fixture
+async def store(place):
     """A seeded store of each kind."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), SystemClock(), secrets.token_bytes)
-    else:
-        made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_at(place)
     await seed(made)
     yield made
     await made.close()
@@ -215,10 +209,9 @@ async def test_remove_stays_inside(store):
 # --- on disk ---
 
 
-async def test_another_process_hears_of_a_use(tmp_path):
+async def test_another_process_hears_of_a_use(shared):
     """A use through one process is known in the memory of the other, so that none thinks a secret dormant."""
-    path = tmp_path / "keyturn.db"
-    here, there = await open_file(path), await open_file(path)
+    here, there = await open_file(shared), await open_file(shared)
     await seed(here)
 
     async def used_on():
@@ -241,10 +234,9 @@ def used_on_known(used_on, day):
     return known
 
 
-async def test_another_process_seals_nothing_under_a_destroyed_key(tmp_path):
+async def test_another_process_seals_nothing_under_a_destroyed_key(shared):
     """TN-05: a writer that keeps an organisation's key open drops it with its very next transaction."""
-    path = tmp_path / "keyturn.db"
-    here, there = await open_file(path), await open_file(path)
+    here, there = await open_file(shared), await open_file(shared)
     await seed(here)
     await there.recorder.record(unit(personal={"address": ADDRESS}))
     await ended(here)

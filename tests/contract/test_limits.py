@@ -3,21 +3,20 @@
 import asyncio
 import os
 import secrets
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from contract import limits_kit
 from contract.limits_kit import HandClock, admitted, rates, tag, take
-from contract.store_kit import PlainSealer
+from contract.store_kit import open_at, open_file
+from contract.stranger import Stranger
+from contract.test_store_on_disk import eventually
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate, Taken
-from keyturn.storage import MemoryStore, open_store
 from keyturn.storage.leases import LEASE_SECONDS
 
 SMALL = Rate(per_minute=60, burst=5)
@@ -30,23 +29,11 @@ def clock():
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "data" / "keyturn.db"
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, path, clock):
+async def store(place, clock):
     """An open, empty store of each kind, on a clock that a test moves."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), clock, secrets.token_bytes)
-    else:
-        made = await open_file(path, clock)
+    made = await open_at(place, clock)
     yield made
     await made.close()
-
-
-async def open_file(path, clock, **settings):
-    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True, **settings)
 
 
 async def while_admitted(limits, clock, key):
@@ -120,9 +107,9 @@ async def test_a_clock_that_jumps_back_keeps_nobody_out(store, clock):
 
 
 @pytest.mark.parametrize("rate", [SMALL, LARGE])
-async def test_two_processes_share(path, clock, rate):
+async def test_two_processes_share(shared, clock, rate):
     """RE-08 and RL-01: two processes together admit what one would, and a lease's worth more at most."""
-    stores = [await open_file(path, clock) for _ in range(2)]
+    stores = [await open_file(shared, clock) for _ in range(2)]
     both = [store.limits(rates(client=rate), tag) for store in stores]
     total = 0
     for _ in range(3 * rate.burst):
@@ -133,18 +120,18 @@ async def test_two_processes_share(path, clock, rate):
         await store.close()
 
 
-async def test_what_is_not_used_comes_back(path, clock):
+async def test_what_is_not_used_comes_back(shared, clock):
     """A process that stops gives back what it leased and did not spend."""
-    first, second = [await open_file(path, clock) for _ in range(2)]
+    first, second = [await open_file(shared, clock) for _ in range(2)]
     assert await admitted(first.limits(rates(client=LARGE), tag), clock, 20, "client:a") == 20
     await first.close()
     assert await admitted(second.limits(rates(client=LARGE), tag), clock, 100, "client:a") == 30
     await second.close()
 
 
-async def test_common_requests_pay_no_trip(path, clock):
+async def test_common_requests_pay_no_trip(shared, clock):
     """Requests below a large limit are answered at once, the first of a caller too."""
-    store = await open_file(path, clock)
+    store = await open_file(shared, clock)
     limits = store.limits(rates(client=Rate(60_000, 10_000)), tag)
     for number in range(100):
         key = f"client:{number % 10}"
@@ -152,9 +139,9 @@ async def test_common_requests_pay_no_trip(path, clock):
     await store.close()
 
 
-async def test_a_flood_over_the_limit_costs_the_store_nothing(path, clock):
+async def test_a_flood_over_the_limit_costs_the_store_nothing(shared, clock):
     """TN-04 and RE-10: what was refused a moment ago is refused from memory."""
-    store = await open_file(path, clock)
+    store = await open_file(shared, clock)
     limits = store.limits(rates(client=SMALL), tag)
     await admitted(limits, clock, 10, "client:a")
     for _ in range(100):
@@ -164,54 +151,61 @@ async def test_a_flood_over_the_limit_costs_the_store_nothing(path, clock):
     await store.close()
 
 
-async def test_names_are_not_at_rest(path, clock):
+async def test_names_are_not_at_rest(tmp_path, clock):
     """No file of the store holds an address or an id that was counted."""
-    store = await open_file(path, clock)
+    store = await open_file(tmp_path / "keyturn.db", clock)
     limits = store.limits(rates(address=SMALL), tag)
     await take(limits, clock, "address:203.0.113.77")
-    for each in path.parent.iterdir():
+    for each in tmp_path.iterdir():
         assert b"203.0.113.77" not in each.read_bytes()
     await store.close()
 
 
-async def test_while_the_store_is_away(path, clock):
+async def test_while_the_store_is_away(shared, clock):
     """HT-09: what was leased may be used up, nothing new is leased, and it works again by itself."""
-    store = await open_file(path, clock, patience_seconds=0.5)
+    store = await open_file(shared, clock, patience_seconds=0.5)
     limits = store.limits(rates(client=LARGE), tag)
     assert await admitted(limits, clock, 20, "client:a") == 20
-    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
-        stranger.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as stranger:
+        stranger.begin()
         left = [taken async for taken in while_admitted(limits, clock, "client:a")]
         assert 0 < len(left) < LARGE.burst - 20
-        await asyncio.sleep(1.5)
-        with pytest.raises(Unavailable):
-            await take(limits, clock, "client:b")
-        stranger.execute("ROLLBACK")
+        assert await eventually(lambda: refused(limits, clock), 10)
+        stranger.say("ROLLBACK")
     clock.seconds += LEASE_SECONDS + 60
     assert (await take(limits, clock, "client:a")).admitted
     assert (await take(limits, clock, "client:b")).admitted
     await store.close()
 
 
-async def test_finished_counters_are_dropped(path, clock):
+async def refused(limits, clock):
+    """Tell whether somebody new is refused for want of the store: it has to be known to be away."""
+    try:
+        await take(limits, clock, f"client:{secrets.token_hex(4)}")
+    except Unavailable:
+        return True
+    return False
+
+
+async def test_finished_counters_are_dropped(shared, clock):
     """The table holds only counters that still count for something."""
-    store = await open_file(path, clock)
+    store = await open_file(shared, clock)
     limits = store.limits(rates(client=SMALL), tag)
     for number in range(20):
         await take(limits, clock, f"client:{number}")
     clock.seconds += 120
     await take(limits, clock, "client:last")
-    with closing(sqlite3.connect(path)) as stranger:
-        assert stranger.execute("SELECT count(*) FROM limit_cell").fetchone()[0] <= 1
+    with Stranger(shared) as stranger:
+        assert stranger.say("SELECT count(*) FROM limit_cell")[0][0] <= 1
     await store.close()
 
 
-def start(path, rate, seconds):
+def start(place, rate, seconds):
     """Start the kit as a process of its own, with this process's import paths."""
     kit = Path(limits_kit.__file__)
     paths = os.pathsep.join(filter(None, [str(kit.parents[1]), *sys.path]))
     return subprocess.Popen(
-        [sys.executable, str(kit), str(path), str(rate.per_minute), str(rate.burst), str(seconds)],
+        [sys.executable, str(kit), str(place), str(rate.per_minute), str(rate.burst), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": paths},
@@ -221,11 +215,11 @@ def start(path, rate, seconds):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [Rate(6000, 100), Rate(300, 20)])
-async def test_two_real_processes(path, rate):
+async def test_two_real_processes(shared, rate):
     """RE-08: two processes that flood one client's limit are admitted its figure, give or take a tenth."""
     seconds = 5.0
-    await (await open_file(path, limits_kit.SystemClock())).close()
-    flooding = [start(path, rate, seconds) for _ in range(2)]
+    await (await open_file(shared, limits_kit.SystemClock())).close()
+    flooding = [start(shared, rate, seconds) for _ in range(2)]
     for process in flooding:
         await asyncio.to_thread(process.stdout.readline)
     began = time.monotonic()

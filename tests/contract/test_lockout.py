@@ -2,19 +2,17 @@
 
 import asyncio
 import hashlib
-import secrets
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
 from contract.limits_kit import HandClock, tag
-from contract.store_kit import PlainSealer
+from contract.store_kit import open_at, open_file
+from contract.stranger import Stranger
+from contract.test_store_on_disk import eventually
 from keyturn.core.errors import SlowDown, Unavailable
 from keyturn.core.lockout import DEVICE_KNOWN, DEVICES_KEPT, KEPT_AFTER_FAILURE, KNOWN_DEVICE, STRANGERS
 from keyturn.core.vocabulary import Reason
-from keyturn.storage import MemoryStore, open_store
 from keyturn.storage.lockout import Count, MemoryShelf, Strikes
 from keyturn.storage.lockout_rows import SqlShelf, clean
 
@@ -28,21 +26,9 @@ def clock():
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "data" / "keyturn.db"
-
-
-async def open_file(path, clock, **settings):
-    return await open_store(path, PlainSealer(), clock, secrets.token_bytes, create=True, **settings)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def lockout(request, path, clock):
+async def lockout(place, clock):
     """A lockout over each kind of store."""
-    if request.param == "memory":
-        store = MemoryStore(PlainSealer(), clock, secrets.token_bytes)
-    else:
-        store = await open_file(path, clock)
+    store = await open_at(place, clock)
     yield store.lockout(tag)
     await store.close()
 
@@ -194,9 +180,9 @@ async def test_fifty_at_once(lockout, clock):
 # --- shared ones ---
 
 
-async def test_fifty_at_once_on_two_processes(path, clock):
+async def test_fifty_at_once_on_two_processes(shared, clock):
     """PW-05: of fifty attempts at once, on two processes, no more are checked than are free."""
-    stores = [await open_file(path, clock) for _ in range(2)]
+    stores = [await open_file(shared, clock) for _ in range(2)]
     both = [store.lockout(tag) for store in stores]
     waits = await asyncio.gather(*(fails(both[number % 2], clock) for number in range(50)))
     assert waits.count(None) == STRANGERS.free
@@ -204,37 +190,44 @@ async def test_fifty_at_once_on_two_processes(path, clock):
         await store.close()
 
 
-async def test_failures_survive_a_restart(path, clock):
+async def test_failures_survive_a_restart(shared, clock):
     """PW-05: a restart gives nobody another attempt."""
     for _ in range(2):
-        store = await open_file(path, clock)
+        store = await open_file(shared, clock)
         lockout = store.lockout(tag)
         await checked(lockout, clock, 5)
         await store.close()
-    store = await open_file(path, clock)
+    store = await open_file(shared, clock)
     assert await fails(store.lockout(tag), clock) == 32
     await store.close()
 
 
-async def test_while_the_store_is_away(path, clock):
+async def test_while_the_store_is_away(shared, clock):
     """HT-09: what cannot be counted is not checked."""
-    store = await open_file(path, clock, patience_seconds=0.5)
+    store = await open_file(shared, clock, patience_seconds=0.5)
     lockout = store.lockout(tag)
-    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
-        stranger.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as stranger:
+        stranger.begin()
         with pytest.raises(Unavailable):
             await lockout.admit(ANN, HOME, clock.now())
-        stranger.execute("ROLLBACK")
-    await asyncio.sleep(1.2)
-    await succeeds(lockout, clock)
+        stranger.say("ROLLBACK")
+
+    async def works():
+        try:
+            await succeeds(lockout, clock)
+        except Unavailable:
+            return False
+        return True
+
+    assert await eventually(works, 10)
     await store.close()
 
 
-async def test_nothing_readable_is_at_rest(path, clock):
+async def test_nothing_readable_is_at_rest(tmp_path, clock):
     """No file of the store holds a name or an address, and a digest is not the plain one."""
-    store = await open_file(path, clock)
+    store = await open_file(tmp_path / "keyturn.db", clock)
     await succeeds(store.lockout(lambda message: tag(b"key" + message)), clock)
-    for each in path.parent.iterdir():
+    for each in tmp_path.iterdir():
         content = each.read_bytes()
         assert ANN.encode() not in content
         assert HOME.encode() not in content
@@ -264,9 +257,9 @@ def test_a_full_table_in_memory(monkeypatch):
     assert sum(key.startswith(b"attacked") for key in shelf.rows) == 10
 
 
-async def test_a_full_table_on_disk(path, clock):
+async def test_a_full_table_on_disk(shared, clock):
     """PW-05: cleaning drops what is too old, then what says least, and spares a name under attack."""
-    store = await open_file(path, clock)
+    store = await open_file(shared, clock)
     with store.recorder._engine.connect() as connection:
         shelf = SqlShelf(connection)
         counts(shelf.put)

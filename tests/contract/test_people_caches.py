@@ -15,9 +15,9 @@ GONE = Life(created_at=NOW).ended(NOW, "test")
 
 
 @pytest.fixture
-async def here(tmp_path):
+async def here(shared):
     """A store with a user who is a member of two organisations."""
-    made = await open_file(tmp_path / "keyturn.db")
+    made = await open_file(shared)
     await settle(made)
     await settle_abroad(made)
     yield made
@@ -25,9 +25,9 @@ async def here(tmp_path):
 
 
 @pytest.fixture
-async def there(here, tmp_path):
-    """Another store on the same file, as another process would open it."""
-    made = await open_file(tmp_path / "keyturn.db")
+async def there(here, shared):
+    """Another store at the same place, as another process would open it."""
+    made = await open_file(shared)
     yield made
     await made.close()
 

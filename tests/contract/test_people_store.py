@@ -1,7 +1,6 @@
 """The store's contract for people and what they are in: one suite for every store."""
 
 import asyncio
-import secrets
 from datetime import timedelta
 
 import pytest
@@ -22,10 +21,10 @@ from contract.store_kit import (
     ACME,
     BETA,
     NOW,
-    PlainSealer,
     client,
     credential,
     next_version,
+    open_at,
     open_file,
     organisation,
     signing_key,
@@ -33,32 +32,27 @@ from contract.store_kit import (
 )
 from contract.test_endings import family
 from keyturn.core.changes import Add, Lost, Prefer, Recorded, Remove, Replace, RequireVersion
-from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.tombstones import credential_tombstone, entity_tombstone, user_tombstone
 from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import CredentialKind, OwnerKind
-from keyturn.storage import MemoryStore
 from keyturn.storage.rows import row_of, table_of
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
+@pytest.fixture
+async def store(place):
     """A store of each kind with a user and an entity."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), SystemClock(), secrets.token_bytes)
-    else:
-        made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_at(place)
     await settle(made)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def sqlite(tmp_path):
+async def kept(shared):
     """The same on disk only."""
-    made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_file(shared)
     await settle(made)
     yield made
     await made.close()
@@ -337,7 +331,7 @@ async def test_one_racer_gets_the_name(store, racers):
     ],
     ids=["name", "address", "membership", "team", "project", "subject"],
 )
-async def test_the_tables_themselves_refuse(sqlite, records):
+async def test_the_tables_themselves_refuse(kept, records):
     """A writer that does not look first is stopped by the tables: names are unique in SQL."""
     table = table_of(type(records[0]))
 
@@ -345,8 +339,8 @@ async def test_the_tables_themselves_refuse(sqlite, records):
         for each in records:
             connection.execute(table.insert(), row_of(each))
 
-    with sqlite.recorder._engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with kept.recorder._engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
         with pytest.raises(IntegrityError):
             write(connection)
         connection.exec_driver_sql("ROLLBACK")

@@ -2,27 +2,21 @@
 
 import asyncio
 import datetime as dt
-import secrets
 
 import pytest
 
-from contract.store_kit import ACME, BETA, NOW, PlainSealer, credential, open_file, seed, unit
+from contract.store_kit import ACME, BETA, NOW, credential, open_at, open_file, seed, unit
 from keyturn.core.changes import Add, Lost, Recorded
-from keyturn.core.clock import SystemClock
 from keyturn.core.records import Spent
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.storage import MemoryStore
 
 JWK = {"kty": "OKP", "crv": "Ed25519", "x": "x", "kid": "k", "alg": "EdDSA", "use": "sig"}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
+@pytest.fixture
+async def store(place):
     """An open store of each kind with two organisations."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), SystemClock(), secrets.token_bytes)
-    else:
-        made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_at(place)
     await seed(made)
     yield made
     await made.close()
@@ -49,18 +43,17 @@ async def test_race(store):
     assert outcomes.count(Recorded()) == 1
 
 
-async def test_two_processes(tmp_path):
-    """RE-02: two stores on one file record one use between them, and a restart forgets nothing."""
-    path = tmp_path / "data" / "keyturn.db"
-    first = await open_file(path)
+async def test_two_processes(shared):
+    """RE-02: two stores at one place record one use between them, and a restart forgets nothing."""
+    first = await open_file(shared)
     await seed(first)
-    second = await open_file(path)
+    second = await open_file(shared)
     both = (first.recorder, second.recorder) * 10
     outcomes = await asyncio.gather(*(each.record(unit(spent())) for each in both))
     assert outcomes.count(Recorded()) == 1
     await first.close()
     await second.close()
-    again = await open_file(path)
+    again = await open_file(shared)
     assert isinstance(await again.recorder.record(unit(spent())), Lost)
     await again.close()
 

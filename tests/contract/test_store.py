@@ -1,7 +1,6 @@
 """The store's contract: one suite for every store, and what only a store on disk can promise."""
 
 import asyncio
-import secrets
 from datetime import timedelta
 
 import msgspec
@@ -12,12 +11,11 @@ from contract.store_kit import (
     ADDRESS,
     BETA,
     NOW,
-    PlainSealer,
     client,
     credential,
     event,
     next_version,
-    open_file,
+    open_at,
     organisation,
     pepper,
     seed,
@@ -25,22 +23,18 @@ from contract.store_kit import (
     unit,
 )
 from keyturn.core.changes import Add, Lost, Recorded, Replace, ReplaceKey, RequireVersion, Unit
-from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life, State
 from keyturn.core.records import Revocation
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.storage import MemoryStore, Tail, verify_chain
+from keyturn.storage import Tail, verify_chain
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
+@pytest.fixture
+async def store(place):
     """An open, empty store of each kind."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), SystemClock(), secrets.token_bytes)
-    else:
-        made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_at(place)
     yield made
     await made.close()
 

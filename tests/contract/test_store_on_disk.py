@@ -4,11 +4,9 @@ import asyncio
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,25 +24,25 @@ from contract.store_kit import (
     seed,
     unit,
 )
+from contract.stranger import Stranger
 from keyturn.core.changes import Add, Lost, Recorded, RequireVersion
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import verify_chain
 from keyturn.storage.feed import STALE_SECONDS
-from keyturn.storage.personal import ORGANISATION_KEY
 
 KIT = Path(store_kit.__file__)
 
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the database file lies, in a folder that the store makes."""
+    """Where a database file lies, in a folder that the store makes."""
     return tmp_path / "data" / "keyturn.db"
 
 
 @pytest.fixture
-async def store(path):
-    """A seeded store whose callers are impatient."""
+async def file_store(path):
+    """A seeded store in a file."""
     made = await open_file(path, patience_seconds=1.5)
     await seed(made)
     yield made
@@ -52,16 +50,20 @@ async def store(path):
 
 
 @pytest.fixture
-async def second(store, path):
-    """Another store on the same file, as another process would open it."""
-    made = await open_file(path, patience_seconds=1.5)
+async def store(shared):
+    """A seeded store whose callers are impatient."""
+    made = await open_file(shared, patience_seconds=1.5)
+    await seed(made)
     yield made
     await made.close()
 
 
-def stranger(path):
-    """Connect as somebody who knows nothing of our locks."""
-    return closing(sqlite3.connect(path, isolation_level=None, timeout=5))
+@pytest.fixture
+async def second(store, shared):
+    """Another store at the same place, as another process would open it."""
+    made = await open_file(shared, patience_seconds=1.5)
+    yield made
+    await made.close()
 
 
 def start(*arguments, **options):
@@ -89,7 +91,7 @@ async def eventually(condition, seconds):
 # --- the file ---
 
 
-async def test_files_are_for_this_account_only(store, path):
+async def test_files_are_for_this_account_only(file_store, path):
     """The folder is 0700 and every file in it 0600 (TK-12)."""
     assert path.parent.stat().st_mode & 0o777 == 0o700
     modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
@@ -97,20 +99,21 @@ async def test_files_are_for_this_account_only(store, path):
     assert {"keyturn.db", "keyturn.db-wal"} <= set(modes)
 
 
-async def test_it_is_a_durable_log(store):
+async def test_it_is_a_durable_log(file_store):
     """The writer's connection uses the write-ahead log and waits for the disk (RE-01)."""
-    with store.recorder._engine.connect() as connection:
+    with file_store.recorder._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 
-async def test_it_is_all_there_after_reopening(path):
+async def test_it_is_all_there_after_reopening(shared):
     """What was recorded is read by the next process, whose chain is one of its own."""
+    url = shared if isinstance(shared, str) else f"sqlite:///{shared}"
     for _ in range(2):
-        store = await open_file(f"sqlite:///{path}")
+        store = await open_file(url)
         await store.recorder.record(unit(organisation_id=None))
         await store.close()
-    store = await open_file(path)
+    store = await open_file(shared)
     chains = await store.deployment.audit_chains()
     assert len(chains) == 2
     for chain in chains:
@@ -120,7 +123,7 @@ async def test_it_is_all_there_after_reopening(path):
     await store.close()
 
 
-@pytest.mark.parametrize("setting", ["postgresql://somewhere/db", ":memory:", "sqlite:///"])
+@pytest.mark.parametrize("setting", ["mysql://somewhere/db", ":memory:", "sqlite:///"])
 async def test_other_stores_are_not_known(setting):
     """A setting that names no file is a mistake in the configuration."""
     with pytest.raises(ConfigError):
@@ -136,19 +139,19 @@ async def test_a_folder_is_not_a_store(tmp_path):
 # --- personal fields ---
 
 
-async def test_personal_fields_are_nowhere_in_the_files(store, path):
+async def test_personal_fields_are_nowhere_in_the_files(file_store, path):
     """No file holds a personal field in clear."""
-    await store.recorder.record(unit(personal={"address": ADDRESS}))
+    await file_store.recorder.record(unit(personal={"address": ADDRESS}))
     for each in path.parent.iterdir():
         assert ADDRESS.encode() not in each.read_bytes()
 
 
-async def test_an_organisation_can_be_shredded(store, path):
+async def test_an_organisation_can_be_shredded(store, shared):
     """Without the organisation's key its personal fields are gone, everything else and the chain stay."""
     await store.recorder.record(unit(personal={"address": ADDRESS}))
     await store.recorder.record(unit(organisation_id=BETA, personal={"address": ADDRESS}))
-    with stranger(path) as connection:
-        connection.execute("DELETE FROM sealed WHERE purpose = ? AND id = ?", (ORGANISATION_KEY, ACME))
+    with Stranger(shared) as connection:
+        connection.say("DELETE FROM sealed WHERE purpose = 'organisation-audit-key' AND id = 'org-acme'")
     page = await store.deployment.audit_page(limit=2)
     assert page.personal == (None, {"address": ADDRESS})
     store.recorder._scribe.forget()  # as a process that starts later
@@ -158,12 +161,12 @@ async def test_an_organisation_can_be_shredded(store, path):
     assert verify_chain(await store.deployment.audit_rows(chain=chain)) is None
 
 
-async def test_tampering_with_the_file_is_seen(store, path):
+async def test_tampering_with_the_file_is_seen(store, shared):
     """A row changed behind the store's back breaks the chain (AD-05)."""
     for number in range(5):
         await store.recorder.record(unit(request_id=f"r{number}"))
-    with stranger(path) as connection:
-        connection.execute("UPDATE audit SET actor = 'client:other' WHERE seq = 4")
+    with Stranger(shared) as connection:
+        connection.say("UPDATE audit SET actor = 'client:other' WHERE seq = 4")
     (chain,) = await store.deployment.audit_chains()
     assert verify_chain(await store.deployment.audit_rows(chain=chain)) == 4
 
@@ -199,18 +202,18 @@ async def test_requirements_lose_to_another_process_at_once(store, second):
     assert (await second.registry.find_client("client-1")).credentials == (change.record,)
 
 
-async def test_a_log_that_was_trimmed_forgets_everything(store, second, path):
+async def test_a_log_that_was_trimmed_forgets_everything(store, second, shared):
     """Who lags behind the change log's beginning forgets all it knows instead of missing something."""
     await second.registry.find_client("client-1")
     heard = []
     second.feed.on_change(lambda topic, key: heard.append((topic, key)))
     change = next_version(client(), name="new")
-    with stranger(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("UPDATE client SET name = 'new', version = 1 WHERE id = 'client-1'")
-        connection.execute("UPDATE feed SET version = version + 5")
-        connection.execute("DELETE FROM change_log")
-        connection.execute("COMMIT")
+    with Stranger(shared) as connection:
+        connection.begin()
+        connection.say("UPDATE client SET name = 'new', version = 1 WHERE id = 'client-1'")
+        connection.say("UPDATE feed SET version = version + 5")
+        connection.say("DELETE FROM change_log")
+        connection.say("COMMIT")
 
     async def seen():
         return (await second.registry.find_client("client-1")).client == change.record
@@ -219,11 +222,11 @@ async def test_a_log_that_was_trimmed_forgets_everything(store, second, path):
     assert ("*", "*") in heard
 
 
-async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, path):
+async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, shared):
     """Memory that was not confirmed for a second is refused, and good again once the feed is back (RE-08)."""
     store.registry.require_fresh()
-    with stranger(path) as connection:
-        connection.execute("ALTER TABLE feed RENAME TO gone")
+    with Stranger(shared) as connection:
+        connection.say("ALTER TABLE feed RENAME TO gone")
         await asyncio.sleep(STALE_SECONDS + 0.4)
         with pytest.raises(Unavailable) as caught:
             store.registry.require_fresh()
@@ -232,7 +235,7 @@ async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, path):
             await store.check()
         with pytest.raises(Unavailable):
             await store.recorder.record(unit())
-        connection.execute("ALTER TABLE gone RENAME TO feed")
+        connection.say("ALTER TABLE gone RENAME TO feed")
     await asyncio.sleep(0.5)
     store.registry.require_fresh()
     await store.check()
@@ -240,10 +243,10 @@ async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, path):
 
 
 @pytest.mark.slow
-async def test_two_processes_take_turns_fairly(path):
+async def test_two_processes_take_turns_fairly(shared):
     """Of two processes that write as fast as they can neither gets less than 30 % of the rows."""
-    await (await open_file(path)).close()
-    writers = [start("count", path, 2, stdin=subprocess.PIPE) for _ in range(2)]
+    await (await open_file(shared)).close()
+    writers = [start("count", shared, 2, stdin=subprocess.PIPE) for _ in range(2)]
     for writer in writers:
         await asyncio.to_thread(writer.stdout.readline)
     for writer in writers:
@@ -252,13 +255,13 @@ async def test_two_processes_take_turns_fairly(path):
     texts = [await asyncio.to_thread(writer.communicate) for writer in writers]
     counts = [int(out) for out, _ in texts]
     assert min(counts) > 0.3 * sum(counts)
-    with stranger(path) as connection:
-        assert connection.execute("SELECT count(*) FROM audit").fetchone() == (sum(counts),)
+    with Stranger(shared) as connection:
+        assert connection.say("SELECT count(*) FROM audit") == [(sum(counts),)]
 
 
-async def test_two_processes_may_start_at_once(path):
+async def test_two_processes_may_start_at_once(shared):
     """Stores opened at the same moment on no file at all make one set of tables (RE-04)."""
-    stores = await asyncio.gather(*(open_file(path) for _ in range(4)))
+    stores = await asyncio.gather(*(open_file(shared) for _ in range(4)))
     outcomes = [await each.recorder.record(unit(organisation_id=None)) for each in stores]
     assert outcomes == [Recorded()] * 4
     await asyncio.gather(*(each.close() for each in stores))
@@ -267,10 +270,10 @@ async def test_two_processes_may_start_at_once(path):
 # --- failures that pass ---
 
 
-async def test_a_locked_store_is_unavailable_and_then_works(store, path):
+async def test_a_locked_store_is_unavailable_and_then_works(store, shared):
     """While a stranger holds the lock callers get Unavailable in time, later it works by itself (HT-09)."""
-    with stranger(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as connection:
+        connection.begin()
         began = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             await store.recorder.record(unit(Add(organisation("org-lost"))))
@@ -278,7 +281,7 @@ async def test_a_locked_store_is_unavailable_and_then_works(store, path):
         assert caught.value.reason is Reason.STORE_UNAVAILABLE
         store.registry.require_fresh()
         assert await store.registry.find_client("client-1") is not None
-        connection.execute("ROLLBACK")
+        connection.say("ROLLBACK")
     assert await store.recorder.record(unit(request_id="after")) == Recorded()
     assert await store.deployment.organisation_by_slug("slug-org-lost") is None
     (chain,) = await store.deployment.audit_chains()
@@ -287,25 +290,25 @@ async def test_a_locked_store_is_unavailable_and_then_works(store, path):
     assert verify_chain(rows) is None
 
 
-async def test_a_short_lock_is_waited_for(store, path):
+async def test_a_short_lock_is_waited_for(store, shared):
     """A lock that a stranger holds for less than the callers' patience costs them only time."""
-    with stranger(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as connection:
+        connection.begin()
         waiting = asyncio.create_task(store.recorder.record(unit()))
         await asyncio.sleep(0.3)
-        connection.execute("ROLLBACK")
+        connection.say("ROLLBACK")
         assert await waiting == Recorded()
 
 
-async def test_a_failed_transaction_leaves_the_chain_whole(store, path):
+async def test_a_failed_transaction_leaves_the_chain_whole(store, shared):
     """A transaction that fails in the middle is refused whole, and the next goes on where the chain ends."""
     await store.recorder.record(unit(request_id="before"))
-    with stranger(path) as connection:
-        connection.execute("ALTER TABLE audit RENAME TO gone")
+    with Stranger(shared) as connection:
+        connection.say("ALTER TABLE audit RENAME TO gone")
         units = [store.recorder.record(unit(Add(client(f"new-{n}")))) for n in range(5)]
         outcomes = await asyncio.gather(*units, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
-        connection.execute("ALTER TABLE gone RENAME TO audit")
+        connection.say("ALTER TABLE gone RENAME TO audit")
     await store.recorder.record(unit(request_id="after"))
     assert await store.deployment.organisation_store(ACME).clients() == [client()]
     (chain,) = await store.deployment.audit_chains()
@@ -314,36 +317,36 @@ async def test_a_failed_transaction_leaves_the_chain_whole(store, path):
     assert verify_chain(rows) is None
 
 
-async def test_whoever_leaves_before_the_turn_leaves_nothing(store, path):
+async def test_whoever_leaves_before_the_turn_leaves_nothing(store, shared):
     """A caller that is cancelled while its unit waits has written nothing."""
-    with stranger(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as connection:
+        connection.begin()
         leaving = asyncio.create_task(store.recorder.record(unit(Add(organisation("org-left")))))
         await asyncio.sleep(0.1)
         leaving.cancel()
-        connection.execute("ROLLBACK")
+        connection.say("ROLLBACK")
     await store.recorder.record(unit())
     assert await store.deployment.organisation_by_slug("slug-org-left") is None
 
 
-async def test_a_full_queue_sheds_at_once(store, path, monkeypatch):
+async def test_a_full_queue_sheds_at_once(store, shared, monkeypatch):
     """More units than may wait are refused without waiting (RE-10)."""
     monkeypatch.setattr("keyturn.storage.writer.QUEUE_LIMIT", 3)
-    with stranger(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with Stranger(shared) as connection:
+        connection.begin()
         waiting = [asyncio.create_task(store.recorder.record(unit())) for _ in range(3)]
         await asyncio.sleep(0)
         began = time.monotonic()
         with pytest.raises(Unavailable):
             await store.recorder.record(unit())
         assert time.monotonic() - began < 0.5
-        connection.execute("ROLLBACK")
+        connection.say("ROLLBACK")
     assert await asyncio.gather(*waiting) == [Recorded()] * 3
 
 
-async def test_closing_commits_what_waits(path):
+async def test_closing_commits_what_waits(shared):
     """Units that wait when the store is closed are committed and answered (RE-03)."""
-    store = await open_file(path)
+    store = await open_file(shared)
     waiting = [asyncio.create_task(store.recorder.record(unit(organisation_id=None))) for _ in range(50)]
     await asyncio.sleep(0)
     await store.close()
@@ -367,18 +370,18 @@ async def test_a_full_disk_is_unavailable_and_then_works(path):
 
 
 @pytest.mark.slow
-async def test_nothing_acknowledged_is_lost_by_kill(path):
+async def test_nothing_acknowledged_is_lost_by_kill(shared):
     """After kill -9, again and again, every acknowledged unit is there and every chain holds (RE-01)."""
     acknowledged = set()
     for _ in range(5):
-        process = start("acknowledge", path)
+        process = start("acknowledge", shared)
         first = await asyncio.to_thread(process.stdout.readline)
         await asyncio.sleep(0.15)
         process.send_signal(signal.SIGKILL)
         rest, _ = await asyncio.to_thread(process.communicate)
         acknowledged |= set(re.findall(r"^(\S+)\n", first + rest, re.MULTILINE))
     assert len(acknowledged) > 50
-    store = await open_file(path)
+    store = await open_file(shared)
     chains = await store.deployment.audit_chains()
     found = set()
     for chain in chains:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,15 +11,23 @@ import msgspec
 import pytest
 
 from contract import store_kit
-from contract.store_kit import ACME, NOW, PlainSealer, event, open_file, organisation, seed, signing_key, unit
+from contract.store_kit import (
+    ACME,
+    NOW,
+    event,
+    open_at,
+    open_file,
+    organisation,
+    seed,
+    signing_key,
+    unit,
+)
 from keyturn.core.changes import Add, Recorded
 from keyturn.core.checkpoints import Checkpoint
-from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.records import RefreshFamily, Revocation, Spent
 from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, FamilyId
-from keyturn.storage import MemoryStore
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -28,13 +35,10 @@ MINUTE = timedelta(minutes=1)
 KIT = Path(store_kit.__file__)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
+@pytest.fixture
+async def store(place):
     """An open, empty store of each kind."""
-    if request.param == "memory":
-        made = MemoryStore(PlainSealer(), SystemClock(), secrets.token_bytes)
-    else:
-        made = await open_file(tmp_path / "data" / "keyturn.db")
+    made = await open_at(place)
     yield made
     await made.close()
 
@@ -85,14 +89,13 @@ async def test_of_racers_one_gets_the_lease(store):
     assert sum(lease is not None for lease in await asyncio.gather(*asked)) == 1
 
 
-async def test_two_processes_one_lease(tmp_path):
-    """RE-02: of processes that want one lease of a file at once, one gets it."""
-    path = tmp_path / "data" / "keyturn.db"
-    await (await open_file(path)).close()
+async def test_two_processes_one_lease(shared):
+    """RE-02: of processes that want one lease of a store at once, one gets it."""
+    await (await open_file(shared)).close()
     paths = os.pathsep.join(filter(None, [str(KIT.parents[1]), *sys.path]))
     running = [
         subprocess.Popen(  # noqa: ASYNC220  # both must run while neither is waited for
-            [sys.executable, str(KIT), "lease", str(path), name],
+            [sys.executable, str(KIT), "lease", str(shared), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
@@ -269,9 +272,9 @@ async def test_pruning_leaves_the_end_of_a_chain(store):
 # --- errands ---
 
 
-async def test_an_errand_that_fails_is_alone(tmp_path):
+async def test_an_errand_that_fails_is_alone(shared):
     """HT-09: an errand that breaks is told so and undone, and requests beside it are written."""
-    store = await open_file(tmp_path / "keyturn.db")
+    store = await open_file(shared)
 
     def broken(connection):
         connection.exec_driver_sql("INSERT INTO lease VALUES ('x', 'y', 0, NULL, 0, '')")

@@ -18,6 +18,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 from structlog.testing import capture_logs
 
+from ground import START
 from harness import Answer, Deployment, basic, clear_texts, deployment, fill_sample
 from keyturn.core import errors
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
@@ -31,8 +32,6 @@ from keyturn.wire.check import codes_of
 from keyturn.wire.compile import Router, compile_dialect
 from keyturn.wire.tables import FORM, JSON, Dialect, Field, Route, Sample, Source
 from keyturn.wire.write import compile_refusals
-
-from harness import START  # isort: skip
 
 PLACEHOLDERS = {
     "<jwt>": re.compile(r"[\w-]+\.[\w-]+\.[\w-]+"),

@@ -11,7 +11,8 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
 from dialects.contract import DialectContract
-from harness import ACTOR, PUBLIC_URL, START, basic, clear_texts, deployment
+from ground import START
+from harness import ACTOR, PUBLIC_URL, basic, clear_texts, deployment
 from keyturn.core.limits import Rate
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Code, Reason
@@ -718,6 +719,15 @@ async def test_bearer(here):
         check(answers[-1], 401, told("invalid_token"))
         assert answers[-1].header("www-authenticate") == 'Bearer realm="api", error="invalid_token"'
     assert len({answer.seen() for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("content", [{"Name": 5}, {}, []], ids=["type", "missing", "no object"])
+async def test_who_asks_comes_first(here, content):
+    """Whoever has no good token is told that, and only who has one is told what is wrong with the body."""
+    check(await call(here, "x.y.z", "POST", body=content), 401, told("invalid_token"))
+    other_scope = await token_of(here, scope="access_control_api")
+    assert (await call(here, other_scope, "POST", body=content)).status == 403
+    assert (await call(here, await token_of(here), "POST", body=content)).status == 400
 
 
 async def test_expiry(here):

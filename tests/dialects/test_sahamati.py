@@ -14,7 +14,8 @@ from joserfc import jws
 
 from dialects.contract import DialectContract
 from dialects.sahamati_desk import BASES, CERTS, FORM, JSON, TXN, WORD, Member
-from harness import ACTOR, PUBLIC_URL, START, basic, clear_texts, deployment
+from ground import START
+from harness import ACTOR, PUBLIC_URL, basic, clear_texts, deployment
 from keyturn.core.changes import Add
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate

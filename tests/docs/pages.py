@@ -9,8 +9,10 @@ A fenced block says after its language what is done with it; one that says nothi
     ```python part   one part of a file that a test of its own puts together
 """
 
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -175,7 +177,11 @@ def _is_ready(port: str) -> bool:
 
 
 def _free_ports(count: int) -> Iterator[str]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    for listener in listeners:
-        yield str(listener.getsockname()[1])
-        listener.close()
+    # Below what kernels give to whoever connects or asks for any port, so that nobody takes it meanwhile.
+    dice = random.SystemRandom()
+    for port in dice.sample(range(10_000, 32_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            yield str(port)
+            count -= 1
+            if not count:
+                return

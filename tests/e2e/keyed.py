@@ -6,7 +6,7 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
-from e2e.servers import Answer, Caller, Client, Node, token_path, told, within
+from e2e.servers import SOON_SECONDS, Answer, Caller, Client, Node, token_path, told, within
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 
@@ -58,5 +58,5 @@ def make_client(node: Node) -> Keyed:
     key = told(home, "key", "add", client["client_id"], "--jwk", str(public), *at)
     issuer = node.demo()["dialects"]["oauth2"]["issuer"]
     made = Keyed(issuer, client["client_id"], secret, client["audiences"][0], private, key["kid"])
-    within(5.0, lambda: made.token(node).status == 200)
+    within(SOON_SECONDS, lambda: made.token(node).status == 200)
     return made

@@ -27,6 +27,8 @@ FORM = "application/x-www-form-urlencoded"
 START_SECONDS = 40.0
 """How long a start may take on a machine that does other things too; no promise of ours."""
 STOP_SECONDS = 15.0
+SOON_SECONDS = 15.0
+"""How long what happens within a second may take on such a machine."""
 
 
 def environment(home: Path, extra: Mapping[str, str] = {}) -> dict[str, str]:
@@ -296,11 +298,12 @@ def run(
     environ: Mapping[str, str] = {},
     cwd: Path | None = None,
     typed: str = "",
+    wrapper: Sequence[str] = (),
 ) -> Said:
     """Run a ``keyturn`` command to its end, with something on its standard input."""
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [KEYTURN, *arguments],
+        [*wrapper, KEYTURN, *arguments],
         input=typed,
         capture_output=True,
         text=True,

@@ -81,7 +81,6 @@ def fuzz(api, changing, path, method, examples):
 
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=(Phase.generate,),  # a case as it came says enough, and to shrink one takes minutes

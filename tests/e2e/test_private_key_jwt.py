@@ -14,7 +14,7 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from e2e.servers import FORM, serving, told, within
+from e2e.servers import FORM, SOON_SECONDS, serving, told, within
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -67,7 +67,7 @@ def test_from_cli_to_restart(tmp_path):
         def ask(assertion):
             return node.ask("POST", "/o/acme/oauth2/token", form(assertion), Content_Type=FORM)
 
-        within(2.0, lambda: ask(sign(f"first-{time.monotonic()}")).status == 200)
+        within(SOON_SECONDS, lambda: ask(sign(f"first-{time.monotonic()}")).status == 200)
         assert asyncio.run(by_authlib(node.url, client, private, issuer)) == ["Bearer"] * 3
         assert asyncio.run(race(node.url, form(sign("race")))) == [200, *[401] * 49]
         used = sign("before-the-restart")
@@ -81,7 +81,7 @@ def test_from_cli_to_restart(tmp_path):
         assert (answer.status, answer.json) == (401, {"error": "invalid_client"})
         told(home, "key", "end", key["id"], *at)
         within(
-            2.0,
+            SOON_SECONDS,
             lambda: (
                 node.ask(
                     "POST", "/o/acme/oauth2/token", form(sign(f"later-{time.monotonic()}")), Content_Type=FORM

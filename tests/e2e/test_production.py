@@ -12,6 +12,7 @@ import pytest
 from e2e.load import under_load
 from e2e.servers import (
     FORM,
+    SOON_SECONDS,
     Caller,
     Client,
     ask,
@@ -104,7 +105,7 @@ def make_client(node, home, at):
     client_id = made["client_id"]
     secret = told(home, "secret", "create", client_id, *at)
     client = Client("oauth2", token_path("oauth2"), client_id, secret["secret"])
-    within(1.0, lambda: statuses(node, client) == [200, 200])
+    within(SOON_SECONDS, lambda: statuses(node, client) == [200, 200])
     return client, secret["id"]
 
 
@@ -122,15 +123,15 @@ def tokens_name_the_public_url(node, client):
 def changes_count_within_a_second(node, home, at, client, secret_id):
     """Disable and enable the client, then change its secret without a gap; gives it with the new one."""
     told(home, "client", "disable", client.client_id, *at)
-    within(1.0, lambda: statuses(node, client) == [401, 401])
+    within(SOON_SECONDS, lambda: statuses(node, client) == [401, 401])
     told(home, "client", "enable", client.client_id, *at)
-    within(1.0, lambda: statuses(node, client) == [200, 200])
+    within(SOON_SECONDS, lambda: statuses(node, client) == [200, 200])
     made = told(home, "secret", "create", client.client_id, *at)
     successor = replace(client, client_secret=made["secret"])
-    within(1.0, lambda: statuses(node, successor) == [200, 200])
+    within(SOON_SECONDS, lambda: statuses(node, successor) == [200, 200])
     assert statuses(node, client) == [200, 200]
     told(home, "secret", "end", secret_id, "--why", "rotated", *at)
-    within(1.0, lambda: statuses(node, client) == [401, 401])
+    within(SOON_SECONDS, lambda: statuses(node, client) == [401, 401])
     assert statuses(node, successor) == [200, 200]
     return successor
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from e2e.servers import environment, run, told, within
+from e2e.servers import SOON_SECONDS, environment, run, told, within
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 SECONDS = 60
-SEEN_SECONDS = 5
 TOKEN = ["ver", "timestamp", "txnId", "accessToken", "expiresIn", "tokenType"]
 SECRET = ["ver", "timestamp", "txnId", "entityId", "secret", "expiresOn", "expirationDate"]
 DEFAULT = "the default validity period was applied"
@@ -158,7 +157,7 @@ def test_operator(demo):
     assert not logs_in()
     code = told(home, "user", "email-code", "meera@x.in", *data)["code"]
     assert run(home, "user", "confirm-email", *data, typed=code + "\n").code == 0
-    within(SEEN_SECONDS, logs_in)
+    within(SOON_SECONDS, logs_in)
     token = form(demo, "/user/token/generate", **login)[1]["accessToken"]
     told(home, "entity", "create", "acme", "AA-7", "--type", "AA", *data)
     made = told(home, "entity", "reset", "AA-7", "--expires", "90d", *data)
@@ -168,12 +167,12 @@ def test_operator(demo):
 
     assert not reads()
     told(home, "entity", "link", "AA-7", "acme/meera", *data)
-    within(SEEN_SECONDS, reads)
+    within(SOON_SECONDS, reads)
     assert call(demo, "read", token, "AA-7")[1]["secret"] == made["secret"]
     assert form(demo, "/entity/token/generate", id="AA-7", secret=made["secret"])[0] == 200
     fresh = call(demo, "reset", token, "AA-7")[1]["secret"]
     assert told(home, "entity", "read", "AA-7", *data)["secret"] == fresh
     told(home, "entity", "unlink", "AA-7", "acme/meera", *data)
-    within(SEEN_SECONDS, lambda: not reads())
+    within(SOON_SECONDS, lambda: not reads())
     told(home, "entity", "disable", "AA-7", *data)
-    within(SEEN_SECONDS, lambda: form(demo, "/entity/token/generate", id="AA-7", secret=fresh)[0] == 401)
+    within(SOON_SECONDS, lambda: form(demo, "/entity/token/generate", id="AA-7", secret=fresh)[0] == 401)

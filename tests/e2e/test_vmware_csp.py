@@ -10,7 +10,7 @@ import pytest
 
 from dialects.contract import matches
 from e2e.samples import send_by_curl
-from e2e.servers import ask, environment, run, serving, told, within
+from e2e.servers import SOON_SECONDS, ask, environment, run, serving, told, within
 from e2e.vendors import install
 from keyturn.dialects.vmware_csp import DIALECT
 
@@ -148,17 +148,17 @@ def test_life_of_a_token_by_cli(served, members):
     listed = told(home, "api-token", "list", "acme", owner, *at)
     assert next(each for each in listed if each["id"] == made["id"])["last_used_on"]
     again = told(home, "api-token", "regenerate", made["id"], *at)
-    within(5, lambda: exchange(members, made["secret"]).status == 400)
+    within(SOON_SECONDS, lambda: exchange(members, made["secret"]).status == 400)
     within(
         5, lambda: ask(members["base_url"] + "/userinfo", headers={"csp-auth-token": access}).status == 401
     )
     assert exchange(members, again["secret"]).status == 200
     told(home, "api-token", "deactivate", again["id"], *at)
-    within(5, lambda: exchange(members, again["secret"]).status == 400)
+    within(SOON_SECONDS, lambda: exchange(members, again["secret"]).status == 400)
     told(home, "api-token", "activate", again["id"], *at)
-    within(5, lambda: exchange(members, again["secret"]).status == 200)
+    within(SOON_SECONDS, lambda: exchange(members, again["secret"]).status == 200)
     assert run(home, "api-token", "revoke", again["id"], *at).code == 0
-    within(5, lambda: exchange(members, again["secret"]).status == 400)
+    within(SOON_SECONDS, lambda: exchange(members, again["secret"]).status == 400)
 
 
 def test_one_key_across_a_rotation(served, members):
@@ -174,5 +174,5 @@ def test_one_key_across_a_rotation(served, members):
 
     assert run_once() == 1
     told(served.home, "keys", "rotate", "--issuer", "vmware-csp", "--data", str(served.data))
-    within(10, lambda: run_once() == 2)
+    within(SOON_SECONDS, lambda: run_once() == 2)
     assert run_once() == 2

@@ -96,7 +96,7 @@ class World:
 
 
 @given(STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_token_is_signed_by_a_key_that_a_verifier_lacks(steps):
     """TK-14: across automatic and asked rotations on two nodes the signer is in every key set that counts."""
 

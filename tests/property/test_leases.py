@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_left
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.limits_kit import HandClock, rates, tag, take
@@ -44,7 +44,6 @@ class Store:
         pass
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_no_minute_admits_too_many(steps):
     """RE-08: of any minute, three processes together admit at most 110 % of rate and burst."""
@@ -68,7 +67,6 @@ async def check(steps):
         await each.close()
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_nothing_is_lost(steps):
     """RL-01: once all processes have stopped, the store has counted each admitted request and no other."""

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -24,12 +25,16 @@ class Attackers(RuleBasedStateMachine):
         self.lockout = MemoryLockout(lambda message: message)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.in_a_row = {}
-        self.checked_at = {}
+        self.loop = asyncio.Runner()  # one for all steps: a loop costs more than a step
+
+    def teardown(self):
+        """Close the loop."""
+        self.loop.close()
 
     def admit(self, name, device):
         """Ask for a check; None where there is none."""
         try:
-            return asyncio.run(self.lockout.admit(name, device, self.now))
+            return self.loop.run(self.lockout.admit(name, device, self.now))
         except SlowDown:
             return None
 
@@ -47,11 +52,11 @@ class Attackers(RuleBasedStateMachine):
         ticket = self.admit(name, device)
         if ticket is None:
             return
-        asyncio.run(self.lockout.succeeded(ticket, self.now))
+        self.loop.run(self.lockout.succeeded(ticket, self.now))
         self.in_a_row[name] = 0
         ticket = self.admit(name, device)
         assert ticket is not None
-        asyncio.run(self.lockout.succeeded(ticket, self.now))
+        self.loop.run(self.lockout.succeeded(ticket, self.now))
 
     @rule(seconds=WAITS)
     def wait(self, seconds):
@@ -68,3 +73,4 @@ class Attackers(RuleBasedStateMachine):
 
 
 TestAttackers = Attackers.TestCase
+TestAttackers.settings = settings(max_examples=60)

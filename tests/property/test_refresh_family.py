@@ -79,5 +79,5 @@ class RefreshFamilyMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-RefreshFamilyMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+RefreshFamilyMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestRefreshFamily = RefreshFamilyMachine.TestCase

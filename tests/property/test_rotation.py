@@ -110,4 +110,4 @@ class Secrets(RuleBasedStateMachine):
 
 
 TestSecrets = Secrets.TestCase
-TestSecrets.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSecrets.settings = settings(max_examples=40, stateful_step_count=25)

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness import basic, clear_texts, deployment
@@ -169,7 +169,7 @@ def open_desk():
         runner.run(opened.__aexit__(None, None, None))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     request=st.tuples(
         st.sampled_from(EXCHANGES),
@@ -205,7 +205,7 @@ def test_desk(open_desk, request):
     assert secret not in clear_texts(added)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "DELETE"]),
     path=st.from_regex(r"\A(/[!-~]{0,12}){0,6}\Z")

@@ -3,6 +3,6 @@
 Who may do it and what it does it leaves to ``exchange`` and ``directory``; here are tables only.
 """
 
-from keyturn.admin.api import ADMIN
+from keyturn.admin.api import ADMIN, admin_routes
 
-__all__ = ["ADMIN"]
+__all__ = ["ADMIN", "admin_routes"]

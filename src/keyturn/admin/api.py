@@ -1,7 +1,10 @@
 """The admin API as one value, in the shape of a dialect; no organisation can switch it off, a setting can."""
 
+from functools import cache
+
 from keyturn.admin import clients, deployment, entities, organisations, people
 from keyturn.admin.ground import BASE, REFUSALS, fact_schemas
+from keyturn.wire.compile import CompiledRoute, compile_dialect
 from keyturn.wire.tables import Dialect
 
 ADMIN = Dialect(
@@ -20,3 +23,9 @@ ADMIN = Dialect(
     facts=fact_schemas(),
     prefix=f"{BASE}/",
 )
+
+
+@cache
+def admin_routes() -> tuple[CompiledRoute, ...]:
+    """Compile the tables, which no deployment changes, once."""
+    return compile_dialect(ADMIN, cache_seconds=0)

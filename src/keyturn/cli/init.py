@@ -45,7 +45,6 @@ def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) ->
 _SETUP = """
 The setup token is shown this once. For a day it is good for one thing: POST /admin/v1/setup exchanges it for
 the first admin token. Who does not use the admin API does not need it."""
-
 _NEXT = """
 Keep a copy of the master key apart from the data: without it nothing in the database can be opened.
 Next:
@@ -74,6 +73,10 @@ async def _open_once(settings: Settings, *, key_made: bool) -> Secret | None:
                 now=local.clock.now(),
                 dice=local.dice,
             )
+    except ConfigError:
+        if key_made:
+            settings.master_key_path.unlink()
+        raise
     except Fault:
         if not key_made:
             raise

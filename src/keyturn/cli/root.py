@@ -26,6 +26,7 @@ Exit codes:
 NOUNS = {
     "init": "Make the data folder, the master key and the database.",
     "serve": "Serve tokens until stopped.",
+    "migrate": "Look at the database's tables, or bring them up to date.",
     "demo": "Show what a demo made.",
     "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",

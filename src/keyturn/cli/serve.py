@@ -27,6 +27,7 @@ def serve(
         int | None, typer.Option(help="Where to listen for health and metrics.")
     ] = None,
     public_url: Annotated[str | None, typer.Option(help="Where callers reach this deployment.")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes share the work.")] = None,
 ) -> None:
     """Serve tokens until SIGTERM or SIGINT, then finish what has begun and stop."""
     flags: dict[str, Any] = {
@@ -35,15 +36,16 @@ def serve(
         "port": port,
         "management_port": management_port,
         "public_url": public_url,
+        "workers": workers,
     }
     if demo:
         from keyturn.demo import run
 
         run(flags, os.environ, config)
         return
-    from keyturn.app import bind
-    from keyturn.app import serve as run_server
     from keyturn.config import load_settings
+    from keyturn.serving import bind
+    from keyturn.serving import serve as run_server
 
     settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True)
     run_server(settings, bind(settings))

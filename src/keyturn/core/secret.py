@@ -5,6 +5,7 @@ before it as six base62 digits, so that a leak scanner finds it by pattern and t
 error from a stranger without asking the store. Source: design.md section 3; TK-11.
 """
 
+import hashlib
 import re
 import zlib
 from collections.abc import Callable
@@ -44,15 +45,22 @@ class Secret:
     ``reveal`` is called in few places only; an architecture test lists them.
     """
 
-    __slots__ = ("__value",)
+    __slots__ = ("__digest", "__value")
 
     def __init__(self, value: str) -> None:
         """Wrap a clear value."""
         self.__value = value
+        self.__digest: bytes | None = None
 
     def reveal(self) -> str:
         """Give the clear value: to digest it, to seal it or to show it once."""
         return self.__value
+
+    def sha256(self) -> bytes:
+        """Give the SHA-256 of the clear value, worked out once; what stores know is a digest of that."""
+        if self.__digest is None:
+            self.__digest = hashlib.sha256(self.__value.encode()).digest()
+        return self.__digest
 
     def __repr__(self) -> str:
         """Show that there is a secret, not which."""

@@ -3,7 +3,6 @@
 Everything that can be wrong with a client has one public answer; the private reason goes to the audit trail.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from hmac import compare_digest
@@ -77,7 +76,7 @@ def _prove(
     """Find the credential that was presented, and what its use spends; or the private reason why not."""
     if presented.kind is CredentialKind.PUBLIC_KEY:
         return prove_assertion(presented.secret, view, audiences, now)
-    held = () if view is None else _held(view, presented.kind)
+    held = [] if view is None else _held(view, presented.kind)
     found = compare_secret(presented.secret, held, digester)
     if presented.kind is CredentialKind.NONE:
         public = view is not None and view.client.public
@@ -85,8 +84,8 @@ def _prove(
     return Reason.WRONG_SECRET if found is None else (found, ())
 
 
-def _held(view: ClientView, kind: CredentialKind) -> tuple[Credential, ...]:
-    return tuple(item for item in view.credentials if item.kind is kind)
+def _held(view: ClientView, kind: CredentialKind) -> list[Credential]:
+    return [item for item in view.credentials if item.kind is kind]
 
 
 def compare_secret(presented: Secret, held: Sequence[Credential], digester: Digester) -> Credential | None:
@@ -94,7 +93,7 @@ def compare_secret(presented: Secret, held: Sequence[Credential], digester: Dige
 
     With none it costs what one costs (TE-09).
     """
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = presented.sha256()
     if not held:
         compare_digest(digester.lookup_hash(digest, digester.current_pepper_id), _DECOY_HASH)
     found = None
@@ -175,5 +174,5 @@ def is_remembered(presented: Secret, token: RefreshToken, family: RefreshFamily,
     expected = kept.get(token.generation)
     if expected is None:
         return token.generation < family.generation
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = presented.sha256()
     return compare_digest(digester.lookup_hash(digest, family.pepper_id), expected)

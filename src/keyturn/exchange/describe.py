@@ -4,7 +4,6 @@ It is no token of any profile: a question that accepts none is about API tokens,
 is, so that one kind is not taken for the other (TK-08).
 """
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -54,7 +53,7 @@ async def find_secret(
     Args:
         disabled_too: Whether one that is switched off is found, which would be good without that.
     """
-    digest = hashlib.sha256(question.token.reveal().encode()).digest()
+    digest = question.token.sha256()
     held = await services.registry.find_held(services.digester.lookup_hashes(digest))
     if held is None or held.credential.kind is not CredentialKind.API_TOKEN:
         return None

@@ -4,7 +4,6 @@ The rule of the family is pure and lives in ``core/refresh.py``; when which of t
 ``exchange/refresh.py``.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 
 import msgspec
@@ -37,7 +36,7 @@ def open_family(
         The decision, now resting on the family; the family, to be added; its first refresh token.
     """
     proof, profile = decision.proof, decision.profile
-    family_id = FamilyId(uuid7(now, services.dice))
+    family_id = FamilyId(uuid7(now, services.naming))
     token = make_refresh_token(family_id, 0, services.digester.tag, services.dice)
     seconds = proof.organisation.setting(
         profile.dialect,
@@ -110,7 +109,7 @@ def end_family(
 
 
 def _digest(token: Secret, pepper_id: str, services: Services) -> bytes:
-    return services.digester.lookup_hash(hashlib.sha256(token.reveal().encode()).digest(), pepper_id)
+    return services.digester.lookup_hash(token.sha256(), pepper_id)
 
 
 def _cipher(presented: Secret, family_id: FamilyId) -> AESGCM:

@@ -4,7 +4,6 @@ The same functions as introspection's decide (``standing``), so that the two can
 introspection, the answer says why. Nothing is changed: not even a ring is made for an issuer that has none.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from hmac import compare_digest
@@ -88,7 +87,7 @@ async def inspect(presented: Secret, sight: Sight, inspector: Inspector, now: da
 
 
 async def _secret(presented: Secret, inspector: Inspector, now: datetime) -> Knowledge:
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = presented.sha256()
     found = await inspector.store.credential_by_hash(inspector.digester.lookup_hashes(digest))
     if found is None:
         return Knowledge(genuine=False, standing="not here", active=False, why="nobody has this secret")
@@ -174,7 +173,7 @@ async def _refresh_token(presented: Secret, inspector: Inspector, now: datetime)
 
 
 def _generation(presented: Secret, generation: int, family: RefreshFamily, digester: Digester) -> str | None:
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = presented.sha256()
     newest = compare_digest(digester.lookup_hash(digest, family.pepper_id), family.current_hash)
     if newest and generation == family.generation:
         return None

@@ -11,7 +11,7 @@ from keyturn.exchange.grants import grant_for
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import decide
 from keyturn.exchange.reach import require_own_organisation
-from keyturn.exchange.road import begin, conclude, walk
+from keyturn.exchange.road import begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 
 
@@ -34,5 +34,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
     await admit_client(proof, services.limits, services.clock.monotonic())
     await require_own_organisation(request.organisation_alias, proof, services.registry)
+    terms = services.terms.find(request, proof)
+    if terms is not None:
+        return await finish(request, terms, services, now)
     decision = decide(grant.authorize(request, proof))
     return await conclude(request, decision, services, now)

@@ -4,7 +4,6 @@ The only reader that crosses organisations. Finding nothing is no refusal here: 
 same path, and only ``credentials`` and ``holders`` say no: both look and cost the same (TE-09, PW-04).
 """
 
-import hashlib
 from contextvars import ContextVar
 from hmac import compare_digest
 
@@ -115,7 +114,7 @@ def canonical_address(owner: str) -> str:
 
 
 async def _held(presented: Secret, registry: Registry, digester: Digester) -> Held | None:
-    digest = hashlib.sha256(presented.reveal().encode()).digest()
+    digest = presented.sha256()
     return await registry.find_held(digester.lookup_hashes(digest))
 
 

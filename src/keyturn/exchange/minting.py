@@ -1,53 +1,77 @@
 """Step 5: a decision becomes a signed token. Takes only a ``Decision``; only policy makes one."""
 
-from datetime import datetime
+from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from keyturn.core.identifiers import uuid7
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
-from keyturn.core.requests import Decision, IssuedToken, Member, Proof
+from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TOKEN_FACTS, compile_shape
+from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
 from keyturn.core.vocabulary import TokenId
 from keyturn.exchange.roles import roles_in
-from keyturn.exchange.services import ClaimsRenderer, Services
+from keyturn.exchange.services import ClaimsTable, Services
+from keyturn.exchange.terms import Draft
 from keyturn.tokens.own import CLAIM, OwnClaim
 
+_OF_EACH = frozenset({"token_id", "issued_at", "expires_at"})
+"""The facts in which the tokens of one decision differ."""
+_OF_EVERY = frozenset({"iss", "sub", "aud", "iat", "exp", "jti", CLAIM})
+"""The claims that every token has."""
 
-def compile_claims(profile: TokenProfile) -> ClaimsRenderer:
+_encode = msgspec.json.Encoder().encode
+
+
+def compile_claims(profile: TokenProfile) -> ClaimsTable:
     """Compile a profile's claims table.
 
     Raises:
-        ValueError: The table shows a fact that minting does not make.
+        ValueError: The table shows a fact that minting does not make, or a claim that every token has.
     """
-    return compile_shape(profile.claims, TOKEN_FACTS, profile.kind)
+    taken = _OF_EVERY & {member.path.partition(".")[0] for member in profile.claims.members}
+    if taken:
+        raise ValueError(f"{profile.kind}: every token has {', '.join(sorted(taken))} already")
+    render = compile_shape(profile.claims, TOKEN_FACTS, profile.kind)
+    return ClaimsTable(render, lasting=_OF_EACH.isdisjoint(sources(profile.claims)))
 
 
-async def mint(decision: Decision, services: Services, now: datetime) -> tuple[IssuedToken, dict[str, Any]]:
-    """Sign a token that says what was decided.
+def draft(decision: Decision, services: Services) -> Draft:
+    """Write down what all tokens of a decision have in common."""
+    profile, facts = decision.profile, _facts(decision, services)
+    lasting = services.claims[profile.kind].lasting
+    begun = _begun(decision, profile, facts, services) if lasting else None
+    return Draft(decision, facts, begun, _ended(decision, profile))
+
+
+async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:
+    """Make a token that says what was decided, and have it signed.
 
     Args:
         now: The instant of the operation; ``iat`` is its whole second, ``exp`` that plus the lifetime.
 
     Returns:
-        The token, and the facts that its claims and the answer show.
+        The facts that its claims and the answer show, and the token once it is signed.
 
     Raises:
         Unavailable: No published key may sign.
 
     Spec: RFC 7519 section 4.1, RFC 9068 section 2.2.
     """
-    facts = _facts(decision, services, now)
-    value = await _sign(decision, decision.profile, facts, services, now)
-    token = IssuedToken(
-        id=facts["token_id"],
-        value=value,
-        issued_at=facts["issued_at"],
-        expires_at=facts["expires_at"],
-        issuer=facts["issuer"],
-    )
-    return token, facts
+    decision = draft.decision
+    issued_at = datetime.fromtimestamp(int(now.timestamp()), UTC)
+    facts = {
+        **draft.facts,
+        "token_id": TokenId(uuid7(now, services.naming)),
+        "issued_at": issued_at,
+        "expires_at": issued_at + decision.lifetime,
+    }
+    begun = draft.begun or _begun(decision, decision.profile, facts, services)
+    claims = _spelled(begun, draft.ended, facts)
+    return facts, await _signature(decision, decision.profile, claims, services, now)
 
 
 async def mint_id_token(
@@ -68,34 +92,64 @@ async def mint_id_token(
     Spec: OpenID Connect Core section 2.
     """
     audience = (decision.proof.client.id,)
-    facts = access | {"token_id": TokenId(uuid7(now, services.dice)), "audience": audience}
-    return await _sign(decision, profile, facts, services, now)
+    facts = access | {"token_id": TokenId(uuid7(now, services.naming)), "audience": audience}
+    begun, ended = _begun(decision, profile, facts, services), _ended(decision, profile)
+    return Secret(await (await _signature(decision, profile, _spelled(begun, ended, facts), services, now)))
 
 
-async def _sign(
-    decision: Decision, profile: TokenProfile, facts: dict[str, Any], services: Services, now: datetime
-) -> Secret:
-    organisation = decision.proof.organisation
-    signer = await services.rings.signer(profile.shared_ring or organisation.id, profile.algorithm, now)
-    claims = services.claims[profile.kind](facts)
-    claims.update(_standard_claims(decision, profile, facts))
-    return Secret(await services.signing.token(claims, signer, profile.header_type))
+async def _signature(
+    decision: Decision, profile: TokenProfile, claims: msgspec.Raw, services: Services, now: datetime
+) -> Awaitable[str]:
+    issuer_id = profile.shared_ring or decision.proof.organisation.id
+    signer = await services.rings.signer(issuer_id, profile.algorithm, now)
+    return services.signing.token(claims, signer, profile.header_type)
 
 
-def _facts(decision: Decision, services: Services, now: datetime) -> dict[str, Any]:
+def _begun(decision: Decision, profile: TokenProfile, facts: dict[str, Any], services: Services) -> bytes:
+    """Spell the contract's own claims, and those of every token up to the times."""
+    audiences = facts["audience"]
+    claims = services.claims[profile.kind].render(facts)
+    claims["iss"] = facts["issuer"]
+    claims["sub"] = decision.subject
+    claims["aud"] = audiences[0] if len(audiences) == 1 else list(audiences)
+    return _encode(claims)[:-1]
+
+
+def _ended(decision: Decision, profile: TokenProfile) -> bytes:
+    """Spell the claim by which revocation and introspection go, which every token ends with."""
+    proof, basis = decision.proof, decision.basis
+    asked_by_other = isinstance(proof.holder, Member) and not proof.client.built_in
+    own = OwnClaim(
+        kind=profile.kind,
+        organisation_id=proof.organisation.id,
+        credential_id=basis.credential_id,
+        epochs=basis.epochs,
+        family_id=basis.family_id,
+        owner_kind=proof.owner_kind,
+        client_id=proof.client.id if asked_by_other else None,
+    )
+    return _encode({CLAIM: own})[1:]
+
+
+def _spelled(begun: bytes, ended: bytes, facts: dict[str, Any]) -> msgspec.Raw:
+    """Put claims together; a token's id is a UUID and needs no escapes."""
+    issued_at, expires_at = int(facts["issued_at"].timestamp()), int(facts["expires_at"].timestamp())
+    token_id = facts["token_id"].encode()
+    return msgspec.Raw(
+        b'%b,"iat":%d,"exp":%d,"jti":"%b",%b' % (begun, issued_at, expires_at, token_id, ended)
+    )
+
+
+def _facts(decision: Decision, services: Services) -> dict[str, Any]:
     proof, profile = decision.proof, decision.profile
     organisation = proof.organisation
-    issued_at = now.replace(microsecond=0)
     return {
         **(_NOBODY if proof.holder is None else _holder_facts(proof, proof.holder, profile.dialect)),
-        "token_id": TokenId(uuid7(now, services.dice)),
         "issuer": profile.issuer_for(organisation.slug, services.public_url),
         "subject": decision.subject,
         "audience": decision.audiences,
         "scope": decision.scopes,
         "grant_type": decision.grant_type,
-        "issued_at": issued_at,
-        "expires_at": issued_at + decision.lifetime,
         "lifetime": decision.lifetime,
         "client.id": proof.client.id,
         "client.name": proof.client.name,
@@ -143,29 +197,4 @@ def _holder_facts(proof: Proof, holder: Member | Entity, dialect: str) -> dict[s
         "home.name": home.name,
         "home.slug": home.slug,
         "roles": roles_in(dialect, holder.membership, proof.credential),
-    }
-
-
-def _standard_claims(decision: Decision, profile: TokenProfile, facts: dict[str, Any]) -> dict[str, Any]:
-    """Give the claims of every token, those by which revocation and introspection go included."""
-    proof, audiences, basis = decision.proof, facts["audience"], decision.basis
-    issued_at = int(facts["issued_at"].timestamp())
-    asked_by_other = isinstance(proof.holder, Member) and not proof.client.built_in
-    own = OwnClaim(
-        kind=profile.kind,
-        organisation_id=proof.organisation.id,
-        credential_id=basis.credential_id,
-        epochs=basis.epochs,
-        family_id=basis.family_id,
-        owner_kind=proof.owner_kind,
-        client_id=proof.client.id if asked_by_other else None,
-    )
-    return {
-        "iss": facts["issuer"],
-        "sub": decision.subject,
-        "aud": audiences[0] if len(audiences) == 1 else list(audiences),
-        "iat": issued_at,
-        "exp": issued_at + int(decision.lifetime.total_seconds()),
-        "jti": facts["token_id"],
-        CLAIM: own,
     }

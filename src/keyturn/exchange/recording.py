@@ -6,19 +6,34 @@ from keyturn.core.changes import Add, Change, Lost, Prefer, RequireVersion, Touc
 from keyturn.core.errors import Concern, Conflict, InvalidClient
 from keyturn.core.life import State
 from keyturn.core.records import AuditEvent, Credential, Organisation
-from keyturn.core.requests import Decision, IssuedToken, Member, Proof, Question, TokenRequest
-from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason
+from keyturn.core.requests import Decision, Member, Proof, Question, TokenRequest
+from keyturn.core.vocabulary import API_TOKEN, REFRESH_TOKEN, CredentialKind, Reason, TokenId
+from keyturn.exchange.terms import Terms
 
 
 def issued(
-    request: TokenRequest,
-    decision: Decision,
-    token: IssuedToken,
-    changes: tuple[Change, ...],
-    now: datetime,
+    request: TokenRequest, terms: Terms, token_id: TokenId, changes: tuple[Change, ...], now: datetime
 ) -> Unit:
     """Say what an issuance saves: its audit event and ``changes``, if all it rests on is still as it was."""
-    origin, proof = request.origin, decision.proof
+    origin, decision = request.origin, terms.decision
+    return Unit(
+        changes=(*terms.rests_on, *changes, *first_use(decision.proof, now), *_preferred(decision)),
+        audit=AuditEvent(
+            at=now,
+            kind="token.issued",
+            actor=terms.actor,
+            request_id=origin.request_id,
+            organisation_id=decision.proof.organisation.id,
+            subject=token_id,
+            details=terms.details,
+            personal={"address": origin.address},
+        ),
+    )
+
+
+def details_of(request: TokenRequest, decision: Decision) -> dict[str, str]:
+    """Say what the audit trail keeps of what was asked and decided."""
+    origin = request.origin
     details = {
         "dialect": origin.dialect,
         "route": origin.route,
@@ -28,19 +43,7 @@ def issued(
     }
     if origin.deprecated:
         details["deprecated"] = " ".join(origin.deprecated)
-    return Unit(
-        changes=(*still_as_proved(proof), *changes, *first_use(proof, now), *_preferred(decision)),
-        audit=AuditEvent(
-            at=now,
-            kind="token.issued",
-            actor=proof.about.actor,
-            request_id=origin.request_id,
-            organisation_id=proof.organisation.id,
-            subject=token.id,
-            details=details,
-            personal={"address": origin.address},
-        ),
-    )
+    return details
 
 
 def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:

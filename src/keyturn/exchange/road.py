@@ -8,14 +8,15 @@ from datetime import datetime
 
 from keyturn.core.changes import Add, Change, Lost
 from keyturn.core.errors import Unavailable
-from keyturn.core.requests import Decision, Issued, TokenRequest
+from keyturn.core.requests import Decision, Issued, IssuedToken, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import OPENID, Reason
 from keyturn.exchange.family import open_family
-from keyturn.exchange.minting import mint, mint_id_token
+from keyturn.exchange.minting import draft, mint, mint_id_token
 from keyturn.exchange.policy import require_current_forms
-from keyturn.exchange.recording import issued, refuse_lost
+from keyturn.exchange.recording import details_of, issued, refuse_lost, still_as_proved
 from keyturn.exchange.services import Services
+from keyturn.exchange.terms import Terms
 
 Attempt = Callable[[TokenRequest, Services], Awaitable[Issued | None]]
 """Walks a road once; None when something it rests on was changed before it could be recorded."""
@@ -64,25 +65,61 @@ async def conclude(
     Args:
         renewal: Of a family that was there before: its refresh token to answer with, and what that changes.
     """
-    proof = decision.proof
-    require_current_forms(request.origin, proof)
+    require_current_forms(request.origin, decision.proof)
     refresh_token, changes = renewal or (None, ())
     if decision.refreshable:
         decision, family, refresh_token = open_family(decision, services, now)
         changes = (*changes, Add(family))
-    token, facts = await mint(decision, services, now)
+    terms = _terms(request, decision, services)
+    services.terms.keep(request, terms)
+    return await finish(request, terms, services, now, refresh_token, changes)
+
+
+def _terms(request: TokenRequest, decision: Decision, services: Services) -> Terms:
+    proof = decision.proof
+    return Terms(
+        decision=decision,
+        draft=draft(decision, services),
+        rests_on=still_as_proved(proof),
+        actor=proof.about.actor,
+        details=details_of(request, decision),
+    )
+
+
+async def finish(
+    request: TokenRequest,
+    terms: Terms,
+    services: Services,
+    now: datetime,
+    refresh_token: Secret | None = None,
+    changes: tuple[Change, ...] = (),
+) -> Issued | None:
+    """Mint on terms that are settled, and record it; None where the recording lost.
+
+    Args:
+        refresh_token: To answer with.
+        changes: What it changes.
+    """
+    decision = terms.decision
+    facts, signature = await mint(terms.draft, services, now)
     id_token = None
     if request.id_profile is not None and OPENID in decision.scopes:
         id_token = await mint_id_token(decision, request.id_profile, facts, services, now)
-    unit = issued(request, decision, token, (*proof.spends, *changes), now)
-    outcome = await services.recorder.record(unit)
+    changes = (*decision.proof.spends, *changes)
+    if changes:
+        await signature  # one that fails must use nothing up (RT-03)
+    # Else it may as well be made while the row is written: a row without a token gives nobody anything.
+    outcome = await services.recorder.record(issued(request, terms, facts["token_id"], changes, now))
     if isinstance(outcome, Lost):
-        refuse_lost(outcome, proof)
+        refuse_lost(outcome, decision.proof)
         return None
-    facts.update(
-        access_token=token.value,
-        refresh_token=refresh_token,
-        id_token=id_token,
-        request_id=request.origin.request_id,
+    token = Secret(await signature)
+    facts["access_token"] = token
+    facts["refresh_token"] = refresh_token
+    facts["id_token"] = id_token
+    facts["request_id"] = request.origin.request_id
+    return Issued(
+        decision,
+        IssuedToken(facts["token_id"], token, facts["issued_at"], facts["expires_at"], facts["issuer"]),
+        facts,
     )
-    return Issued(decision, token, facts)

@@ -23,10 +23,20 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
 from keyturn.exchange.signing import Signing
+from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
 
-ClaimsRenderer = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+class ClaimsTable(msgspec.Struct, frozen=True):
+    """A profile's claims table, compiled.
+
+    Args:
+        lasting: Whether it shows the same for each token of one decision.
+    """
+
+    render: Callable[[Mapping[str, Any]], dict[str, Any]]
+    lasting: bool
 
 
 class TokenVerifier(Protocol):
@@ -43,10 +53,12 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The ports of one process.
 
     Args:
-        claims: The compiled claims table of every token profile, by its kind.
+        claims: The claims table of every token profile, by its kind.
+        naming: Dice for identifiers, which are no secrets; on the event loop only.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
         signing: Signs the tokens of concurrent requests together.
+        terms: What clients were granted for the same words before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -55,6 +67,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     clock: Clock
     dice: Dice
+    naming: Dice
     registry: Registry
     recorder: Recorder
     digester: Digester
@@ -65,10 +78,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     sealer: Sealer
     revocations: Revocations
     own_tokens: TokenVerifier
-    claims: Mapping[str, ClaimsRenderer]
+    claims: Mapping[str, ClaimsTable]
     public_url: str
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
     signing: Signing = msgspec.field(default_factory=Signing)
+    terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}

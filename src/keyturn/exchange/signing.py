@@ -5,12 +5,10 @@ much again as the signature itself takes. Signed together, a turn's requests pay
 """
 
 import asyncio
-from asyncio import Future
-from collections.abc import Mapping
-from typing import Any
+from asyncio import AbstractEventLoop, Future
 
 from keyturn.core.ports import Signer
-from keyturn.tokens.encode import encode_token
+from keyturn.tokens.encode import Claims, encode_token
 
 
 class Signing:
@@ -18,12 +16,14 @@ class Signing:
 
     def __init__(self) -> None:
         """Begin with nothing to sign."""
-        self._waiting: list[tuple[Future[str], Mapping[str, Any], Signer, str]] = []
+        self._loop: AbstractEventLoop | None = None
+        self._waiting: list[tuple[Future[str], Claims, Signer, str]] = []
 
-    def token(self, claims: Mapping[str, Any], signer: Signer, header_type: str) -> Future[str]:
+    def token(self, claims: Claims, signer: Signer, header_type: str) -> Future[str]:
         """Sign claims as a JWT; the arguments are those of ``encode_token``."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
+        loop = self._loop
+        if loop is None or not self._waiting:  # asked for each time, the loop would cost a system call each
+            self._loop = loop = asyncio.get_running_loop()
             loop.call_soon(self._sign)
         future: Future[str] = loop.create_future()
         self._waiting.append((future, claims, signer, header_type))

@@ -27,7 +27,7 @@ from keyturn.keys import schedule
 from keyturn.keys.certificates import certify
 from keyturn.keys.promises import Promise, Promises
 from keyturn.keys.schedule import NotRotated, Rotated, Withdrawn
-from keyturn.keys.signers import RSA_BITS, generate_key, load_signer
+from keyturn.keys.signers import RSA_BITS, MakeKey, generate_key, load_signer, make_private_key
 
 RINGS_KEPT = 20_000
 """How many issuers' rings stay in memory, private keys imported; the coldest makes room."""
@@ -72,6 +72,7 @@ class Rings:
         jwks_cache: The longest time for which a served key set may be cached.
         rotate_after: For how long a key signs before its ring is due; None for ever.
         certified: The issuers whose keys get certificates, which then name them.
+        make_key: Makes private keys.
         limit: How many issuers stay in memory.
     """
 
@@ -86,6 +87,7 @@ class Rings:
         rotate_after: timedelta | None = None,
         certified: Collection[str] = (),
         rsa_bits: int = RSA_BITS,
+        make_key: MakeKey = make_private_key,
         limit: int = RINGS_KEPT,
     ) -> None:
         """Start with nothing in memory."""
@@ -99,6 +101,7 @@ class Rings:
         self._due: dict[tuple[str, Algorithm], datetime | None] = {}
         self._promises = Promises(store, sealer, dice)
         self._rsa_bits = rsa_bits
+        self._make_key = make_key
         self._limit = limit
         self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
         self._invalidations = 0
@@ -354,7 +357,11 @@ class Rings:
     ) -> SigningKey:
         certificate = partial(certify, name=issuer_id, now=now, dice=self._dice)
         made = await asyncio.to_thread(
-            generate_key, algorithm, self._rsa_bits, certificate if issuer_id in self._certified else None
+            generate_key,
+            algorithm,
+            self._rsa_bits,
+            certificate if issuer_id in self._certified else None,
+            self._make_key,
         )
         key_id = KeyId(made.public_jwk["kid"])
         return SigningKey(

@@ -32,6 +32,9 @@ from keyturn.tokens.jwks import public_jwk
 RSA_BITS = 2048
 """The default size, what the vendors' contracts have; 3072 where an operator asks (TK-13)."""
 
+MakeKey = Callable[[Algorithm, int], PrivateKey]
+"""Makes a private key, RSA of so many bits."""
+
 _ECDSA = ECDSA(Prehashed(SHA256()))
 _PKCS1 = PKCS1v15()
 _SHA256 = SHA256()
@@ -98,22 +101,30 @@ class EdDsaSigner:
         self.sign: Callable[[bytes], bytes] = key.sign
 
 
+def make_private_key(algorithm: Algorithm, rsa_bits: int = RSA_BITS) -> PrivateKey:
+    """Make a private key, from OpenSSL's generator; RSA takes 100 ms and more, so run it in a thread."""
+    match algorithm:
+        case Algorithm.ES256:
+            return generate_private_key(SECP256R1())
+        case Algorithm.RS256:
+            return generate_rsa_key(public_exponent=65537, key_size=rsa_bits)
+        case Algorithm.EDDSA:
+            return Ed25519PrivateKey.generate()
+
+
 def generate_key(
-    algorithm: Algorithm, rsa_bits: int = RSA_BITS, certify: Callable[[PrivateKey], bytes] | None = None
+    algorithm: Algorithm,
+    rsa_bits: int = RSA_BITS,
+    certify: Callable[[PrivateKey], bytes] | None = None,
+    make: MakeKey = make_private_key,
 ) -> GeneratedKey:
-    """Make a key pair, from OpenSSL's generator; RSA takes 100 ms and more, so run it in a thread.
+    """Make a key pair and the names it is published under; run it in a thread.
 
     Args:
         certify: Makes the certificate that names the key; None for the name that its thumbprint is.
+        make: Makes the private key.
     """
-    key: PrivateKey
-    match algorithm:
-        case Algorithm.ES256:
-            key = generate_private_key(SECP256R1())
-        case Algorithm.RS256:
-            key = generate_rsa_key(public_exponent=65537, key_size=rsa_bits)
-        case Algorithm.EDDSA:
-            key = Ed25519PrivateKey.generate()
+    key = make(algorithm, rsa_bits)
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     certificate = certify(key) if certify is not None else None
     named = certificate_members(certificate) if certificate is not None else {}

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
-from keyturn.storage.turns import FairLock
+from keyturn.storage.ground import Counting, Ground
 from keyturn.storage.writing import WritingConnection, unavailable
 
 QUEUE_LIMIT = 4096
@@ -36,8 +36,8 @@ class Batches(Generic[J, R]):
 
     Args:
         name: Of the thread.
-        engine: Gives the thread its connection.
-        turns: A place in the queue of processes that no other thread uses.
+        ground: Keeps what is counted.
+        what: It counts; those who count the same take turns.
         write: Carries out jobs in an open transaction that has the write lock, in their order.
         loop: Where callers wait.
         patience_seconds: How long they do.
@@ -47,14 +47,16 @@ class Batches(Generic[J, R]):
         self,
         *,
         name: str,
-        engine: Engine,
-        turns: FairLock,
+        ground: Ground,
+        what: Counting,
         write: Callable[[Connection, Sequence[J]], Sequence[R]],
         loop: AbstractEventLoop,
         patience_seconds: float,
     ) -> None:
-        self._turns = turns
-        self._held = WritingConnection(engine, turns, loop)
+        self._ground = ground
+        self._begin = partial(ground.begin_counting, what=what)
+        self._turns = ground.turns()
+        self._held = WritingConnection(ground, ground.counting_engine(), self._turns, loop)
         self._write = write
         self._loop = loop
         self._patience = patience_seconds
@@ -143,10 +145,10 @@ class Batches(Generic[J, R]):
         taken: list[tuple[J, Future[R]]] = []
         try:
             with self._turns.held():
-                connection = self._held.begin()
+                connection, _ = self._held.begin(self._begin)
                 taken = self._take()
                 results = self._write(connection, [job for job, _ in taken])
-                connection.exec_driver_sql("COMMIT")
+                self._ground.commit(connection)
             self._held.tell(partial(_answer, [future for _, future in taken], results))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._held.failed(error)

@@ -2,7 +2,6 @@
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -11,40 +10,41 @@ from keyturn.core.limits import Rate
 from keyturn.core.ports import Limits, Lockout
 from keyturn.storage.batches import Batches, J, R
 from keyturn.storage.cells import Cells
-from keyturn.storage.engines import counting_engine
+from keyturn.storage.ground import Counting, Ground
 from keyturn.storage.leases import SharedLimits
 from keyturn.storage.lockout import Tag
 from keyturn.storage.lockout_rows import Lockouts, SharedLockout
-from keyturn.storage.turns import FairLock
 
 
 class SqlCounters:
-    """Makes counters over one SQLite file, and closes them with it.
+    """Makes counters over one SQL store, and closes them with it.
 
     Args:
-        path: The database file.
+        ground: Keeps what is counted.
         clock: Dates what is counted.
         loop: Where callers wait.
         patience_seconds: How long they do.
     """
 
-    def __init__(self, path: Path, clock: Clock, loop: AbstractEventLoop, patience_seconds: float) -> None:
-        self._path = path
+    def __init__(
+        self, ground: Ground, clock: Clock, loop: AbstractEventLoop, patience_seconds: float
+    ) -> None:
+        self._ground = ground
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
         self._open: list[SharedLimits | SharedLockout] = []
 
     def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
-        """Make the limits that all processes on the file share."""
-        batches = self._batches("keyturn-limits", Cells(self._clock).write)
+        """Make the limits that all processes on the store share."""
+        batches = self._batches(Counting.LIMITS, Cells(self._clock).write)
         limits = SharedLimits(rates, batches, tag, self._clock, self._loop)
         self._open.append(limits)
         return limits
 
     def lockout(self, tag: Tag) -> Lockout:
-        """Make the lockout that all processes on the file share."""
-        lockout = SharedLockout(self._batches("keyturn-lockout", Lockouts(self._clock).write), tag)
+        """Make the lockout that all processes on the store share."""
+        lockout = SharedLockout(self._batches(Counting.LOCKOUT, Lockouts(self._clock).write), tag)
         self._open.append(lockout)
         return lockout
 
@@ -53,11 +53,13 @@ class SqlCounters:
         while self._open:
             await self._open.pop().close()
 
-    def _batches(self, name: str, write: Callable[[Connection, Sequence[J]], Sequence[R]]) -> Batches[J, R]:
+    def _batches(
+        self, what: Counting, write: Callable[[Connection, Sequence[J]], Sequence[R]]
+    ) -> Batches[J, R]:
         return Batches(
-            name=name,
-            engine=counting_engine(self._path),
-            turns=FairLock(self._path),
+            name=f"keyturn-{what.name.lower()}",
+            ground=self._ground,
+            what=what,
             write=write,
             loop=self._loop,
             patience_seconds=self._patience,

@@ -6,14 +6,12 @@ Statements never show their values in errors: they may be secrets' digests or so
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 
 from keyturn.core.errors import ConfigError
 
@@ -147,18 +145,3 @@ def wipe_log(engine: Engine) -> bool:
     with engine.connect() as connection:
         busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     return not busy
-
-
-@contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
-    """Read several things as they were at one moment.
-
-    Raises:
-        DBAPIError: The store cannot be reached.
-    """
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.exec_driver_sql("ROLLBACK")

@@ -17,6 +17,7 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.causes import Complaints
+from keyturn.storage.ground import Ground
 from keyturn.storage.schema import CHANGE_LOG, FEED
 from keyturn.storage.writing import let_go
 
@@ -30,7 +31,7 @@ EVERYTHING = "*"
 Listener = Callable[[str, str], None]
 
 # Read in every transaction, so it goes past SQLAlchemy's statement machinery.
-_VERSION = f"SELECT {FEED.c.version.name} FROM {FEED.name}"  # noqa: S608  # our own names
+READ_VERSION = f"SELECT {FEED.c.version.name} FROM {FEED.name}"  # noqa: S608  # our own names
 
 
 class News(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ class News(msgspec.Struct, frozen=True):
 
 def version_in(connection: Connection) -> int:
     """Read the store's version."""
-    return int(connection.exec_driver_sql(_VERSION).scalar_one())
+    return int(connection.exec_driver_sql(READ_VERSION).scalar_one())
 
 
 def read_news(connection: Connection, after: int, seen_at: float) -> News:
@@ -120,6 +121,7 @@ class Feed(Confirmation):
     """A confirmation that polls a SQL store from a thread of its own.
 
     Args:
+        ground: Tells cheaply whether something may have changed.
         engine: Gives the poll its own connection.
         clock: Dates confirmations.
         loop: Where listeners are called.
@@ -128,16 +130,17 @@ class Feed(Confirmation):
         DBAPIError: The store cannot be read.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, loop: AbstractEventLoop) -> None:
+    def __init__(self, ground: Ground, engine: Engine, clock: Clock, loop: AbstractEventLoop) -> None:
         seen_at = clock.monotonic()
         with engine.connect() as connection:
             super().__init__(clock, version_in(connection))
         self.confirmed_at = seen_at
+        self._ground = ground
         self._engine = engine
-        self._complaints = Complaints(engine.url.database or "")
+        self._complaints = Complaints(ground.name)
         self._loop = loop
         self._connection: Connection | None = None
-        self._data_version: int | None = None
+        self._pulse: int | None = None
         self._seen = self.applied
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keyturn-feed", daemon=True)
@@ -165,18 +168,17 @@ class Feed(Confirmation):
         seen_at = self._clock.monotonic()
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._data_version = None
-        # SQLite's own counter moves with every commit of another connection; it costs no read of a table.
-        data_version = self._connection.exec_driver_sql("PRAGMA data_version").scalar_one()
-        if data_version == self._data_version and self._seen == self.applied:
+            self._pulse = None
+        pulse = self._ground.pulse(self._connection)
+        if pulse == self._pulse and self._seen == self.applied:
             self.confirm(seen_at)
             return
-        self._connection.exec_driver_sql("BEGIN")
+        self._ground.begin_reading(self._connection)
         try:
             news = read_news(self._connection, self.applied, seen_at)
         finally:
             self._connection.exec_driver_sql("ROLLBACK")
-        self._data_version, self._seen = data_version, news.version
+        self._pulse, self._seen = pulse, news.version
         self._loop.call_soon_threadsafe(self.apply, news)
 
     def _drop_connection(self) -> None:

@@ -5,14 +5,37 @@ versions run side by side during an upgrade. Alembic is imported only where ther
 running server that finds its store current never loads it.
 """
 
-from pathlib import Path
-
 from sqlalchemy import Connection, Engine, text
+
+from keyturn.core.errors import ConfigError
+from keyturn.storage.ground import Ground
 
 HEAD = "0008"
 """The newest revision in ``migrations/versions``; four digits each, so they compare as text."""
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+EMPTY = "the database has no tables of ours: `keyturn init` makes them; is this the right database?"
+
+
+def make_ready(engine: Engine, ground: Ground, *, create: bool, upgrade: bool) -> None:
+    """See that the tables are current before anything else is done; the caller holds the turn.
+
+    Args:
+        create: Whether to make them where there are none.
+        upgrade: Whether to change those of an older store.
+
+    Raises:
+        ConfigError: They are not, and may not be made so.
+        DBAPIError: The store cannot be reached or written.
+    """
+    with engine.connect() as connection:
+        version = version_of(connection)
+    if version is None and not create:
+        raise ConfigError([EMPTY])
+    if version is None or upgrade:
+        apply(engine, ground)
+    elif version < HEAD:
+        problem = f"the database is at revision {version}, this program needs {HEAD}"
+        raise ConfigError([f"{problem}: run `keyturn migrate apply` (migrate_at_start is off)"])
 
 
 def check(engine: Engine) -> bool:
@@ -25,10 +48,10 @@ def check(engine: Engine) -> bool:
         return is_current(connection)
 
 
-def apply(engine: Engine) -> bool:
+def apply(engine: Engine, ground: Ground) -> bool:
     """Carry out what is missing, in one transaction, and tell whether anything was.
 
-    The caller holds the turn (``turns.FairLock``); BEGIN IMMEDIATE keeps out whoever does not ask for one.
+    The caller holds the turn (``ground.turns``); the transaction keeps out whoever does not ask for one.
 
     Raises:
         DBAPIError: The store cannot be reached or written.
@@ -36,34 +59,38 @@ def apply(engine: Engine) -> bool:
     if check(engine):
         return False
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        ground.begin_migrating(connection)
         try:
-            if is_current(connection):  # another process was faster
-                return False
-            _upgrade(connection)
-            connection.exec_driver_sql("COMMIT")
-        finally:
-            if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's connection
-                connection.exec_driver_sql("ROLLBACK")
-    return True
+            missing = not is_current(connection)  # another process may have been faster
+            if missing:
+                _upgrade(connection)
+            ground.commit(connection)
+        except BaseException:
+            connection.invalidate()  # undone whole, whatever state it is in
+            raise
+    return missing
 
 
 def is_current(connection: Connection) -> bool:
     """Tell the same of an open connection."""
-    known = connection.execute(
-        text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
-    ).first()
-    if known is None:
-        return False
+    version = version_of(connection)
+    return version is not None and version >= HEAD
+
+
+def version_of(connection: Connection) -> str | None:
+    """Read which revision the tables have; None where there are none."""
+    if not has_tables(connection):
+        return None
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return version is not None and str(version) >= HEAD
+    return None if version is None else str(version)
+
+
+def has_tables(connection: Connection) -> bool:
+    """Tell whether there are tables of ours at all."""
+    return connection.dialect.has_table(connection, "alembic_version")
 
 
 def _upgrade(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
+    from keyturn.storage.revisions import carry_out
 
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    carry_out(connection)

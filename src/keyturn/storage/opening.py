@@ -16,23 +16,16 @@ from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
 from keyturn.storage.counters import SqlCounters
-from keyturn.storage.engines import (
-    path_of,
-    prepare_file,
-    reading_engine,
-    require_file,
-    use_write_ahead_log,
-    writing_engine,
-)
 from keyturn.storage.feed import Feed
+from keyturn.storage.ground import Ground
+from keyturn.storage.grounds import ground_of
 from keyturn.storage.lockout import Tag
 from keyturn.storage.personal import PersonalKeys
-from keyturn.storage.reads import READERS, SqlReads
+from keyturn.storage.reads import SqlReads
 from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
 from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.scribe import Scribe
 from keyturn.storage.stores import WideStore
-from keyturn.storage.turns import FairLock
 from keyturn.storage.upkeep import SqlUpkeep
 from keyturn.storage.writer import PATIENCE_SECONDS, GroupWriter
 
@@ -44,35 +37,37 @@ async def open_store(
     dice: Dice,
     *,
     create: bool = False,
+    upgrade: bool = True,
     patience_seconds: float = PATIENCE_SECONDS,
     client_limit: int = CLIENT_LIMIT,
 ) -> "SqlStore":
-    """Open the store that a setting names, upgrading it where needed.
+    """Open the store that a setting names, upgrading it where needed and allowed.
 
     Args:
-        path_or_url: A file's path or ``sqlite:///`` and a path.
+        path_or_url: A file's path, ``sqlite:///`` and a path, or ``postgresql://`` as libpq reads it.
         sealer: Keeps the keys of personal audit fields.
         clock: Dates what the store itself makes, and counts patience.
         dice: Makes names, keys and nonces.
         create: Whether to make it where there is none; otherwise a wrong path would be an empty deployment.
+        upgrade: Whether to bring the tables of an older store up to date; otherwise it must be current.
         patience_seconds: How long a caller waits for the store before it is told ``Unavailable``.
         client_limit: How many clients to keep in memory.
 
     Raises:
-        ConfigError: The setting names no store that we know, or one that is not there.
+        ConfigError: The setting names no store that we know, or one that is not there or not current.
         Unavailable: The store cannot be reached or written now.
     """
-    path = path_of(path_or_url)
-    if not create:
-        require_file(path)
+    ground = ground_of(path_or_url)
     loop = asyncio.get_running_loop()
     opening = partial(
         _open,
-        path,
+        ground,
         loop,
+        create=create,
         sealer=sealer,
         clock=clock,
         dice=dice,
+        upgrade=upgrade,
         patience_seconds=patience_seconds,
         client_limit=client_limit,
     )
@@ -85,32 +80,37 @@ async def open_store(
 
 
 def _open(
-    path: Path,
+    ground: Ground,
     loop: AbstractEventLoop,
     *,
+    create: bool,
     sealer: Sealer,
     clock: Clock,
     dice: Dice,
+    upgrade: bool,
     patience_seconds: float,
     client_limit: int,
 ) -> "SqlStore":
-    prepare_file(path)
-    turns = FairLock(path)
-    writing, reading = writing_engine(path), reading_engine(path, READERS + 1)
+    if not create:
+        ground.require()
+    ground.make()
+    turns = ground.turns()
+    writing, reading = ground.writing_engine(), ground.reading_engine(ground.readers + 1)
     try:
         with turns.held():
-            use_write_ahead_log(writing)
-            migrate.apply(writing)
-        feed = Feed(reading, clock, loop)
+            ground.prepare(writing)
+            migrate.make_ready(writing, ground, create=create, upgrade=upgrade)
+        feed = Feed(ground, reading, clock, loop)
     except BaseException:
         writing.dispose()
         reading.dispose()
         turns.close()
         raise
-    reads = SqlReads(reading, loop, patience_seconds)
+    reads = SqlReads(ground, reading, loop, patience_seconds)
     registry = CachedRegistry(reads, feed, client_limit)
-    scribe = Scribe(PersonalKeys(sealer, clock, dice), clock, dice, feed, registry.versions)
+    scribe = Scribe(ground, PersonalKeys(sealer, clock, dice), clock, dice, feed, registry.versions)
     recorder = GroupWriter(
+        ground=ground,
         engine=writing,
         turns=turns,
         scribe=scribe,
@@ -125,11 +125,11 @@ def _open(
         recorder=recorder,
         registry=registry,
         revocations=RevocationSet(reads, feed),
-        upkeep=SqlUpkeep(recorder, reads),
+        upkeep=SqlUpkeep(ground, recorder, reads),
         feed=feed,
         reads=reads,
         deployment=wide,
-        counters=SqlCounters(path, clock, loop, patience_seconds),
+        counters=SqlCounters(ground, clock, loop, patience_seconds),
     )
 
 

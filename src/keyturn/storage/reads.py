@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
 from keyturn.core.records import (
@@ -38,7 +38,7 @@ from keyturn.core.vocabulary import (
 from keyturn.storage import migrate, rows
 from keyturn.storage.admin_reads import AdminReads, SqlAdmin
 from keyturn.storage.causes import Complaints
-from keyturn.storage.engines import snapshot
+from keyturn.storage.ground import Ground
 from keyturn.storage.people_reads import PeopleReads, SqlPeople
 from keyturn.storage.schema import (
     AUDIT,
@@ -50,9 +50,6 @@ from keyturn.storage.schema import (
     SEALED,
     SIGNING_KEY,
 )
-
-READERS = 2
-"""Threads that read, each with a connection: misses and operators are few, and SQLite reads from memory."""
 
 VIEWED_KINDS = (*CLIENT_KINDS, CredentialKind.API_TOKEN)
 """What a view of a client holds."""
@@ -148,17 +145,21 @@ class SqlReads:
     """Answers from SQL on a few threads of its own, each answer from one snapshot (``Reads``).
 
     Args:
+        ground: Tells how to read, and with how many threads.
         engine: Whose connections cannot write.
         loop: Where the asker waits.
         patience_seconds: How long it waits.
     """
 
-    def __init__(self, engine: Engine, loop: AbstractEventLoop, patience_seconds: float) -> None:
+    def __init__(
+        self, ground: Ground, engine: Engine, loop: AbstractEventLoop, patience_seconds: float
+    ) -> None:
+        self._ground = ground
         self._engine = engine
         self._loop = loop
         self._patience = patience_seconds
-        self._complaints = Complaints(engine.url.database or "")
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keyturn-reader")
+        self._complaints = Complaints(ground.name)
+        self._pool = ThreadPoolExecutor(ground.readers, thread_name_prefix="keyturn-reader")
         self.people = SqlPeople(self._ask)
         self.admin = SqlAdmin(self._ask)
 
@@ -285,17 +286,30 @@ class SqlReads:
         Raises:
             Unavailable: The store cannot be read, or not in time (Reason.STORE_UNAVAILABLE).
         """
-
-        def answer() -> T:
-            with snapshot(self._engine) as connection:
-                return question(connection)
-
         try:
             async with asyncio.timeout(self._patience):
-                return await self._loop.run_in_executor(self._pool, answer)
+                return await self._loop.run_in_executor(self._pool, self._answer, question)
         except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
             self._complaints.about(error)
             raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+
+    def _answer(self, question: Callable[[Connection], T]) -> T:
+        try:
+            return self._answer_once(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            # The store was restarted since the connection was used: reading again, on a new one, is harmless.
+            return self._answer_once(question)
+
+    def _answer_once(self, question: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            self._ground.begin_reading(connection)
+            try:
+                return question(connection)
+            finally:
+                if not connection.invalidated:
+                    connection.exec_driver_sql("ROLLBACK")
 
 
 def _credentials(

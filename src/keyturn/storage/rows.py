@@ -30,6 +30,7 @@ from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.storage import admin_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
+from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
 
 _TABLES: dict[type[Any], Table] = {
@@ -181,47 +182,30 @@ _AUDIT_COLUMNS = (
     "prev_hash",
     "row_hash",
 )
-_LARGEST_INSERT = 64
 
 
-def _audit_insert(rows: int) -> str:
-    marks = f"({', '.join('?' * len(_AUDIT_COLUMNS))})"
-    return f"INSERT INTO audit ({', '.join(_AUDIT_COLUMNS)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608  # names and marks only
-
-
-_AUDIT_INSERTS = [_audit_insert(rows) for rows in range(1, _LARGEST_INSERT + 1)]
-
-
-def append_audit(connection: Connection, chain_id: int, rows: Sequence[AuditRow]) -> None:
-    """Insert audit rows, many to a statement.
-
-    sqlite3 gives up the interpreter's lock for every statement and has to win it back from a busy event
-    loop, so one statement of 64 rows is worth far more than executemany. There is a text for every size, and
-    SQLite prepares each once.
-    """
-    start = 0
-    while start < len(rows):
-        size = min(_LARGEST_INSERT, len(rows) - start)
-        values: list[object] = []
-        for row in rows[start : start + size]:
-            values += (
-                chain_id,
-                row.seq,
-                schema.micros(row.at),
-                row.kind,
-                row.actor,
-                row.request_id,
-                row.outcome,
-                row.organisation_id,
-                row.subject,
-                row.reason,
-                schema.json_text(row.details),
-                row.sealed_personal,
-                row.prev_hash,
-                row.row_hash,
-            )
-        connection.exec_driver_sql(_AUDIT_INSERTS[size - 1], tuple(values))
-        start += size
+def append_audit(ground: Ground, connection: Connection, chain_id: int, rows: Sequence[AuditRow]) -> None:
+    """Insert audit rows, many at once."""
+    values = [
+        (
+            chain_id,
+            row.seq,
+            schema.micros(row.at),
+            row.kind,
+            row.actor,
+            row.request_id,
+            row.outcome,
+            row.organisation_id,
+            row.subject,
+            row.reason,
+            schema.json_text(row.details),
+            row.sealed_personal,
+            row.prev_hash,
+            row.row_hash,
+        )
+        for row in rows
+    ]
+    ground.append(connection, schema.AUDIT.name, _AUDIT_COLUMNS, values)
 
 
 AUDIT_ROWS = select(

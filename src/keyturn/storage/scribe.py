@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVersion, Shred, Unit
 from keyturn.core.clock import Clock
@@ -21,7 +21,8 @@ from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.audit import Tail, link
 from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
-from keyturn.storage.feed import Confirmation, News, read_news, version_in
+from keyturn.storage.feed import Confirmation, News, read_news
+from keyturn.storage.ground import Ground
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
@@ -49,10 +50,16 @@ class Written(msgspec.Struct, frozen=True):
     news: News
 
 
+def changes_nothing(unit: Unit) -> bool:
+    """Tell whether a unit leaves nothing but its row in the trail."""
+    return all(isinstance(change, RequireVersion) for change in unit.changes)
+
+
 class Scribe:
     """Writes units into the transaction it is given; one per process, used by the writer's thread only.
 
     Args:
+        ground: Keeps what is written.
         keys: Seals personal fields.
         clock: Dates the chain.
         dice: Names the chain.
@@ -62,12 +69,14 @@ class Scribe:
 
     def __init__(
         self,
+        ground: Ground,
         keys: PersonalKeys,
         clock: Clock,
         dice: Dice,
         feed: Confirmation,
         cached_versions: Mapping[tuple[str, str], int],
     ) -> None:
+        self._ground = ground
         self._keys = keys
         self._clock = clock
         self._feed = feed
@@ -81,11 +90,15 @@ class Scribe:
         self._memory_is_current = False
         self._keys_at: int | None = None
 
-    def write(self, connection: Connection, entries: Sequence[Entry], seen_at: float) -> Written:
+    def write(
+        self, connection: Connection, version: int, entries: Sequence[Entry], seen_at: float
+    ) -> Written:
         """Write units into an open transaction.
 
         Args:
-            connection: In a transaction that has the write lock.
+            connection: In a transaction of ``Ground.begin_writing``; one that is not ``alone`` is only for
+                entries that change nothing (``changes_nothing``).
+            version: The store's, as it said.
             entries: In the order in which they are carried out.
             seen_at: Monotonic seconds from before the transaction began.
 
@@ -94,12 +107,11 @@ class Scribe:
         """
         self._rows, self._touched = [], {}
         chain_id = self._chain_id or self._find_tail(connection)
-        version = version_in(connection)
         self._drop_shredded(connection, version, seen_at)
         self._memory_is_current = version == self._feed.applied
         shelf = SqlShelf(connection)
         outcomes = tuple([self._carry(connection, shelf, entry) for entry in entries])
-        append_audit(connection, chain_id, self._rows)
+        append_audit(self._ground, connection, chain_id, self._rows)
         if self._touched:
             version += 1
             self._log_changes(connection, version)
@@ -148,10 +160,11 @@ class Scribe:
             if unit.audit_if_lost is not None:
                 self._append(unit.audit_if_lost, shelf)
             return loss.lost
-        except (IntegrityError, ProgrammingError, DataError) as error:
+        except DBAPIError as error:
+            if not self._ground.is_units_own(error):
+                raise
+            self._keys.forget()  # one may have been made inside the savepoint
             return Fault(_cannot(error))
-        except DatabaseError:
-            raise
         except Exception as error:  # noqa: BLE001  # whatever a unit does must not take its neighbours along
             self._keys.forget()  # one may have been made inside the savepoint
             # The name of the error only: its text may quote somebody's name.
@@ -202,7 +215,7 @@ class Scribe:
         chain_id = connection.execute(mine).scalar()
         if chain_id is None:
             begun = AUDIT_CHAIN.insert().values(chain=self._chain, started_at=self._clock.now())
-            chain_id = connection.execute(begun).lastrowid
+            (chain_id,) = connection.execute(begun).inserted_primary_key or (0,)
         rows = select(AUDIT.c.seq, AUDIT.c.row_hash).where(AUDIT.c.chain_id == chain_id)
         last = connection.execute(rows.order_by(AUDIT.c.seq.desc()).limit(1)).first()
         self._tail = Tail(self._chain) if last is None else Tail(self._chain, last.seq, last.row_hash)

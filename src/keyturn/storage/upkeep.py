@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, select
 
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
@@ -13,6 +12,7 @@ from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage import rows
 from keyturn.storage.cleaners import CLEANERS, sweep
+from keyturn.storage.ground import Ground
 from keyturn.storage.reads import SqlReads
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, SIGNING_KEY
 from keyturn.storage.upkeep_schema import AUDIT_CHECKPOINT, CLOCK_MARK, DUE_RING, LEASE
@@ -28,11 +28,14 @@ class SqlUpkeep:
     """The ``UpkeepStore`` of a SQL store.
 
     Args:
+        ground: Keeps it.
         writer: Runs errands in turn with the units of requests.
         reads: Answers questions without waiting for a turn.
     """
 
-    def __init__(self, writer: GroupWriter, reads: SqlReads) -> None:
+    def __init__(self, ground: Ground, writer: GroupWriter, reads: SqlReads) -> None:
+        self._insert = ground.insert
+        self._side_by_side = ground.side_by_side
         self._errand = writer.errand
         self._ask = reads.ask
 
@@ -41,7 +44,7 @@ class SqlUpkeep:
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take a lease that is not held or one's own; None where another has it."""
         columns = LEASE.c
-        taken = insert(LEASE).values(name=name, holder=holder, until=until)
+        taken = self._insert(LEASE).values(name=name, holder=holder, until=until)
         taken = taken.on_conflict_do_update(
             index_elements=[columns.name],
             set_={"holder": taken.excluded.holder, "until": taken.excluded.until},
@@ -68,7 +71,7 @@ class SqlUpkeep:
     async def note_due_rings(self, rings: Sequence[tuple[str, Algorithm]], now: datetime) -> None:
         """Add rings; those that are there already stay as they are."""
         values = [{"issuer_id": issuer, "algorithm": each, "noted_at": now} for issuer, each in rings]
-        noted = insert(DUE_RING).on_conflict_do_nothing()
+        noted = self._insert(DUE_RING).on_conflict_do_nothing()
         await self._errand(lambda c: c.execute(noted, values))
 
     async def due_rings(self, limit: int) -> Sequence[tuple[str, Algorithm]]:
@@ -108,13 +111,16 @@ class SqlUpkeep:
 
     async def note_clock(self, newest_at: datetime, stepped_at: datetime | None = None) -> None:
         """Raise the newest time, never lower it, and note a step."""
-        noted = insert(CLOCK_MARK).values(
+        newest = CLOCK_MARK.c.newest_at
+        noted = self._insert(CLOCK_MARK).values(
             id=1, newest_at=newest_at, accepted=0, accepted_after=0, stepped_at=stepped_at
         )
         noted = noted.on_conflict_do_update(
             index_elements=[CLOCK_MARK.c.id],
             set_={
-                "newest_at": func.max(CLOCK_MARK.c.newest_at, noted.excluded.newest_at),
+                "newest_at": case(
+                    (newest > noted.excluded.newest_at, newest), else_=noted.excluded.newest_at
+                ),
                 "stepped_at": func.coalesce(noted.excluded.stepped_at, CLOCK_MARK.c.stepped_at),
             },
         )
@@ -125,7 +131,7 @@ class SqlUpkeep:
 
         def accept(connection: Connection) -> None:
             newest = connection.execute(select(func.max(AUDIT.c.id))).scalar() or 0
-            accepted = insert(CLOCK_MARK).values(
+            accepted = self._insert(CLOCK_MARK).values(
                 id=1, newest_at=now, accepted=1, accepted_after=newest, stepped_at=now
             )
             values = {
@@ -157,7 +163,9 @@ class SqlUpkeep:
                 found += [AuditTail(number=row.pop("id"), row=rows.audit_row(row)) for row in kept]
             return found
 
-        return await self._ask(tails)
+        # Where rows are not committed in the order of their numbers, one with a lower number may be on its
+        # way: then only whoever keeps every writer out sees all there are up to the highest.
+        return await (self._errand if self._side_by_side else self._ask)(tails)
 
     async def checkpoints(self, after: int, limit: int) -> Sequence[Checkpoint]:
         """Read checkpoints with ``seq > after``, oldest first."""
@@ -173,8 +181,9 @@ class SqlUpkeep:
     async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add one; False where its seq is taken."""
         values = {name: getattr(checkpoint, name) for name in checkpoint.__struct_fields__}
-        added = insert(AUDIT_CHECKPOINT).values(values).on_conflict_do_nothing()
-        return await self._errand(lambda c: c.execute(added).rowcount == 1)
+        added = self._insert(AUDIT_CHECKPOINT).values(values).on_conflict_do_nothing()
+        added = added.returning(AUDIT_CHECKPOINT.c.seq)
+        return await self._errand(lambda c: c.execute(added).first() is not None)
 
     async def prune_audit(self, chain: str, seq: int, limit: int) -> int:
         """Delete at most ``limit`` of a chain's oldest rows up to ``seq``, never its last; tell how many."""

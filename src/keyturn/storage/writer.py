@@ -19,17 +19,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
 from keyturn.storage.carry import require_inside, require_sound
-from keyturn.storage.engines import wipe_log
 from keyturn.storage.feed import Feed, News
-from keyturn.storage.scribe import Scribe
-from keyturn.storage.turns import FairLock
+from keyturn.storage.ground import Ground, Turns
+from keyturn.storage.scribe import Scribe, changes_nothing
 from keyturn.storage.writing import WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
@@ -50,7 +49,7 @@ T = TypeVar("T")
 class _Job:
     """A unit that waits, and who waits for it."""
 
-    __slots__ = ("deadline", "future", "scope", "taken", "unit")
+    __slots__ = ("again", "appends", "deadline", "future", "scope", "taken", "unit")
 
     def __init__(
         self, unit: Unit, scope: OrganisationId | None, future: Future[Outcome], deadline: float
@@ -59,7 +58,9 @@ class _Job:
         self.scope = scope
         self.future = future
         self.deadline = deadline
+        self.appends = changes_nothing(unit)
         self.taken = False
+        self.again = False
 
 
 class _Errand:
@@ -76,6 +77,7 @@ class GroupWriter:
     """The one writer of a process (``Recorder``); made on the event loop whose callers it answers.
 
     Args:
+        ground: Keeps what is written.
         engine: Gives the writer its connection.
         turns: The place in the queue of processes.
         scribe: Writes the units.
@@ -88,14 +90,16 @@ class GroupWriter:
     def __init__(
         self,
         *,
+        ground: Ground,
         engine: Engine,
-        turns: FairLock,
+        turns: Turns,
         scribe: Scribe,
         feed: Feed,
         clock: Clock,
         loop: AbstractEventLoop,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._ground = ground
         self._engine = engine
         self._turns = turns
         self._scribe = scribe
@@ -103,7 +107,7 @@ class GroupWriter:
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
-        self._held = WritingConnection(engine, turns, loop)
+        self._held = WritingConnection(ground, engine, turns, loop)
 
         self._waiting: deque[_Job] = deque()
         self._taking = threading.Lock()
@@ -233,7 +237,7 @@ class GroupWriter:
             Unavailable: The store cannot be reached or written.
         """
         try:
-            return await self._loop.run_in_executor(None, wipe_log, self._engine)
+            return await self._loop.run_in_executor(None, self._ground.wipe_log, self._engine)
         except SQLAlchemyError as error:
             raise unavailable(error) from error
 
@@ -293,21 +297,29 @@ class GroupWriter:
     def _turn(self) -> None:
         """Commit what waits, or refuse it; whatever happens, the next turn starts from a clean state."""
         jobs: list[_Job] = []
+        committing = False
         try:
             with self._turns.held():
                 started = self._clock.monotonic()
-                connection = self._held.begin()
-                jobs = self._take()
-                written = self._scribe.write(connection, jobs, started)
+                alone = not (self._ground.side_by_side and all(job.appends for job in tuple(self._waiting)))
+                connection, version = self._begin(alone=alone)
+                jobs = self._take(alone=alone)
+                written = self._scribe.write(connection, version, jobs, started)
+                committing = True
                 self._commit(connection)
             self._measure(len(jobs), self._clock.monotonic() - started)
             self._held.tell(partial(self._answer, jobs, written.outcomes, written.news))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
             self._held.failed(error)
-            # A stranger holds the lock and nothing was taken yet: whoever has patience left keeps its place.
-            if jobs or not _is_busy(error):
-                self._held.tell(partial(self._refuse, jobs or self._take(), error))
+            if jobs and not committing and self._ground.may_go_again(error):
+                refused = self._put_back(jobs)
+            elif jobs or not self._ground.is_busy(error):
+                refused = jobs or self._take()
+            else:
+                # A stranger holds the lock and nothing was taken yet: who has patience left keeps its place.
+                refused = []
+            self._held.tell(partial(self._refuse, refused, error))
 
     def _run_errand(self, errand: _Errand) -> None:
         """Do one errand, unless whoever wanted it has left; a failure is its own and nobody else's."""
@@ -315,7 +327,7 @@ class GroupWriter:
             return
         try:
             with self._turns.held():
-                connection = self._held.begin()
+                connection, _ = self._begin(alone=True)
                 done = errand.work(connection)
                 self._commit(connection)
             self._held.tell(partial(_settle, errand.future, done))
@@ -324,21 +336,40 @@ class GroupWriter:
             self._held.failed(error)
             self._held.tell(partial(_settle, errand.future, unavailable(error)))
 
+    def _begin(self, *, alone: bool) -> tuple[Connection, int]:
+        return self._held.begin(partial(self._ground.begin_writing, alone=alone))
+
     def _commit(self, connection: Connection) -> None:
         before = self._clock.monotonic()
-        connection.exec_driver_sql("COMMIT")
+        self._ground.commit(connection)
         self._commit_seconds = self._clock.monotonic() - before
 
-    def _take(self) -> list[_Job]:
-        """Take what waits, except for those who left; from here on only the commit decides."""
+    def _take(self, *, alone: bool = True) -> list[_Job]:
+        """Take what waits, except for those who left; from here on only the commit decides.
+
+        Args:
+            alone: Otherwise only up to the first that changes something: it came while we began.
+        """
         jobs: list[_Job] = []
         with self._taking:
-            while self._waiting and len(jobs) < BATCH_LIMIT:
+            while self._waiting and len(jobs) < BATCH_LIMIT and (alone or self._waiting[0].appends):
                 job = self._waiting.popleft()
                 if not job.future.done():
                     job.taken = True
                     jobs.append(job)
         return jobs
+
+    def _put_back(self, jobs: Sequence[_Job]) -> list[_Job]:
+        """Have units go again, first of all and once: nothing of their transaction was committed.
+
+        That is known because its COMMIT was never sent. Gives those who have had their second chance.
+        """
+        with self._taking:
+            for job in reversed(jobs):
+                if not job.again:
+                    job.again, job.taken = True, False
+                    self._waiting.appendleft(job)
+        return [job for job in jobs if job.taken]
 
     def _measure(self, size: int, seconds: float) -> None:
         self._batches += 1
@@ -357,7 +388,3 @@ def _settle(future: Future[Any], done: Any) -> None:
         future.set_exception(done)
     else:
         future.set_result(done)
-
-
-def _is_busy(error: Exception) -> bool:
-    return isinstance(error, OperationalError) and "locked" in str(error.orig)

@@ -3,44 +3,58 @@
 import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.causes import Complaints
-from keyturn.storage.turns import FairLock
+from keyturn.storage.ground import Ground, Turns
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class WritingConnection:
     """The one connection of a thread that writes; used by that thread only.
 
     Args:
+        ground: What the connection leads to.
         engine: Gives the connection, again after each failure.
         turns: The thread's place in the queue of processes.
         loop: Where those wait who are told.
     """
 
-    def __init__(self, engine: Engine, turns: FairLock, loop: AbstractEventLoop) -> None:
+    def __init__(self, ground: Ground, engine: Engine, turns: Turns, loop: AbstractEventLoop) -> None:
         self._engine = engine
         self._turns = turns
         self._loop = loop
         self._connection: Connection | None = None
-        self._complaints = Complaints(engine.url.database or "")
+        self._complaints = Complaints(ground.name)
 
-    def begin(self) -> Connection:
-        """Begin a transaction that has SQLite's write lock.
+    def begin(self, begin: Callable[[Connection], T]) -> tuple[Connection, T]:
+        """Begin a transaction.
+
+        Args:
+            begin: Says how, and gives what is known from then on.
 
         Raises:
             SQLAlchemyError: There is none now.
         """
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-        return self._connection
+        if self._connection is not None:
+            try:
+                return self._connection, begin(self._connection)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                # It died while nothing was said on it, so nothing can be lost: once more, on a new one.
+                let_go(self._connection)
+                self._connection = None
+        self._connection = self._engine.connect()
+        return self._connection, begin(self._connection)
 
     def failed(self, error: Exception) -> None:
         """Let go of the connection, and tell of a failure: once a minute where it is the store's."""

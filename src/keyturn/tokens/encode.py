@@ -16,11 +16,15 @@ HEADERS_KEPT = 4096
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode_token(claims: Mapping[str, Any], signer: Signer, header_type: str) -> str:
+Claims = Mapping[str, Any] | msgspec.Raw
+"""Anything that msgspec encodes as a JSON object, or one that is encoded already."""
+
+
+def encode_token(claims: Claims, signer: Signer, header_type: str) -> str:
     """Sign claims as a JWT.
 
     Args:
-        claims: Anything msgspec encodes, ``OwnClaim`` included; their order is kept.
+        claims: Their order is kept.
         signer: Gives ``kid`` and ``alg`` of the header, and ``x5t`` where its key has a certificate.
         header_type: The header's ``typ``, for example ``at+jwt`` (RFC 9068 section 2.1).
     """

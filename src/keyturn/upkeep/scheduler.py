@@ -23,6 +23,9 @@ QUIET_SECONDS = 60.0
 """No job runs in the first minute of a process: a start belongs to the requests."""
 JOBS_SECONDS = 15.0
 CHORES_SECONDS = 5.0
+LAST_TRIES = 8
+LAST_TRY_SECONDS = 0.25
+"""Between tries of a server that stops, while another one runs the job that it wants to have done."""
 
 CHECKPOINT = "checkpoint"
 """The job that is also done when a server stops."""
@@ -82,9 +85,18 @@ class Scheduler:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
             if CHECKPOINT in self._jobs:
-                # Another process that has the lease signs it all the same.
-                with contextlib.suppress(OperatorError, Unavailable):
-                    await self.run_now(CHECKPOINT)
+                with contextlib.suppress(Unavailable):
+                    await self._sign_last()
+
+    async def _sign_last(self) -> None:
+        """Sign what was written; another process that is signing may have begun before our last row."""
+        for _ in range(LAST_TRIES):
+            try:
+                await self.run_now(CHECKPOINT)
+            except OperatorError:
+                await asyncio.sleep(LAST_TRY_SECONDS)
+            else:
+                return
 
     async def _forever(self, work: Chore, first_seconds: float, seconds: float) -> None:
         await asyncio.sleep(first_seconds)

@@ -34,7 +34,7 @@ def added_facts(
     now = services.clock.now()
     facts["now"] = now
     if "fresh_id" in route.added:
-        facts["fresh_id"] = uuid7(now, services.dice)
+        facts["fresh_id"] = uuid7(now, services.naming)
     words = [route.notices[name] for name in notices if name in route.notices]
     facts["notice"] = " ".join(words) or None
     return facts if organisation is None else facts | setting_facts(route, organisation)

@@ -5,7 +5,7 @@ there; but nobody waits for messages, so there is no event, no queue and no copy
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,12 +13,43 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from keyturn.wire.http import WireResponse
 
-Answer = Callable[[dict[str, Any], bytes], Awaitable[tuple[bytes, WireResponse]]]
-"""What an application may offer beside ASGI: a scope and a body in, a request id and an answer out.
 
-The scope has ASGI's names, but only ``method``, ``raw_path``, ``query_string``, ``headers``, ``client`` and
-``state``.
-"""
+class Head:
+    """What the head of a request says, once it was judged.
+
+    Args:
+        headers: Names in lower case.
+        client: The peer's address and port; None where it has none.
+        keep_alive: Whether another request may follow.
+        length: Of the body, in bytes; meaningless where it came in chunks.
+
+    ``memory`` is the application's: what it made of this head, for the next request that has the same.
+    """
+
+    __slots__ = ("client", "headers", "keep_alive", "length", "memory", "method", "path", "query")
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        client: tuple[str, int] | None,
+        *,
+        keep_alive: bool = True,
+    ) -> None:
+        """Take what was read; ``web/protocol.py`` saw to it that ``target`` has no host and no fragment."""
+        self.method = method
+        self.path, _, self.query = target.partition(b"?")
+        self.headers = headers
+        self.client = client
+        self.keep_alive = keep_alive
+        self.length = 0
+        self.memory: Any = None
+
+
+Answer = Callable[[Head, bytes, bool], Awaitable[tuple[bytes, WireResponse]]]
+"""What an application may offer beside ASGI: a head, a body and whether that was too large to be read in,
+a request id and an answer out."""
 
 
 BROKEN: Final = WireResponse(
@@ -47,6 +78,9 @@ class _Unheard:
 
 
 _UNHEARD: Final = _Unheard()
+_END: Final = b"\r\n\r\n"
+_HEADS_KEPT: Final = 4
+_HEAD_KEPT_BYTES: Final = 4096
 
 
 class WholeRequest:
@@ -55,46 +89,31 @@ class WholeRequest:
     __slots__ = (
         "body",
         "disconnected",
+        "head",
         "keep_alive",
         "message_event",
         "more_body",
+        "oversized",
         "response_complete",
-        "scope",
         "transport",
     )
 
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        headers: list[tuple[bytes, bytes]],
-        client: tuple[str, int] | None,
-        transport: asyncio.Transport,
-        *,
-        keep_alive: bool,
-    ) -> None:
-        """Take the head; ``target`` has no fragment and names no host, ``web/protocol.py`` saw to that."""
-        path, _, query = target.partition(b"?")
-        self.scope: dict[str, Any] = {
-            "method": method,
-            "raw_path": path,
-            "query_string": query,
-            "headers": headers,
-            "client": client,
-            "state": {},
-        }
-        self.body = bytearray()
+    def __init__(self, head: Head, transport: asyncio.Transport) -> None:
+        """Take the head; the body is to come."""
+        self.head = head
+        self.body: bytes | bytearray = bytearray()
         self.more_body = True
+        self.oversized = False
         self.message_event = _UNHEARD
         self.transport = transport
-        self.keep_alive = keep_alive
+        self.keep_alive = head.keep_alive
         self.disconnected = False
         self.response_complete = False
 
     def spell(self, request_id: bytes, response: WireResponse) -> bytes:
         """Give the answer as bytes on the wire."""
         head = _head(response.status, response.headers) + _spell(response.changing)
-        body = b"" if self.scope["method"] == "HEAD" else response.body
+        body = b"" if self.head.method == "HEAD" else response.body
         close = b"" if self.keep_alive else b"connection: close\r\n"
         return b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s" % (
             head,
@@ -103,3 +122,48 @@ class WholeRequest:
             close,
             body,
         )
+
+
+class AnswerAndDiscard:
+    """The transport an oversized request answers through: it closes once the client has read the answer."""
+
+    def __init__(self, transport: asyncio.Transport, close_after_reading: Callable[[], None]) -> None:
+        """Stand before the transport of a connection."""
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close_after_reading
+
+
+class KnownHeads:
+    """The heads that one connection has sent and both readers took; kept as long as the connection lasts.
+
+    The same bytes get the same verdict, so a request that comes whole and alone behind one of them needs
+    neither reader. A dictionary finds them by a keyed hash: its time does not tell how far two heads agree,
+    which behind a proxy may be two callers'.
+    """
+
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._heads: dict[bytes, Head] = {}
+
+    def keep(self, raw: bytearray, head: Head, length: int) -> None:
+        """Keep a head, if it is short and says how long its body is."""
+        if length < 0 or len(raw) > _HEAD_KEPT_BYTES:
+            return
+        head.length = length
+        if len(self._heads) >= _HEADS_KEPT:
+            self._heads.clear()
+        self._heads[bytes(raw)] = head
+
+    def begin(self, data: bytes, transport: asyncio.Transport) -> WholeRequest | None:
+        """Give the request that some bytes are from their first to their last, if its head is known."""
+        body_begins = data.find(_END) + len(_END)
+        head = self._heads.get(data[:body_begins])
+        if head is None or len(data) != body_begins + head.length:
+            return None
+        request = WholeRequest(head, transport)
+        request.body = data[body_begins:]
+        request.more_body = False
+        return request

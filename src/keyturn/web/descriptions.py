@@ -11,8 +11,6 @@ import msgspec
 
 from keyturn import __version__
 from keyturn.wire.http import Headers, WireRequest, WireResponse
-from keyturn.wire.openapi import openapi_document
-from keyturn.wire.postman import postman_collection
 from keyturn.wire.tables import Dialect
 
 OPENAPI_PATH = "/openapi.json"
@@ -68,11 +66,15 @@ def postman_path(name: str) -> str:
 
 def openapi_text(dialects: Iterable[Dialect], public_url: str) -> bytes:
     """Spell the OpenAPI document of dialects, for people too."""
+    from keyturn.wire.openapi import openapi_document
+
     return _spelled(openapi_document(dialects, public_url, __version__))
 
 
 def postman_text(dialect: Dialect, public_url: str) -> bytes:
     """Spell the Postman collection of a dialect, for people too."""
+    from keyturn.wire.postman import postman_collection
+
     return _spelled(postman_collection(dialect, public_url))
 
 

@@ -53,15 +53,17 @@ from keyturn.web.added import added_facts, shows_settings
 from keyturn.web.address import Network, client_address
 from keyturn.web.administration.road import Administration
 from keyturn.web.administration.verbs import ADMIN_VERBS
+from keyturn.web.cycle import Head
 from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
+from keyturn.web.doors import Door
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
 from keyturn.web.refusals import Refusals
 from keyturn.web.verbs import VERBS, Ports
 from keyturn.wire.ask import Asked, Publication
-from keyturn.wire.compile import CompiledRoute, Match, Router
+from keyturn.wire.compile import CompiledRoute, Router
 from keyturn.wire.http import WireRequest, WireResponse
 
 Scope = MutableMapping[str, Any]
@@ -148,8 +150,11 @@ class Desk:
         body = await _read_body(receive)
         if body is None:
             return
-        request_id, response = await self.answer(scope, body)
-        head_only = scope["method"] == "HEAD"
+        target = scope["raw_path"] + b"?" + scope["query_string"]
+        head = Head(scope["method"], target, scope["headers"], scope["client"])
+        oversized = OVERSIZED in scope.get("state", ())
+        request_id, response = await self.answer(head, body, oversized)
+        head_only = head.method == "HEAD"
         await send(
             {
                 "type": "http.response.start",
@@ -164,34 +169,29 @@ class Desk:
         )
         await send({"type": "http.response.body", "body": b"" if head_only else response.body})
 
-    async def answer(self, scope: Scope, body: bytes) -> tuple[bytes, WireResponse]:
+    async def answer(self, head: Head, body: bytes, oversized: bool) -> tuple[bytes, WireResponse]:  # noqa: FBT001 - as any ``Answer``
         """Answer one request that is here whole: its request id, and what to send.
 
         ``web/protocol.py`` calls this past ASGI; the ASGI application above is the same for any server.
         """
         services = self._services
         started = services.clock.monotonic()
-        headers = scope["headers"]
-        path = scope["raw_path"].decode("ascii")
-        match = self._router.match(path)
-        request = WireRequest(
-            request_id=RequestId(uuid7(services.clock.now(), services.dice)),
-            method=scope["method"],
-            path=path,
-            query=scope["query_string"],
-            headers=headers,
-            body=body,
-            address=self._address(scope, headers),
-            oversized=OVERSIZED in scope.get("state", ()),
-            params=match.params if match else {},
-        )
-        if match is None:
+        request_id = RequestId(uuid7(services.clock.now(), services.naming))
+        door: Door = head.memory or self._door(head)
+        route = door.route
+        if route is None:
+            request = door.request(request_id, body, oversized=oversized)
             described = self._descriptions.answer(request)
-            return request.request_id.encode(), described or self._nothing_here(request)
-        route = _route_of(match, request.method)
-        outcome, response = await self._serve(match, route, request)
+            return request_id.encode(), described or self._nothing_here(request)
+        outcome, response = await self._serve(door, route, request_id, body, oversized=oversized)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
-        return request.request_id.encode(), response
+        return request_id.encode(), response
+
+    def _door(self, head: Head) -> Door:
+        """Find where a head leads, and keep that with it."""
+        path = head.path.decode("ascii")
+        head.memory = door = Door(head, path, self._router.match(path), self._address(head))
+        return door
 
     def _nothing_here(self, request: WireRequest) -> WireResponse:
         """Answer 404: in a dialect's words next to one of its paths, in nobody's elsewhere."""
@@ -204,17 +204,17 @@ class Desk:
     def _told(self, route: CompiledRoute, refusal: Refusal, request: WireRequest) -> WireResponse:
         """Write a refusal in the words of a route."""
         now = self._services.clock.now()
-        return route.refuse(refusal, request.request_id, uuid7(now, self._services.dice), now)
+        return route.refuse(refusal, request.request_id, uuid7(now, self._services.naming), now)
 
-    def _address(self, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> str:
-        socket_address = scope["client"][0] if scope["client"] else ""
+    def _address(self, head: Head) -> str:
+        socket_address = head.client[0] if head.client else ""
         if not self._trusted:
             return socket_address
-        forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+        forwarded = [value for name, value in head.headers if name == b"x-forwarded-for"]
         return client_address(socket_address, forwarded, self._trusted)
 
     async def _serve(
-        self, match: Match, route: CompiledRoute, request: WireRequest
+        self, door: Door, route: CompiledRoute, request_id: RequestId, body: bytes, *, oversized: bool
     ) -> tuple[str, WireResponse]:
         """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
         TAKEN.set(None)
@@ -222,24 +222,45 @@ class Desk:
         echoes: Mapping[str, Any] = {}
         try:
             if self._administration is not None and route.is_administration:
-                return "ok", self._limited(await self._administration.answer(match, route, request))
-            asked = _asked(match, route, request)
+                request = door.request(request_id, body, oversized=oversized)
+                return "ok", self._limited(await self._administration.answer(door.routes, route, request))
+            asked = None if oversized else door.asked_again(body, request_id)
+            if asked is None:
+                asked = await self._asked(door, route, door.request(request_id, body, oversized=oversized))
+                door.keep(body, asked)
             echoes = asked.origin.echoes
             return "ok", self._limited(route.write(await self._facts(route, asked)))
         except Refusal as refusal:
             echoes = echoes or refusal.echoes
+            request = door.request(request_id, body, oversized=oversized)
             told = await self._audited(refusal, route, request)
         except Exception as fault:  # noqa: BLE001 - whatever happens is answered
+            request = door.request(request_id, body, oversized=oversized)
             told = _broken(fault, route, request)
         told.echoes = echoes
         response = self._told(route, told, request)
         if isinstance(told, MethodNotAllowed):
-            allow = (b"allow", ", ".join(_methods(match)).encode())
+            allow = (b"allow", ", ".join(_methods(door)).encode())
             response = WireResponse(response.status, response.body, (*response.headers, allow))
         proven = told.about is not None and not isinstance(told, _unproven(route))
         if proven or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
         return told.reason.value, response
+
+    async def _asked(self, door: Door, route: CompiledRoute, request: WireRequest) -> Asked:
+        """Read what is asked, by the route's table."""
+        if request.oversized:
+            raise TooLarge(Reason.TOO_LARGE, "the body is too large")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in door.routes:
+            raise MethodNotAllowed(Reason.METHOD, "method not allowed")
+        try:
+            return _wanted(route, request) if route.read is None else route.read(request)
+        except Refusal:
+            if route.knock is not None:
+                # Who may not come in is told that, and not what else is wrong with the request.
+                await identify(route.knock(request), self._services)
+            raise
 
     def _limited(self, response: WireResponse) -> WireResponse:
         """Tell a caller of its limits: one that was proven or refused for them, lest they name who exists."""
@@ -343,16 +364,6 @@ def check_roads(routes: Iterable[CompiledRoute]) -> None:
             raise ValueError(f"{route.dialect}.{table.name}: nothing here does {unknown[0]!r}")
 
 
-def _asked(match: Match, route: CompiledRoute, request: WireRequest) -> Asked:
-    """Read what is asked, by the route's table."""
-    if request.oversized:
-        raise TooLarge(Reason.TOO_LARGE, "the body is too large")
-    method = "GET" if request.method == "HEAD" else request.method
-    if method not in match.routes:
-        raise MethodNotAllowed(Reason.METHOD, "method not allowed")
-    return _wanted(route, request) if route.read is None else route.read(request)
-
-
 def _wanted(route: CompiledRoute, request: WireRequest) -> Publication:
     """Say what is wanted of a published document that reads nothing but its path."""
     if route.table.document is None:
@@ -376,14 +387,8 @@ def _unproven(route: CompiledRoute) -> tuple[type[Refusal], ...]:
     return (InvalidClient, InvalidGrant, InvalidToken)
 
 
-def _route_of(match: Match, method: str) -> CompiledRoute:
-    """Give the route of a method, or any of the path's, whose dialect then refuses the method."""
-    wanted = "GET" if method == "HEAD" else method
-    return match.routes.get(wanted) or next(iter(match.routes.values()))
-
-
-def _methods(match: Match) -> list[str]:
-    return sorted({*match.routes, *(["HEAD"] if "GET" in match.routes else [])})
+def _methods(door: Door) -> list[str]:
+    return sorted({*door.routes, *(["HEAD"] if "GET" in door.routes else [])})
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -10,13 +10,18 @@ import sys
 import structlog
 
 
-def configure_logging(log_format: str, level: str) -> None:
+def configure_logging(log_format: str, level: str, worker: int | None = None) -> None:
     """Send structlog and the standard library's loggers through one renderer to standard error.
 
     Args:
         log_format: ``text``, ``json``, or ``auto`` for text on a terminal.
         level: The least level that is written.
+        worker: Its number, in each line of a worker that is one of several.
     """
+
+    def number(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return event if worker is None else {**event, "worker": worker}
+
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
@@ -28,6 +33,7 @@ def configure_logging(log_format: str, level: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            number,
             structlog.processors.format_exc_info,
             renderer,
         ],

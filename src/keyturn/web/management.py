@@ -47,7 +47,7 @@ class Management:
             body = {"status": "not ready" if problems else "ready", "problems": problems}
             return 503 if problems else 200, "application/json", msgspec.json.encode(body)
         if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics.registry)
+            return 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics.shown)
         return 404, "application/json", b'{"error":"not_found"}'
 
     async def _problems(self) -> dict[str, str]:

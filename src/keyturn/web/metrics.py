@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,8 +19,23 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from keyturn.web.slots import Slots
+from keyturn.web.together import Merge, Together
+
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the histogram's buckets in seconds; one more takes the rest."""
+
+GAUGES: Mapping[str, Merge] = {
+    "keyturn_store_queue_length": sum,
+    "keyturn_store_largest_batch": max,
+    "keyturn_store_last_commit_seconds": max,
+    "keyturn_store_turn_seconds": max,
+    "keyturn_store_feed_version": min,
+    "keyturn_store_feed_age_seconds": max,
+    "keyturn_upkeep_last_run_timestamp_seconds": max,
+    "keyturn_signing_key_oldest_seconds": max,
+}
+"""What is shown where each worker has a value of its own; everything else is counted, and summed."""
 
 
 class Metrics:
@@ -31,12 +46,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._answers = _Answers()
         self.registry.register(self._answers)
-        self._framing = Counter(
-            "keyturn_framing_refused",
-            "Connections and requests refused before they reached a dialect.",
-            ["reason"],
-            registry=self.registry,
-        )
+        self.shown: Collector = self.registry
 
     def answered(self, dialect: str, route: str, outcome: str, seconds: float) -> None:
         """Count one answer and its time."""
@@ -47,7 +57,7 @@ class Metrics:
 
     def framing_refused(self, reason: str) -> None:
         """Count one refusal by ``web/protocol.py``."""
-        self._framing.labels(reason).inc()
+        self._answers.framing[reason] += 1
 
     def watch(self, figures: Callable[[], Mapping[str, float]]) -> None:
         """Show the store's figures, read when somebody looks."""
@@ -58,6 +68,12 @@ class Metrics:
     ) -> None:
         """Show the last run and the failures of each job, and how long the oldest key has signed."""
         self.registry.register(_UpkeepFigures(jobs, oldest_key_seconds))
+
+    def share(self, slots: Slots, number: int) -> Together:
+        """Show the figures of all workers from here on; who asks sees to it that this one's are published."""
+        together = Together(slots, number, self.registry, GAUGES)
+        self.shown = together
+        return together
 
 
 class _UpkeepFigures(Collector):
@@ -88,6 +104,7 @@ class _Answers(Collector):
         self.requests: Tally[tuple[str, str, str]] = Tally()
         self.buckets: Tally[tuple[str, int]] = Tally()
         self.seconds: dict[str, float] = defaultdict(float)
+        self.framing: Tally[str] = Tally()
 
     def collect(self) -> Iterable[Metric]:
         requests = CounterMetricFamily(
@@ -106,7 +123,14 @@ class _Answers(Collector):
         for dialect, total in self.seconds.items():
             counts = accumulate(self.buckets[dialect, place] for place in range(len(bounds)))
             seconds.add_metric([dialect], list(zip(bounds, counts, strict=True)), total)
-        return requests, seconds
+        framing = CounterMetricFamily(
+            "keyturn_framing_refused",
+            "Connections and requests refused before they reached a dialect.",
+            labels=["reason"],
+        )
+        for reason, count in self.framing.items():
+            framing.add_metric([reason], count)
+        return requests, seconds, framing
 
 
 class _Figures(Collector):

@@ -8,6 +8,9 @@ slow client costs a buffer and never a task.
     head ──► body or chunks ──► the application answers ──► head of the next request
       └───────────┴── refused, or too late: one generic answer, what still comes is discarded, close
 
+Who keeps a connection sends the same head again and again. The last few are kept, and a request that comes
+whole behind one of them goes straight to the application.
+
 What llhttp refuses is not written again: the tests hold it to that, and we refuse what it lets pass.
 
 Spec: RFC 9112 sections 2.2, 3, 5.1, 6 and 11.2; RFC 9110 sections 7.2, 7.8 and 10.1.1.
@@ -25,7 +28,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from keyturn.core.addresses import subscriber
-from keyturn.web.cycle import BROKEN, Answer, WholeRequest
+from keyturn.web.cycle import BROKEN, Answer, AnswerAndDiscard, Head, KnownHeads, WholeRequest
 from keyturn.web.framing import (
     CHUNKED,
     FramingRefused,
@@ -61,18 +64,6 @@ _ANSWERS: Final = {
 }
 
 
-class _AnswerAndDiscard:
-    """The transport an oversized request answers through: it closes once the client has read the answer."""
-
-    def __init__(self, connection: "BoundedProtocol") -> None:
-        self._connection = connection
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-
-    def close(self) -> None:
-        self._connection.close_after_reading()
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Make the class for a server with ``protocol_class``.
 
@@ -94,6 +85,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._step: Callable[[], bool] = self._read_head
         self._scanned = self._missing = self._body_bytes = self._chunks = 0
         self._last = False  # the server is stopping: the next answer closes the connection
+        self._known = KnownHeads()
+        self._idle = False  # nothing of the next request is here yet
         self._head_begun = True  # for the first request the clock runs from accept
         self._deadline = self._alarm_at = math.inf
         self._alarm: asyncio.TimerHandle | None = None
@@ -116,6 +109,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the socket, and go as far as they reach."""
+        if self._idle:
+            self._idle = False
+            again = self._known.begin(data, self.transport)
+            if again is not None:
+                self.cycle = again  # type: ignore[assignment]  # all that uvicorn uses
+                self._start()
+                return
         self._inbox += data
         while self._inbox and self._step():
             pass
@@ -130,12 +130,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return self._await_head()
         self._scanned = 0
         self._head_begun = False
+        head = self._take(end + len(_END))
         try:
-            length = self._parse_head(self._take(end + len(_END)))
+            length = self._parse_head(head)
         except FramingRefused as refused:
             return self._refuse(refused.args[0])
         if length > self.limits.body_bytes:
             return self._answer_oversized()
+        cycle: RequestResponseCycle | WholeRequest = self.cycle
+        if isinstance(cycle, WholeRequest):
+            self._known.keep(head, cycle.head, length)
         if length < 0 or length > len(inbox):
             return self._await_body(length)
         return (length == 0 or self._feed(self._take(length))) and self._start()
@@ -265,14 +269,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answer is None:
             super().on_headers_complete()
             return
-        self.cycle = WholeRequest(  # type: ignore[assignment]  # all of it that the base class uses
+        head = Head(
             parser.get_method().decode("ascii"),
             self.url,
             self.headers,
             self.client,
-            self.transport,
             keep_alive=self._version != "1.0" and parser.should_keep_alive(),
         )
+        self.cycle = WholeRequest(head, self.transport)  # type: ignore[assignment]  # all that uvicorn uses
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
@@ -311,7 +315,7 @@ class BoundedProtocol(HttpToolsProtocol):
         task = self._responding
         try:
             try:
-                request_id, response = await answer(cycle.scope, bytes(cycle.body))
+                request_id, response = await answer(cycle.head, bytes(cycle.body), cycle.oversized)
             except Exception:
                 self.logger.exception("the application failed")
                 request_id, response = b"", BROKEN
@@ -329,11 +333,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _answer_oversized(self) -> bool:
         """Let the application say 413 in the words of its dialect; the rest of the body is not read."""
-        self.cycle.scope["state"][OVERSIZED] = True
-        self.cycle.body.clear()
+        cycle: RequestResponseCycle | WholeRequest = self.cycle
+        if isinstance(cycle, WholeRequest):
+            cycle.oversized = True
+        else:
+            cycle.scope["state"][OVERSIZED] = True
+        cycle.body = bytearray()
         self.on_message_complete()
-        self.cycle.keep_alive = False
-        self.cycle.transport = _AnswerAndDiscard(self)  # type: ignore[assignment]
+        cycle.keep_alive = False
+        cycle.transport = AnswerAndDiscard(self.transport, self.close_after_reading)  # type: ignore[assignment]
         self._start()
         self._step = self._discard
         return True
@@ -363,6 +371,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._allow(self.limits.idle_seconds)
         self._step = self._read_head
+        self._idle = not self._inbox
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self._inbox:

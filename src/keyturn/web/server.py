@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 
 from keyturn.core.errors import ConfigError
+from keyturn.web.closing import LAST_COMERS_SECONDS, let_in_again, turn_away
 from keyturn.web.desk import Desk
-from keyturn.web.door import LAST_COMERS_SECONDS, turn_away
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.management import Management
 from keyturn.web.protocol import BoundedProtocol, protocol_class
@@ -28,15 +28,33 @@ Application = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 class Listeners(msgspec.Struct, frozen=True):
-    """The two bound sockets of a server.
+    """The bound sockets of a server.
 
     Args:
-        certificates: What the public one does TLS with; None for plain HTTP.
+        certificates: What the public ones do TLS with; None for plain HTTP.
+        others: Public sockets of further workers, on the address of the first.
     """
 
     public: socket.socket
     management: socket.socket
     certificates: Certificates | None = None
+    others: tuple[socket.socket, ...] = ()
+
+    def part(self, number: int) -> "Listeners":
+        """Give what worker ``number`` (from 0) serves, and let go of what the others do."""
+        everyone = (self.public, *self.others)
+        for other in (*everyone[:number], *everyone[number + 1 :]):
+            other.close()
+        return Listeners(everyone[number], self.management, self.certificates)
+
+    def reopen(self, number: int) -> None:
+        """Let newcomers in again at a listener that a worker turned them away from before it died."""
+        let_in_again((self.public, *self.others)[number])
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        for each in (self.public, *self.others, self.management):
+            each.close()
 
     @property
     def public_url(self) -> str:
@@ -50,9 +68,16 @@ class Listeners(msgspec.Struct, frozen=True):
 
 
 def bind_sockets(
-    public: tuple[str, int], management: tuple[str, int], certificates: Certificates | None = None
+    public: tuple[str, int],
+    management: tuple[str, int],
+    certificates: Certificates | None = None,
+    *,
+    workers: int = 1,
 ) -> Listeners:
     """Bind both listeners, each to a host and port; port 0 takes any free one.
+
+    Args:
+        workers: How many public sockets to bind; the management listener is always one.
 
     Raises:
         ConfigError: An address is taken or not ours; all problems at once.
@@ -65,22 +90,39 @@ def bind_sockets(
                 bound.append(undo.enter_context(_bound(host, port)))
             except OSError as error:
                 problems.append(f"cannot listen on {host} port {port}: {error.strerror or error}")
+        others: list[socket.socket] = []
+        try:
+            others += (undo.enter_context(_beside(bound[0])) for _ in range(workers - 1) if not problems)
+        except OSError as error:
+            problems.append(f"cannot listen {workers} times on {public[0]}: {error.strerror or error}")
         if problems:
             raise ConfigError(problems)
         undo.pop_all()
-    return Listeners(bound[0], bound[1], certificates)
+    return Listeners(bound[0], bound[1], certificates, tuple(others))
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _beside(first: socket.socket) -> socket.socket:
+    """Bind one more socket to the address of the first.
+
+    The first was bound as if it were to be alone: an address that another server shares is taken. The kernel
+    spreads connections over all of them.
+    """
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    host, port = first.getsockname()[:2]
+    return _bound(host, port, shared=True)
 
 
 def _url_of(listener: socket.socket, scheme: str) -> str:
@@ -97,6 +139,7 @@ async def run_servers(
     shutdown_seconds: int,
     on_refused: Callable[[str], None],
     on_started: Callable[[], None],
+    leash: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then readiness goes, running requests finish, both close (RE-03).
 
@@ -104,14 +147,22 @@ async def run_servers(
         shutdown_seconds: How long running requests may take after the signal.
         on_refused: Told the reason of each refusal that the desk never sees.
         on_started: Called once, when both listeners answer.
+        leash: Of a worker, a pipe from its supervisor: its end is the signal, also when the supervisor died.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _hear(stop, loop, leash)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
-    side = _Server(management, ProtocolLimits(goodbye_seconds=0), on_refused, 1, last_comers_seconds=0)
+    # All workers listen on one management socket: who stops first must not close it to those who still drain.
+    last_comers_seconds = 0 if leash is None else None
+    side = _Server(
+        management,
+        ProtocolLimits(goodbye_seconds=0),
+        on_refused,
+        1,
+        last_comers_seconds=last_comers_seconds,
+    )
     watching = _watch(certificates, loop) if certificates is not None else None
     side_task = loop.create_task(side.serve([listeners.management]))
     public_task = loop.create_task(public.serve([listeners.public]))
@@ -120,7 +171,6 @@ async def run_servers(
     # One that cannot start ends without ever being ready; its error is raised below.
     await asyncio.wait({ready, stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
     if ready.done():
-        log.info("serving", address=listeners.public_url, management=listeners.management_url)
         on_started()
         await asyncio.wait({stopping, public_task, side_task}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
@@ -134,6 +184,19 @@ async def run_servers(
     if watching is not None:
         watching.cancel()
     log.info("stopped")
+
+
+def _hear(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, leash: int | None) -> None:
+    if leash is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        return
+
+    def let_go() -> None:
+        loop.remove_reader(leash)
+        stop.set()
+
+    loop.add_reader(leash, let_go)
 
 
 async def _all_ready(*servers: "_Server") -> None:
@@ -157,7 +220,7 @@ class _Server(uvicorn.Server):
         on_refused: Callable[[str], None],
         shutdown_seconds: int,
         certificates: Certificates | None = None,
-        last_comers_seconds: float = LAST_COMERS_SECONDS,
+        last_comers_seconds: float | None = LAST_COMERS_SECONDS,
     ) -> None:
         self._protocol = protocol_class(limits, on_refused)
         super().__init__(_config(app, self._protocol, shutdown_seconds))
@@ -180,9 +243,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening without breaking those who are at the door already, then drain (RE-03)."""
-        turned_away = [turn_away(each) for each in sockets or ()]
-        if any(turned_away):
-            await asyncio.sleep(self._last_comers_seconds)
+        seconds = self._last_comers_seconds
+        turned_away = [turn_away(each) for each in sockets or () if seconds is not None]
+        if seconds and any(turned_away):
+            await asyncio.sleep(seconds)
         doors = [each.dup() for each in sockets or ()]
         for server in self.servers:
             server.close()

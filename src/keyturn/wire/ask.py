@@ -101,7 +101,7 @@ def compile_ask(route: Route) -> Callable[[Slots], Ask | None]:
         return _always(_publisher(route.document))
     if route.operation is not None:
         if route.bearer is not None:
-            return _always(_caller(route.operation, route.bearer))
+            return _always(caller(route.operation, route.bearer))
         return _always(_questioner(route.operation, route.authentication))
     asks = {exchange.wire_grant: _exchanger(exchange, route) for exchange in route.exchanges}
     if None in asks:
@@ -228,7 +228,9 @@ def _questioner(operation: Operation, authentication: ClientAuthentication | Non
     return ask
 
 
-def _caller(operation: Operation, bearer: Bearer) -> Ask:
+def caller(operation: Operation, bearer: Bearer) -> Callable[[Origin, Slots, Secret | None], Call]:
+    """Give the function that makes a call of its slots and its token."""
+
     def ask(origin: Origin, slots: Slots, token: Secret | None) -> Call:
         return Call(
             origin=origin,

@@ -3,14 +3,16 @@
 Compiling checks every name in the tables, so a dialect that compiles cannot fail on a table at run time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from keyturn.core.requests import Call
 from keyturn.core.shapes import sources
 from keyturn.wire.check import check_route, codes_of
-from keyturn.wire.read import Reader, compile_reader
+from keyturn.wire.http import WireRequest
+from keyturn.wire.read import Reader, compile_knock, compile_reader
 from keyturn.wire.tables import Dialect, Route, Source
 from keyturn.wire.write import (
     AnswerWriter,
@@ -29,6 +31,7 @@ class CompiledRoute(msgspec.Struct, frozen=True):
 
     Args:
         read: None for a published document that reads nothing but its path.
+        knock: Reads of a call only who makes it; None where nobody has to say who they are.
         added: The facts of ``ADDED`` that its answers show, so that nobody makes what nobody shows.
         settings: The dialect's settings as the deployment has them; an organisation's value comes first.
         notices: Neutral name of a warning -> the contract's words for it.
@@ -37,6 +40,7 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     dialect: str
     table: Route
     read: Reader | None
+    knock: Callable[[WireRequest], Call] | None
     write: AnswerWriter
     refuse: RefusalWriter
     added: frozenset[str] = frozenset()
@@ -53,7 +57,7 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     @property
     def is_call(self) -> bool:
         """Whether it does something for whoever brings a bearer token."""
-        return self.table.operation is not None and self.table.bearer is not None
+        return self.knock is not None
 
 
 def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute, ...]:
@@ -81,6 +85,7 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
             dialect=dialect.name,
             table=route,
             read=compile_reader(route, dialect.name) if _reads(route) else None,
+            knock=compile_knock(route, dialect.name),
             write=_writer(route, urls, cache_seconds, where),
             refuse=_own_refusals(route, where) or refuse,
             added=_added(route),
@@ -91,6 +96,11 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
         )
 
     return tuple(map(compiled, dialect.routes))
+
+
+def compile_routes(dialects: Mapping[str, Dialect], cache_seconds: int) -> tuple[CompiledRoute, ...]:
+    """Compile every route of some dialects; like ``compile_dialect``."""
+    return tuple(route for dialect in dialects.values() for route in compile_dialect(dialect, cache_seconds))
 
 
 def _reads(route: Route) -> bool:

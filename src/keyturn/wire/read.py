@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 from keyturn.core import errors
 from keyturn.core.errors import Refusal
-from keyturn.core.requests import Origin
+from keyturn.core.requests import Call, Origin
 from keyturn.core.shapes import Each
 from keyturn.core.vocabulary import Code, Reason
-from keyturn.wire.ask import REFUSAL_OF, Asked, Slots, compile_ask, merge_basic
+from keyturn.wire.ask import REFUSAL_OF, Asked, Slots, caller, compile_ask, merge_basic
 from keyturn.wire.fields import Bodies, BoundField, Problem, Reading, bind, read_texts, unknown
 from keyturn.wire.http import WireRequest
 from keyturn.wire.parse import Pairs, bearer, form, media_type
@@ -70,6 +70,21 @@ def compile_reader(route: Route, dialect: str) -> Reader:
             raise
 
     return read
+
+
+def compile_knock(route: Route, dialect: str) -> Callable[[WireRequest], Call] | None:
+    """Give the function that reads of a call only who makes it; None where nobody has to say who they are."""
+    if route.operation is None or route.bearer is None:
+        return None
+    call, table = caller(route.operation, route.bearer), route.bearer
+
+    def knock(request: WireRequest) -> Call:
+        origin = Origin(
+            request_id=request.request_id, address=request.address, dialect=dialect, route=route.name
+        )
+        return call(origin, {}, bearer(request, table))
+
+    return knock
 
 
 def _compile_fill(route: Route) -> Callable[[WireRequest, Reading], None]:

@@ -260,7 +260,7 @@ async def history(rings, store, waits):
 
 
 @given(st.lists(st.tuples(st.integers(0, 900), st.booleans()), min_size=1, max_size=25))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_key_signs_before_every_cached_key_set_has_it(sealer, store, waits):
     """TK-14: whenever rotations happen, the signer is in every key set that is cached or asked for."""
     fresh = type(store)()

@@ -9,8 +9,8 @@ from dialects.contract import at
 from harness import PUBLIC_URL, deployment
 from keyturn.core.shapes import Member
 from keyturn.dialects import load_dialects
-from keyturn.web import descriptions
 from keyturn.web.descriptions import Descriptions
+from keyturn.wire import openapi
 
 PATHS = ["/openapi.json", *(f"/postman/{name}.json" for name in load_dialects())]
 
@@ -88,8 +88,8 @@ async def test_no_secret(here):
 async def test_made_when_asked(here, monkeypatch):
     """A description is made at the first request for it, and once."""
     made = []
-    make = descriptions.openapi_document
-    monkeypatch.setattr(descriptions, "openapi_document", lambda *given: made.append(1) or make(*given))
+    make = openapi.openapi_document
+    monkeypatch.setattr(openapi, "openapi_document", lambda *given: made.append(1) or make(*given))
     fresh = Descriptions(here.local.dialects, PUBLIC_URL, 300)
     assert made == []
     monkeypatch.setattr(here.desk, "_descriptions", fresh)

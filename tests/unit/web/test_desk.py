@@ -16,6 +16,7 @@ from keyturn.core.shapes import Member, Shape
 from keyturn.core.vocabulary import GrantType, Reason
 from keyturn.dialects.oauth2 import DIALECT, JWKS, TOKEN
 from keyturn.storage.limits import MemoryLimits
+from keyturn.web.cycle import Head
 from keyturn.wire.tables import Answer, Document
 
 PATH = "/o/acme/oauth2/token"
@@ -284,3 +285,29 @@ async def test_fault_leaves_a_line(here):
     assert (line["event"], line["fault"]) == ("fault", "RuntimeError")
     assert line["request_id"] == answer.header("x-request-id")
     assert [row for row in await here.audit() if row.reason == Reason.FAULT] == []
+
+
+async def test_a_kept_reading_is_no_kept_verdict(here):
+    """TK-09, AD-05: A request that repeats another byte for byte is checked, signed and audited anew."""
+    members = here.members["acme"]["oauth2"]
+    value = basic(members["client_id"], members["client_secret"]).encode()
+    headers = [(b"content-type", FORM[1].encode()), (b"authorization", value)]
+    head = Head("POST", PATH.encode(), headers, ("192.0.2.1", 1))
+    body = b"grant_type=client_credentials"
+
+    before = len(await here.audit("token.issued"))
+    answers = [await here.desk.answer(head, body, False) for _ in range(3)]
+    assert [response.status for _, response in answers] == [200, 200, 200]
+    assert len({request_id for request_id, _ in answers}) == 3
+    assert len({response.body for _, response in answers}) == 3
+    rows = (await here.audit("token.issued"))[before:]
+    assert [row.request_id.encode() for row in rows] == [request_id for request_id, _ in answers]
+
+    (secret,) = await here.secrets(members["client_id"])
+    await here.replace(secret, life=secret.life.ended(here.clock.now(), "test"))
+    _, refused = await here.desk.answer(head, body, False)
+    assert refused.status == 401
+    _, other = await here.desk.answer(head, b"grant_type=none", False)
+    assert other.status == 400
+    _, too_large = await here.desk.answer(head, body, True)
+    assert too_large.status == 413

@@ -14,9 +14,8 @@ def test_a_server_does_not_load_rich():
     assert importlib.util.find_spec("rich") is not None
     code = """
         import sys
-        import keyturn.app
-        import structlog
         from keyturn.web.logs import configure_logging
+        import structlog
         configure_logging("text", "info")
         try:
             1 / 0

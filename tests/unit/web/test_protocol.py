@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
+from bisect import bisect_right
 from collections import Counter
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import httptools
 import pytest
@@ -15,7 +17,7 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyturn.web.cycle import WholeRequest
+from keyturn.web.cycle import Head
 from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
 from keyturn.wire.http import WireResponse
@@ -654,7 +656,7 @@ def impatient():
         yield running
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     request=st.sampled_from(REQUESTS),
     cuts=st.lists(st.integers(0, 200), max_size=5),
@@ -713,16 +715,21 @@ class Answering(Server):
         """Be no ASGI application: whoever offers ``answer`` is asked by it."""
         raise AssertionError(scope)
 
-    async def answer(self, scope, body):
+    async def answer(self, head, body, oversized):
         """Write the request down and answer with path and query; fail where the path says so."""
-        self.seen.append(
-            (scope["method"], scope["raw_path"], scope["query_string"], body, scope["client"][0])
-        )
-        if scope["raw_path"] == b"/fail":
+        self.seen.append((head.method, head.path, head.query, body, head.client[0]))
+        if head.path == b"/fail":
             raise RuntimeError
-        status = 413 if OVERSIZED in scope["state"] else 200
-        text = scope["raw_path"] + b"?" + scope["query_string"]
+        status = 413 if oversized else 200
+        text = head.path + b"?" + head.query
         return b"an-id", WireResponse(status, text, ((b"content-type", b"text/plain"),))
+
+
+@pytest.fixture(scope="module")
+def answering():
+    """Run one server with an application that is handed whole requests."""
+    with Answering(ProtocolLimits()) as running:
+        yield running
 
 
 def test_whole_requests_are_answered():
@@ -760,10 +767,62 @@ def test_whole_requests_keep_the_connection_rules():
             assert status_of(read_answer(client)) == 200
 
 
+REPEATED = (
+    post(b"x=1"),
+    post(b"x=2"),
+    post(b"longer=1"),
+    post(b"", b"X-Other: 1\r\n"),
+    GET,
+    CHUNKED + b"3\r\nabc\r\n0\r\n\r\n",
+    b"\r\n" + GET,
+)
+"""Requests that a connection may repeat; some share a head, some have one that nobody can keep."""
+
+
+def asked_by(request):
+    """Say what an application is to see of a repeated request."""
+    method, _, _ = request.lstrip().partition(b" ")
+    body = b"abc" if request.startswith(CHUNKED) else request.rpartition(b"\r\n\r\n")[2]
+    return (method.decode(), b"/", b"", body, "127.0.0.1")
+
+
+def test_known_heads_change_nothing(answering):
+    """HT-04: Requests that repeat each other's heads are seen as sent, however the stream is cut."""
+    dice = random.Random(5)  # noqa: S311  # a test repeats itself
+    for _ in range(40):
+        sent = dice.choices(REPEATED, k=dice.randint(2, 8))
+        stream = b"".join(sent)
+        ends = list(accumulate(map(len, sent)))
+        cuts = sorted({*dice.choices(ends, k=3), *dice.choices(range(1, len(stream)), k=dice.randint(0, 2))})
+        answering.seen.clear()
+        with answering.connect() as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for begin, end in pairwise([0, *cuts, len(stream)]):
+                client.sendall(stream[begin:end])
+                for _ in range(bisect_right(ends, end) - bisect_right(ends, begin)):
+                    assert status_of(read_answer(client)) == 200
+        assert answering.seen == [asked_by(request) for request in sent]
+
+
+def test_a_known_head_excuses_no_other(answering):
+    """HT-04: After requests whose head was known, one that is cut, long or malformed is judged as ever."""
+    for hostile in (GET.replace(HOST, b""), post(b"x=1").replace(b"Host", b"Host "), post(b"x=1")[:-1] + GET):
+        with answering.connect() as client:
+            for _ in range(3):
+                client.sendall(post(b"x=1"))
+                assert status_of(read_answer(client)) == 200
+            answering.seen.clear()
+            client.sendall(hostile)
+            answer = read_all(client)
+        assert status_of(answer) == (200 if answering.seen else 400)
+        assert [body for *_, body, _ in answering.seen] in ([], [b"x=G"])
+        assert answer.count(b"HTTP/1.1 400") == 1
+
+
 @given(st.text(alphabet=[chr(code) for code in range(0x21, 0x7F) if code != ord("#")], max_size=40))
 def test_target_is_split_as_llhttp_splits_it(text):
     """Whatever target the request line may have, path and query are those of llhttp's own reader."""
     target = b"/" + text.encode()
     told = httptools.parse_url(target)
-    scope = WholeRequest("GET", target, [], None, None, keep_alive=True).scope
-    assert (scope["raw_path"], scope["query_string"]) == (told.path, told.query or b"")
+    head = Head("GET", target, [], None)
+    assert (head.path, head.query) == (told.path, told.query or b"")

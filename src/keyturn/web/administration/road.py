@@ -5,7 +5,7 @@ words of operators, which are turned into refusals here.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -36,7 +36,7 @@ from keyturn.core.vocabulary import Reason
 from keyturn.exchange.administrator import concern_of, identify_administrator
 from keyturn.exchange.services import Services
 from keyturn.web.administration.ground import AdminPorts, AdminVerb
-from keyturn.wire.compile import CompiledRoute, Match
+from keyturn.wire.compile import CompiledRoute
 from keyturn.wire.http import WireRequest, WireResponse
 from keyturn.wire.parse import bearer
 
@@ -70,8 +70,10 @@ class Administration:
         self._ports = ports
         self._verbs = verbs
 
-    async def answer(self, match: Match, route: CompiledRoute, request: WireRequest) -> WireResponse:
-        """Answer a call, or refuse it."""
+    async def answer(
+        self, methods: Collection[str], route: CompiledRoute, request: WireRequest
+    ) -> WireResponse:
+        """Answer a call, or refuse it; ``methods`` are those of its path."""
         table = route.table.bearer
         if table is None or table.scope is None:
             raise Fault(f"{route.table.name} does not say what a token must be given")
@@ -83,7 +85,7 @@ class Administration:
         )
         actor = await identify_administrator(bearer(request, table), table.scope, origin, self._services)
         try:
-            return await self._served(actor, match, route, request)
+            return await self._served(actor, methods, route, request)
         except OperatorError as error:
             refusal: Refusal = _refusal_of(error, route)
         except InvalidGrant as none:
@@ -100,10 +102,10 @@ class Administration:
         raise refusal
 
     async def _served(
-        self, actor: Actor, match: Match, route: CompiledRoute, request: WireRequest
+        self, actor: Actor, methods: Collection[str], route: CompiledRoute, request: WireRequest
     ) -> WireResponse:
         method = "GET" if request.method == "HEAD" else request.method
-        if method not in match.routes:
+        if method not in methods:
             raise MethodNotAllowed(Reason.METHOD, "method not allowed")
         if request.oversized:
             raise TooLarge(Reason.TOO_LARGE, "the body is too large")

@@ -8,6 +8,7 @@ as ever. An ignored client tries again a second later, and then finds the port c
 Source: Linux, Documentation/networking/filter.rst; the instructions are those of classic BPF.
 """
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -17,6 +18,7 @@ LAST_COMERS_SECONDS = 0.3
 """How long handshakes with the kernel that had begun may take to come through."""
 
 _SO_ATTACH_FILTER = 26  # not in the socket module; the same on every architecture that Linux calls generic
+_SO_DETACH_FILTER = 27
 _FLAGS_AT = 13
 _SYN, _ACK = 0x02, 0x10
 _INSTRUCTIONS = (
@@ -46,3 +48,10 @@ def turn_away(listener: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def let_in_again(listener: socket.socket) -> None:
+    """Undo ``turn_away``, if it was done: whoever listens on another handle goes on."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # there is no filter
+            listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)

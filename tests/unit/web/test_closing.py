@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from keyturn.web.door import turn_away
+from keyturn.web.closing import let_in_again, turn_away
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux filters a listener's packets")
 
@@ -24,6 +24,15 @@ def test_newcomers_are_ignored(listener):
     assert turn_away(listener)
     with pytest.raises(TimeoutError):
         socket.create_connection(listener.getsockname(), timeout=0.2)
+
+
+def test_newcomers_are_let_in_again(listener):
+    """A listener that turned newcomers away, or did not, takes them once that is undone."""
+    for shut in (True, False):
+        if shut:
+            assert turn_away(listener)
+        let_in_again(listener)
+        socket.create_connection(listener.getsockname(), timeout=5).close()
 
 
 def test_who_is_through_goes_on(listener):

@@ -1,0 +1,97 @@
+"""What a client is granted for certain words, kept for the next request with the same.
+
+Machines ask for the same thing all day. Policy is pure, so what it decides from the same records and words is
+the same decision, and so is all that follows from it alone. Credential, limits and life are checked before,
+each time; a record that changed is another value, and what was decided from the old one is not found again.
+"""
+
+from typing import Any
+
+import msgspec
+
+from keyturn.core.changes import Change
+from keyturn.core.requests import Decision, Proof, TokenRequest
+from keyturn.core.vocabulary import CLIENT_CREDENTIALS
+
+TERMS_KEPT = 4096
+"""How many are kept; one more forgets the oldest."""
+
+_Words = tuple[object, ...]
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """What all tokens of one decision have in common.
+
+    Args:
+        facts: All that their claims and the answers show, but what differs.
+        begun: Their claims as JSON, as far as the times; None where the contract's own show what differs.
+        ended: The claims after that.
+    """
+
+    decision: Decision
+    facts: dict[str, Any]
+    begun: bytes | None
+    ended: bytes
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """A decision and what follows from it alone.
+
+    Args:
+        draft: What its tokens have in common.
+        rests_on: What must still be so when a token is recorded.
+        actor: As the audit trail names who acts.
+        details: What the audit trail says of each.
+    """
+
+    decision: Decision
+    draft: Draft
+    rests_on: tuple[Change, ...]
+    actor: str
+    details: dict[str, str]
+
+
+class KnownTerms:
+    """The terms of clients that asked in their own name."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._kept: dict[_Words, Terms] = {}
+
+    def find(self, request: TokenRequest, proof: Proof) -> Terms | None:
+        """Give the terms of a request's words, if all that was proved is as it was when they were made."""
+        terms = self._kept.get(_words(request, proof))
+        if terms is None:
+            return None
+        then = terms.decision.proof
+        same = (
+            then.credential is proof.credential
+            and then.client is proof.client
+            and then.organisation is proof.organisation
+        )
+        return terms if same and not proof.spends else None
+
+    def keep(self, request: TokenRequest, terms: Terms) -> None:
+        """Keep terms for the next request with the same words, unless they rest on more than these say."""
+        decision = terms.decision
+        if request.grant_type != CLIENT_CREDENTIALS or decision.refreshable or decision.proof.spends:
+            return
+        if len(self._kept) >= TERMS_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[_words(request, decision.proof)] = terms
+
+
+def _words(request: TokenRequest, proof: Proof) -> _Words:
+    """Name all that grants and policy look at, and what the audit trail says of the request."""
+    origin, held = request.origin, proof.credential
+    return (
+        proof.client.id,
+        None if held is None else held.id,
+        request.profile.kind,
+        request.grant_type,
+        request.scopes,
+        request.resources,
+        origin.dialect,
+        origin.route,
+        origin.deprecated,
+    )

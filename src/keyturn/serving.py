@@ -1,0 +1,230 @@
+"""A deployment that serves: one process, or several workers that share the work."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+import structlog
+import uvloop
+
+from keyturn.app import LocalServices, assemble, open_local, profiles, require_sound_start, upkeep_of
+from keyturn.config import Settings
+from keyturn.core.clock import SystemClock
+from keyturn.core.errors import Unavailable
+from keyturn.core.limits import Rate
+from keyturn.web.framing import ProtocolLimits
+from keyturn.web.logs import configure_logging
+from keyturn.web.management import Check, Management
+from keyturn.web.refusals import Refusals, summarising
+from keyturn.web.server import Listeners, bind_sockets, run_servers
+from keyturn.web.slots import Slots
+from keyturn.web.supervisor import Supervisor, Worker
+from keyturn.web.tls import Certificates
+
+log = structlog.get_logger("keyturn")
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
+
+Prepare = Callable[[LocalServices], Awaitable[None]]
+Announce = Callable[[], None]
+
+
+class _Role(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process has to do beside answering requests.
+
+    Args:
+        prepare: Runs on the open deployment before the first request.
+        create: Whether to make a database where there is none.
+        on_prepared: Called when the deployment is sound and can be opened by others.
+        on_started: Called when requests are answered.
+        leash: Of a worker: the pipe that tells it to stop.
+        slots: Of a worker: where its figures and those of the others are, and which slot is its own.
+    """
+
+    prepare: Prepare | None
+    create: bool
+    on_prepared: Callable[[], None]
+    on_started: Callable[[], None]
+    leash: int | None = None
+    slots: tuple[Slots, int] | None = None
+
+
+def bind(settings: Settings) -> Listeners:
+    """Bind what the settings name, before anything else is done.
+
+    Raises:
+        ConfigError: An address is taken or not ours, or the certificate and its key cannot be used.
+    """
+    pair = settings.tls.pair()
+    return bind_sockets(
+        (settings.host, settings.port),
+        (settings.management_host, settings.management_port),
+        None if pair is None else Certificates(*pair),
+        workers=settings.workers,
+    )
+
+
+def serve(
+    settings: Settings,
+    listeners: Listeners,
+    *,
+    prepare: Prepare | None = None,
+    announce: Announce | None = None,
+    create: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain (RE-03).
+
+    Args:
+        prepare: Runs on the open deployment before the first request, in one process.
+        announce: Runs once, when requests are answered.
+        create: Whether to make a database where there is none: for a demo.
+
+    Raises:
+        SystemExit: Several workers served, and all of them have ended.
+    """
+    configure_logging(settings.log_format, settings.log_level)
+    started = partial(_announce, settings, listeners, announce)
+    if settings.workers == 1:
+        role = _Role(prepare=prepare, create=create, on_prepared=_nobody_waits, on_started=started)
+    else:
+        slots = Slots(settings.workers)
+        worker = _become_worker(settings, listeners, slots, started)
+        role = _Role(
+            prepare=prepare if worker.prepares else None,
+            create=create and worker.prepares,
+            on_prepared=worker.prepared,
+            on_started=worker.serving,
+            leash=worker.leash,
+            slots=(slots, worker.number),
+        )
+        listeners = worker.listeners
+        settings = settings.model_copy(
+            update={
+                "limits": settings.limits.share(settings.workers),
+                "passwords": settings.passwords.share(settings.workers),
+            }
+        )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, listeners, role))
+
+
+def _announce(settings: Settings, listeners: Listeners, announce: Announce | None) -> None:
+    several = {"workers": settings.workers} if settings.workers > 1 else {}
+    log.info("serving", address=listeners.public_url, management=listeners.management_url, **several)
+    if announce is not None:
+        announce()
+
+
+def _nobody_waits() -> None:
+    """Stand where a worker would tell its supervisor that it has prepared the deployment."""
+
+
+def _become_worker(
+    settings: Settings, listeners: Listeners, slots: Slots, on_serving: Callable[[], None]
+) -> Worker:
+    """Fork the workers; the supervisor stays inside until all of them have ended."""
+    supervisor = Supervisor(
+        listeners,
+        slots,
+        shutdown_seconds=settings.shutdown_seconds,
+        reloads=listeners.certificates is not None,
+        on_serving=on_serving,
+        clock=SystemClock(),
+    )
+    worker = supervisor.run()
+    configure_logging(settings.log_format, settings.log_level, worker.number + 1)
+    return worker
+
+
+async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
+    async with open_local(settings, create=role.create) as local:
+        if role.prepare is not None:
+            await role.prepare(local)
+        rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
+        limits = local.store.limits(rates, local.digester.tag)
+        refusals = Refusals(local.store.recorder, local.clock)
+        desk, metrics = assemble(
+            local,
+            limits,
+            settings.public_url_text(),
+            settings.trusted_proxies,
+            refusals=refusals,
+            admin_api=settings.admin_api,
+        )
+        upkeep = upkeep_of(local, settings)
+        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
+        await require_sound_start(local)
+        await local.rings.promise(local.longest_lifetime(), local.clock.now())
+        role.on_prepared()
+        management = Management(metrics, {"store": _store_check(local), "keys": _key_check(local)})
+        protocol = ProtocolLimits(
+            body_bytes=settings.limits.body_bytes,
+            connections=settings.limits.connections,
+            connections_per_address=settings.limits.connections_per_address,
+        )
+        sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
+        async with sharing, summarising(refusals), upkeep.running():
+            await run_servers(
+                desk,
+                management,
+                listeners,
+                protocol,
+                shutdown_seconds=settings.shutdown_seconds,
+                on_refused=metrics.framing_refused,
+                on_started=partial(_started, role.on_started),
+                leash=role.leash,
+            )
+
+
+def _oldest_key_seconds(local: LocalServices) -> float:
+    start = local.rings.oldest_start()
+    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
+
+
+def _started(tell: Callable[[], None]) -> None:
+    """Calm the garbage collector, then tell whoever wants to know.
+
+    What start-up made lives as long as the process and need not be looked through again and again; a
+    request leaves nothing in cycles, so looking seldom costs no memory.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    tell()
+
+
+def _key_check(local: LocalServices) -> Check:
+    """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
+    plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
+
+    async def check() -> str | None:
+        try:
+            own = await first_issuer()
+            for shared, algorithm in plan:
+                issuer_id = shared or own
+                if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
+                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
+        except Unavailable as unavailable:
+            return unavailable.reason.value
+        return None
+
+    async def first_issuer() -> str | None:
+        living = (each for each in await local.deployment.organisations() if each.ended_at is None)
+        return next((each.id for each in living), None)
+
+    return check
+
+
+def _store_check(local: LocalServices) -> Check:
+    async def check() -> str | None:
+        try:
+            await local.store.check()
+        except Unavailable as unavailable:
+            return unavailable.reason.value
+        return None
+
+    return check

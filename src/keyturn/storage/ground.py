@@ -1,0 +1,166 @@
+"""What the SQL store asks of the database it stands on: one ``Ground`` for each kind that we know.
+
+Everything else (units, chains, feed, counters, upkeep) is written once, over these moves. Source: design.md
+section 4.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from enum import IntEnum
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError
+
+
+class Counting(IntEnum):
+    """Which counters a transaction writes; those of different kinds do not wait for one another."""
+
+    LIMITS = 2
+    LOCKOUT = 3
+
+
+class Turns(Protocol):
+    """A thread's place in the queue of processes."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Wait for a turn, and keep it for the block."""
+        ...
+
+    def close(self) -> None:
+        """Leave the queue for good."""
+        ...
+
+
+class Ground(Protocol):
+    """A kind of database, and one of its kind."""
+
+    @property
+    def name(self) -> str:
+        """How complaints call it; without a password."""
+        ...
+
+    @property
+    def readers(self) -> int:
+        """How many threads may read at once."""
+        ...
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether processes append to the trail at once; then its numbers are not in order of commits."""
+        ...
+
+    # --- opening ---
+
+    def require(self) -> None:
+        """Confirm that there is a deployment.
+
+        Raises:
+            ConfigError: There is none.
+            DBAPIError: The store cannot be reached.
+        """
+        ...
+
+    def make(self) -> None:
+        """Make what has to be there before the first connection.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        ...
+
+    def prepare(self, engine: Engine) -> None:
+        """Do what comes before the tables; the caller holds the turn.
+
+        Raises:
+            ConfigError: The database is not as we need it.
+            DBAPIError: The store cannot be reached or written.
+        """
+        ...
+
+    def turns(self) -> Turns:
+        """Join the queue of processes."""
+        ...
+
+    def writing_engine(self) -> Engine:
+        """Make the engine of the one writer, whose COMMIT returns after the disk has it (RE-01)."""
+        ...
+
+    def counting_engine(self) -> Engine:
+        """Make the engine of a counter, whose COMMIT need not wait for the disk."""
+        ...
+
+    def reading_engine(self, connections: int) -> Engine:
+        """Make the engine of the readers."""
+        ...
+
+    # --- transactions ---
+
+    def begin_writing(self, connection: Connection, *, alone: bool) -> int:
+        """Begin to write, and give the store's version as it is from now on.
+
+        Args:
+            connection: In no transaction.
+            alone: Keep everybody else out. Otherwise nobody may write anything but rows of the trail
+                meanwhile, so what is read stays as it is.
+
+        Raises:
+            DBAPIError: There is no turn now, or no store.
+        """
+        ...
+
+    def begin_migrating(self, connection: Connection) -> None:
+        """Begin to change the tables, alone; waits for another process that does."""
+        ...
+
+    def begin_counting(self, connection: Connection, what: Counting) -> None:
+        """Begin to count, alone; raises like ``begin_writing``."""
+        ...
+
+    def begin_reading(self, connection: Connection) -> None:
+        """Begin to read everything as it is at one moment; raises like ``begin_writing``."""
+        ...
+
+    def commit(self, connection: Connection) -> None:
+        """Commit.
+
+        Raises:
+            DBAPIError: It is not known that the store has it.
+        """
+        ...
+
+    def pulse(self, connection: Connection) -> int:
+        """Give a number that changes whenever the store's version may have, for as little as possible."""
+        ...
+
+    def append(
+        self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert many rows at once."""
+        ...
+
+    def insert(self, table: Table) -> Any:
+        """Start an INSERT that may say what happens ON CONFLICT."""
+        ...
+
+    def wipe_log(self, engine: Engine) -> bool:
+        """Leave nothing that was erased in any log; False where somebody still reads it, so try later.
+
+        Raises:
+            DBAPIError: The store cannot be reached or written.
+        """
+        ...
+
+    # --- failures ---
+
+    def is_busy(self, error: Exception) -> bool:
+        """Tell whether somebody else's lock was in the way; whoever waits may go on waiting."""
+        ...
+
+    def is_units_own(self, error: DBAPIError) -> bool:
+        """Tell whether a statement failed for what a unit wrote, and the transaction may go on without it."""
+        ...
+
+    def may_go_again(self, error: Exception) -> bool:
+        """Tell whether a transaction that failed before its COMMIT may succeed when all of it is repeated."""
+        ...

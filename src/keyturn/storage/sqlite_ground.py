@@ -1,0 +1,134 @@
+"""SQLite as the ground of a store: one file, one writer at a time, turns among processes by file locks."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+)
+
+from keyturn.storage import engines
+from keyturn.storage.feed import version_in
+from keyturn.storage.ground import Counting
+from keyturn.storage.turns import FairLock
+
+_LARGEST_INSERT = 64
+
+
+class SqliteGround:
+    """One SQLite file (``ground.Ground``)."""
+
+    readers = 2
+    """Misses and operators are few, and SQLite reads from memory."""
+    side_by_side = False
+
+    def __init__(self, path: Path) -> None:
+        """Stand on the file at ``path``."""
+        self.path = path
+        self.name = str(path)
+        self._inserts: dict[tuple[str, int], str] = {}
+
+    def require(self) -> None:
+        """Confirm that there is a database; a file without content is none."""
+        engines.require_file(self.path)
+
+    def make(self) -> None:
+        """Make the folder and the file."""
+        engines.prepare_file(self.path)
+
+    def prepare(self, engine: Engine) -> None:
+        """Switch the file to its write-ahead log for good."""
+        engines.use_write_ahead_log(engine)
+
+    def turns(self) -> FairLock:
+        """Join the queue of processes."""
+        return FairLock(self.path)
+
+    def writing_engine(self) -> Engine:
+        """Make the engine of the one writer."""
+        return engines.writing_engine(self.path)
+
+    def counting_engine(self) -> Engine:
+        """Make the engine of a counter."""
+        return engines.counting_engine(self.path)
+
+    def reading_engine(self, connections: int) -> Engine:
+        """Make the engine of the readers, whose connections cannot write."""
+        return engines.reading_engine(self.path, connections)
+
+    def begin_writing(self, connection: Connection, *, alone: bool) -> int:  # noqa: ARG002  # SQLite has one writer
+        """Begin a transaction that has SQLite's write lock."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return version_in(connection)
+
+    def begin_migrating(self, connection: Connection) -> None:
+        """Begin a transaction that has SQLite's write lock."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def begin_counting(self, connection: Connection, what: Counting) -> None:  # noqa: ARG002  # the same
+        """Begin a transaction that has SQLite's write lock."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def begin_reading(self, connection: Connection) -> None:
+        """Begin to read."""
+        connection.exec_driver_sql("BEGIN")
+
+    def commit(self, connection: Connection) -> None:
+        """Commit."""
+        connection.exec_driver_sql("COMMIT")
+
+    def pulse(self, connection: Connection) -> int:
+        """Give SQLite's own counter: it moves with every commit of another connection, and reads no table."""
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def append(
+        self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert rows, many to a statement.
+
+        sqlite3 gives up the interpreter's lock for every statement and has to win it back from a busy event
+        loop, so one statement of 64 rows is worth far more than executemany. There is a text for every size,
+        and SQLite prepares each once.
+        """
+        for start in range(0, len(rows), _LARGEST_INSERT):
+            some = rows[start : start + _LARGEST_INSERT]
+            text = self._inserts.get((table, len(some)))
+            if text is None:
+                text = self._inserts[table, len(some)] = _insert_text(table, columns, len(some))
+            connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+    def insert(self, table: Table) -> Any:
+        """Start an INSERT that may say what happens ON CONFLICT."""
+        return insert(table)
+
+    def wipe_log(self, engine: Engine) -> bool:
+        """Copy the write-ahead log home and empty it."""
+        return engines.wipe_log(engine)
+
+    def is_busy(self, error: Exception) -> bool:
+        """Tell whether somebody else's lock was in the way."""
+        return isinstance(error, OperationalError) and "locked" in str(error.orig)
+
+    def is_units_own(self, error: DBAPIError) -> bool:
+        """Tell whether a statement failed for what a unit wrote."""
+        return isinstance(error, IntegrityError | ProgrammingError | DataError) or not isinstance(
+            error, DatabaseError
+        )
+
+    def may_go_again(self, error: Exception) -> bool:  # noqa: ARG002  # whatever fails here fails again
+        """Say no: there is no connection to lose, and nobody to collide with."""
+        return False
+
+
+def _insert_text(table: str, columns: Sequence[str], rows: int) -> str:
+    marks = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * rows)}"  # noqa: S608  # names and marks only

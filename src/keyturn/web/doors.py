@@ -1,0 +1,78 @@
+"""What the head of a request leads to, worked out once for each head that a connection keeps.
+
+Reading is pure: the same head with the same body asks for the same. So a door also keeps what was asked last,
+and a request that repeats it is read by a look-up. Only the reading is kept: whether the caller may have what
+it asks is found out each time. A door lives as long as its connection, and so do the secrets that it keeps.
+"""
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from keyturn.core.requests import Question, TokenRequest
+from keyturn.core.vocabulary import RequestId
+from keyturn.web.cycle import Head
+from keyturn.wire.ask import Asked
+from keyturn.wire.compile import CompiledRoute, Match
+from keyturn.wire.http import WireRequest
+
+BODY_KEPT_BYTES = 4096
+
+
+class Door:
+    """One head's path, routes and caller.
+
+    Args:
+        path: As sent, still percent-encoded.
+        match: What the path leads to; None for nothing.
+        address: The caller's.
+
+    ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method.
+    """
+
+    __slots__ = ("_head", "_params", "_said", "address", "path", "route", "routes")
+
+    def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
+        """Choose the route."""
+        self._head = head
+        self._said: dict[bytes, TokenRequest | Question] = {}
+        self.path = path
+        self.address = address
+        self.routes: Mapping[str, CompiledRoute] = {} if match is None else match.routes
+        self._params: Mapping[str, str] = {} if match is None else match.params
+        self.route = _route_of(self.routes, head.method)
+
+    def request(self, request_id: RequestId, body: bytes, *, oversized: bool) -> WireRequest:
+        """Give a request that came in by this door, as its reader wants it."""
+        head = self._head
+        return WireRequest(
+            request_id=request_id,
+            method=head.method,
+            path=self.path,
+            query=head.query,
+            headers=head.headers,
+            body=body,
+            address=self.address,
+            oversized=oversized,
+            params=self._params,
+        )
+
+    def asked_again(self, body: bytes, request_id: RequestId) -> Asked | None:
+        """Give what a body asks for that was read here before, as another request.
+
+        Like heads, bodies are found by a keyed hash, whose time tells nothing of them.
+        """
+        asked = self._said.get(body)
+        if asked is None:
+            return None
+        return replace(asked, origin=replace(asked.origin, request_id=request_id))
+
+    def keep(self, body: bytes, asked: Asked) -> None:
+        """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
+        if len(body) <= BODY_KEPT_BYTES and isinstance(asked, TokenRequest | Question):
+            self._said = {body: asked}
+
+
+def _route_of(routes: Mapping[str, CompiledRoute], method: str) -> CompiledRoute | None:
+    wanted = "GET" if method == "HEAD" else method
+    return routes.get(wanted) or next(iter(routes.values()), None)

@@ -1,4 +1,4 @@
-"""Schemathesis against the admin API in process: whatever it sends, no fault, and no answer but a described one.
+"""Schemathesis against the admin API in process: whatever it sends, no fault, and no undescribed answer.
 
 Answers are closed for this test, so that a member that the document does not name is a failure too.
 """

@@ -30,8 +30,9 @@ _ADMIN_TOKEN = "An admin token, `kt_admin_...`; for the setup the setup token, `
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _ABOUT = (
     "Every call of every dialect that this deployment speaks, from the tables that serve it. Unknown fields"
-    " are ignored, and refused where a body has no additional properties; another method of a path is answered with 405, and every answer to a request that was read"
-    " names it in `X-Request-Id`. Values in braces, as `{client_id}`, stand for your own."
+    " are ignored, and refused where a body has no additional properties. Another method of a path is"
+    " answered with 405, and every answer to a request that was read names it in `X-Request-Id`. Values in"
+    " braces, as `{client_id}`, stand for your own."
 )
 
 

@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import msgspec
 
-from keyturn.admin.ground import BASE as ADMIN_BASE
 from keyturn.app import LocalServices, configured_dialects, make_master_key, write_private
 from keyturn.config import load_settings
+from keyturn.core.admin_records import BASE as ADMIN_BASE
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.seeding import MAIN, OTHER, seed_admin_token, seed_dialect, seed_organisations
 from keyturn.serving import bind, serve

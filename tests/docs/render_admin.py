@@ -12,8 +12,8 @@ if __name__ == "__main__":
 
 from docs.pages import ROOT
 from keyturn.admin import ADMIN
-from keyturn.admin.ground import BASE
 from keyturn.core.admin_facts import MANY, NOTHING, OPERATIONS, RESOURCES
+from keyturn.core.admin_records import BASE
 from keyturn.wire.tables import Route, Source
 
 BEGIN = "<!-- From the tables, by python -m tests.docs.render_admin; edit above or below. -->\n"

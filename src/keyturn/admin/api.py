@@ -3,7 +3,8 @@
 from functools import cache
 
 from keyturn.admin import clients, deployment, entities, organisations, people
-from keyturn.admin.ground import BASE, REFUSALS, fact_schemas
+from keyturn.admin.ground import REFUSALS, fact_schemas
+from keyturn.core.admin_records import BASE
 from keyturn.wire.compile import CompiledRoute, compile_dialect
 from keyturn.wire.tables import Dialect
 

@@ -14,12 +14,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from keyturn.core.admin_facts import MANY, NOTHING, OPERATIONS, RESOURCES
+from keyturn.core.admin_records import BASE
 from keyturn.core.shapes import Each, Member, Shape
 from keyturn.core.vocabulary import Code
 from keyturn.wire.tables import JSON, PROBLEM, Answer, Bearer, Field, Operation, RefusalRow, Refusals, Route
 from keyturn.wire.tables import Source as From
 
-BASE = "/admin/v1"
 MOST_ITEMS = 200
 _SEGMENT = re.compile(r"\{([a-z_]+)\}")
 

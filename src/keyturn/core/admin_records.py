@@ -6,6 +6,8 @@ import msgspec
 
 from keyturn.core.vocabulary import AdminTokenId, OrganisationId
 
+BASE = "/admin/v1"
+"""Below it are all paths of the admin API."""
 ALL = "all"
 """The scope that stands for every other."""
 SETUP = "setup"

@@ -22,6 +22,7 @@ from keyturn.web.administration.ground import (
     Facts,
     credential_facts,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -40,7 +41,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def path(self) -> str:
         """Give the client's own path."""
-        return f"/admin/v1/organisations/{self.organisation.id}/clients/{self.client.id}"
+        return path_in(self.organisation, "clients", self.client.id)
 
 
 async def _place(actor: Actor, call: Call, ports: AdminPorts) -> Place:

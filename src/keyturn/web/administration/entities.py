@@ -20,6 +20,7 @@ from keyturn.web.administration.ground import (
     Facts,
     credential_facts,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -36,7 +37,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def path(self) -> str:
         """Give the entity's own path."""
-        return f"/admin/v1/organisations/{self.organisation.id}/entities/{self.entity.id}"
+        return path_in(self.organisation, "entities", self.entity.id)
 
 
 async def _place(actor: Actor, call: Call, ports: AdminPorts) -> Place:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.admin_records import KeptAnswer
+from keyturn.core.admin_records import BASE, KeptAnswer
 from keyturn.core.changes import Add, Change, Replace, RequireVersion, Versioned
 from keyturn.core.clock import Clock
 from keyturn.core.errors import NothingThere, PreconditionFailed
@@ -205,6 +205,11 @@ def credential_facts(credential: Credential, organisation: Organisation, now: da
 
 
 _HIDDEN = frozenset({"life", "lookup_hash", "pepper_id", "verifier", "sealed", "accepted_step", "epoch"})
+
+
+def path_in(organisation: Organisation, *rest: str) -> str:
+    """Give the path of something of an organisation."""
+    return "/".join((BASE, "organisations", organisation.id, *rest))
 
 
 def tagged(facts: Facts, location: str | None = None) -> Facts:

@@ -21,6 +21,7 @@ from keyturn.web.administration.ground import (
     Facts,
     credential_facts,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -29,10 +30,6 @@ from keyturn.web.administration.pages import page_of
 
 def _member(membership: Membership) -> Facts:
     return record_facts(membership, RESOURCES["membership"])
-
-
-def _path(organisation: Organisation, *rest: str) -> str:
-    return "/".join(("/admin/v1/organisations", organisation.id, *rest))
 
 
 def _roles(ports: AdminPorts) -> Iterator[Facts]:
@@ -64,7 +61,7 @@ async def _create(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         roles=ports.roles(),
         **ports.at(),
     )
-    return tagged(_member(made), _path(organisation, "members", made.user_id))
+    return tagged(_member(made), path_in(organisation, "members", made.user_id))
 
 
 async def _show(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -108,7 +105,7 @@ def _shown(organisation: Organisation, credential: Credential, ports: AdminPorts
 def _told(organisation: Organisation, made: tuple[Credential, Secret], ports: AdminPorts) -> Facts:
     credential, secret = made
     facts = {**_shown(organisation, credential, ports), "secret": secret}
-    return tagged(facts, _path(organisation, "api-tokens", credential.id))
+    return tagged(facts, path_in(organisation, "api-tokens", credential.id))
 
 
 async def _list_tokens(actor: Actor, call: Call, ports: AdminPorts) -> Facts:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from keyturn.core.actors import Actor
 from keyturn.core.admin_facts import RESOURCES
-from keyturn.core.admin_records import AdminToken
+from keyturn.core.admin_records import BASE, AdminToken
 from keyturn.core.errors import NothingThere, NotPermitted
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
@@ -23,6 +23,7 @@ from keyturn.web.administration.ground import (
     Facts,
     find_organisation,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -35,7 +36,7 @@ def _token(token: AdminToken) -> Facts:
 
 
 def _told(token: AdminToken, secret: Secret) -> Facts:
-    return tagged({**_token(token), "token": secret}, f"/admin/v1/admin-tokens/{token.id}")
+    return tagged({**_token(token), "token": secret}, f"{BASE}/admin-tokens/{token.id}")
 
 
 async def _setup(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -97,7 +98,7 @@ async def _create_organisation(actor: Actor, call: Call, ports: AdminPorts) -> F
     made = await organisations.create_organisation(
         actor, ports.wide(), wanted["slug"], wanted["name"], **ports.at()
     )
-    return tagged(_organisation(made), f"/admin/v1/organisations/{made.id}")
+    return tagged(_organisation(made), path_in(made))
 
 
 async def _show_organisation(actor: Actor, call: Call, ports: AdminPorts) -> Facts:

@@ -21,6 +21,7 @@ from keyturn.web.administration.ground import (
     Facts,
     credential_facts,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -37,7 +38,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def path(self) -> str:
         """Give the user's own path."""
-        return f"/admin/v1/organisations/{self.organisation.id}/users/{self.user.id}"
+        return path_in(self.organisation, "users", self.user.id)
 
 
 async def _place(actor: Actor, call: Call, ports: AdminPorts) -> Place:

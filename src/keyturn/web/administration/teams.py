@@ -14,6 +14,7 @@ from keyturn.web.administration.ground import (
     AdminVerb,
     Facts,
     organisation_of,
+    path_in,
     record_facts,
     tagged,
 )
@@ -47,8 +48,8 @@ async def _create(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     made = await teams.create_team(
         actor, ports.inside(organisation), wanted["name"], wanted.get("parent"), **ports.at()
     )
-    path = f"/admin/v1/organisations/{organisation.id}/teams/{made.id}"
-    return tagged(_team(made, await _tree(actor, organisation, ports)), path)
+    facts = _team(made, await _tree(actor, organisation, ports))
+    return tagged(facts, path_in(organisation, "teams", made.id))
 
 
 async def _show(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -100,8 +101,7 @@ async def _create_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         open_to_all=wanted.get("open", False),
         **ports.at(),
     )
-    path = f"/admin/v1/organisations/{organisation.id}/projects/{made.project.id}"
-    return tagged(_project(made.project), path)
+    return tagged(_project(made.project), path_in(organisation, "projects", made.project.id))
 
 
 async def _found(actor: Actor, call: Call, organisation: Organisation, ports: AdminPorts) -> ProjectSight:

@@ -60,7 +60,7 @@ endef
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: env-server env-dev
 env-server:
@@ -105,8 +105,12 @@ format: env-dev ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: env-dev ## Measure beside a bare server and npm oidc-provider; wants a quiet machine (ARGS="--all")
+bench: env-dev ## Measure beside peers; wants a quiet machine (ARGS="--quick", "--only refresh", "--list")
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-guard
+bench-guard: env-dev ## Count a request's instructions against the kept figures; any machine (ARGS="--write")
+	@PYTHONPATH=tests $(BIN)/python -m bench.guard $(ARGS)
 
 .PHONY: soak
 soak: env-dev ## Minutes of load, restarts and kill -9

@@ -23,7 +23,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ import pytest
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 USER = "keyturn"
 PASSWORD = "pg-pässwörd/of:tests@1"  # characters that a URL has to escape
-_QUOTED = "pg-p%C3%A4ssw%C3%B6rd%2Fof%3Atests%401"
+QUOTED = "pg-p%C3%A4ssw%C3%B6rd%2Fof%3Atests%401"
 START_SECONDS = 60.0
 _SETTINGS = {
     "fsync": "on",
@@ -71,7 +71,6 @@ class PostgresServer:
         self._account = _account()
         self._make_folder(folder)
         self._programs = _reachable(programs or binaries(), folder, self._account)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def data(self) -> Path:
@@ -87,7 +86,7 @@ class PostgresServer:
         """Name a database, on this server or on others too; ``parameters`` follow the question mark."""
         hosts = ",".join(f"127.0.0.1:{each.port}" for each in (self, *others))
         asked = "&".join(f"{name}={value}" for name, value in parameters.items())
-        return f"postgresql://{USER}:{_QUOTED}@{hosts}/{database}" + (f"?{asked}" if asked else "")
+        return f"postgresql://{USER}:{QUOTED}@{hosts}/{database}" + (f"?{asked}" if asked else "")
 
     # --- life ---
 
@@ -95,14 +94,9 @@ class PostgresServer:
         """Start, on a new data folder if there is none, and wait until it answers."""
         if not self.data.exists():
             self._make_data()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._program("postgres"), "-D", self.data, "-p", str(self.port)],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **self._as_account(),
-            )
+        # As a daemon, since the worker that starts the session's server may end before the others.
+        where = ("-D", self.data, "-l", self.log, "-o", f"-p {self.port}")
+        self._run("pg_ctl", *where, "-w", "-t", int(START_SECONDS), "-s", "start")
         self.wait_until_ready()
         return self
 
@@ -132,6 +126,8 @@ class PostgresServer:
         everybody = self._held_pids()
         self._signal(everybody, signal.SIGKILL)
         self._wait_until_gone(everybody)
+        # Where nobody collects the dead, the next start would take the number for a server that runs.
+        (self.data / "postmaster.pid").unlink()
 
     def pause(self) -> None:
         """Stop every process where it stands: connections stay open and nobody answers."""
@@ -148,8 +144,6 @@ class PostgresServer:
 
     def alive(self) -> bool:
         """Tell whether the server runs."""
-        if self._process is not None:
-            return self._process.poll() is None
         with contextlib.suppress(FileNotFoundError, IndexError):
             return _runs(self.pid)
         return False
@@ -248,8 +242,10 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [self._program(program), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_account())
-        assert done.returncode == 0, done.stderr
+        with tempfile.TemporaryFile("w+") as said:  # a pipe would stay open as long as the server runs
+            done = subprocess.run(command, stdout=said, stderr=said, check=False, **self._as_account())
+            said.seek(0)
+            assert done.returncode == 0, said.read()
 
     def _as_account(self) -> dict[str, Any]:
         # A message that is translated would be another one.
@@ -274,13 +270,8 @@ class PostgresServer:
         until = time.monotonic() + START_SECONDS
         for pid in pids:
             while _runs(pid):
-                if self._process is not None:
-                    self._process.poll()
                 assert time.monotonic() < until, f"process {pid} does not end"
                 time.sleep(0.01)
-        if self._process is not None:
-            self._process.wait(START_SECONDS)
-            self._process = None
 
 
 def _database(url: str) -> str:
@@ -324,6 +315,78 @@ def _children(parent: int) -> list[int]:
 
 
 # --- fixtures ---
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[Callable[..., PostgresServer]]:
+    """Give a maker of servers of one's own, to be stopped and killed; all end with the block.
+
+    Not below pytest's own folder, which other accounts cannot enter.
+    """
+    made: list[PostgresServer] = []
+    with tempfile.TemporaryDirectory(prefix="keyturn-postgres-", ignore_cleanup_errors=True) as root:
+        Path(root).chmod(0o755)
+
+        def make(*, standby_of: PostgresServer | None = None, programs: Path | None = None) -> PostgresServer:
+            folder = Path(root) / str(len(made))
+            if standby_of is not None:
+                made.append(PostgresServer.standby_of(standby_of, folder))
+            else:
+                made.append(PostgresServer(folder, programs).start())
+            return made[-1]
+
+        try:
+            yield make
+        finally:
+            for each in made:
+                each.close()
+
+
+@contextlib.contextmanager
+def pooler(program: str, server: PostgresServer, size: int) -> Iterator[int]:
+    """Put pgbouncer before a server, in transaction mode; gives the port on which it listens.
+
+    Args:
+        program: pgbouncer's own.
+        server: Runs.
+        size: How many connections to a database all clients share.
+    """
+    port, account = _free_port(), _account()
+    with tempfile.TemporaryDirectory(prefix="keyturn-pooler-") as root:
+        folder = Path(root)
+        folder.chmod(0o755)
+        (folder / "users").write_text(f'"{USER}" "{PASSWORD}"\n', encoding="utf-8")
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": port,
+            "auth_type": "scram-sha-256",
+            "auth_file": folder / "users",
+            "pool_mode": "transaction",
+            "default_pool_size": size,
+            "unix_socket_dir": "",
+        }
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        ini = folder / "pgbouncer.ini"
+        ini.write_text(f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n{lines}")
+        command = [program, *(["-u", account.pw_name] if account is not None else []), ini]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for_port(port, process)
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, "pgbouncer has ended"
+        assert time.monotonic() < until, "pgbouncer does not listen"
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -200,10 +200,13 @@ def _started(tell: Callable[[], None]) -> None:
 def _key_check(local: LocalServices) -> Check:
     """Ask one issuer of each kind that has keys to sign: with a wrong master key nobody's open (RE-11)."""
     plan = {(each.shared_ring, each.algorithm) for each in profiles(local.dialects).values()}
+    own: str | None = None
 
     async def check() -> str | None:
+        nonlocal own
         try:
-            own = await first_issuer()
+            if own is None:  # found once: a balancer asks each second, and there may be thousands
+                own = await first_issuer()
             for shared, algorithm in plan:
                 issuer_id = shared or own
                 if issuer_id is not None and await local.deployment.signing_keys(issuer_id):

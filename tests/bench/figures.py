@@ -103,7 +103,7 @@ class Verdict:
     def line(self) -> str:
         """Write it as one line."""
         judged = ", ".join(
-            f"{name} {bar:g}: {'met' if met else 'MISSED'}"
+            f"{name} {bar:.3g}: {'met' if met else 'MISSED'}"
             for name, bar, met in self.target.met(self.figure.middle)
         )
         figure = self.figure

@@ -7,7 +7,8 @@ measured here; the report says how busy it was.
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -38,14 +39,19 @@ class Request:
     @classmethod
     def form(cls, url: str, body: str, headers: tuple[str, ...] = ()) -> "Request":
         """Make a POST of a form."""
+        named = (tuple(line.split(": ", 1)) for line in headers)
+        kind = ("Content-Type", "application/x-www-form-urlencoded")
+        return cls.of("POST", url, body, (("Accept", "application/json"), kind, *named))
+
+    @classmethod
+    def of(cls, method: str, url: str, body: str, headers: Iterable[tuple[str, ...]]) -> "Request":
+        """Make any request."""
         parts = urlsplit(url)
         lines = (
-            f"POST {parts.path} HTTP/1.1",
+            f"{method} {url.removeprefix(f'{parts.scheme}://{parts.netloc}')} HTTP/1.1",
             f"Host: {parts.netloc}",
-            "Accept: application/json",
-            "Content-Type: application/x-www-form-urlencoded",
-            f"Content-Length: {len(body)}",
-            *headers,
+            *(f"{name}: {text}" for name, text in headers),
+            f"Content-Length: {len(body.encode())}",
         )
         raw = "\r\n".join([*lines, "", body]).encode()
         return cls(parts.hostname or "127.0.0.1", parts.port or 80, raw)
@@ -90,26 +96,66 @@ class _Counts:
         self.spent = asyncio.Event()
 
 
+class _Pace:
+    """When requests are due, whether or not the server keeps up: each waits for a free connection.
+
+    What is late is late from the moment at which it was due, so a server that stalls cannot hide it.
+    """
+
+    def __init__(self, a_second: float) -> None:
+        self._apart = 1 / a_second
+        self._idle: deque[_Caller] = deque()
+        self._due: deque[float] = deque()
+
+    def rest(self, caller: "_Caller") -> None:
+        """Take in a connection that has nothing to do, or give it what is late."""
+        if self._due:
+            caller.speak(self._due.popleft())
+        else:
+            self._idle.append(caller)
+
+    async def beat(self) -> None:
+        """Make requests due, evenly, until cancelled."""
+        due = time.perf_counter()
+        while True:
+            while due <= time.perf_counter():
+                if self._idle:
+                    self._idle.popleft().speak(due)
+                else:
+                    self._due.append(due)
+                due += self._apart
+            await asyncio.sleep(max(0.0, min(self._apart, due - time.perf_counter())))
+
+
 class _Caller(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    def __init__(self, talk: Talk, counts: _Counts) -> None:
+    def __init__(self, talk: Talk, counts: _Counts, pace: _Pace | None) -> None:
         self._talk = talk
         self._counts = counts
+        self._pace = pace
+        self._last: bytes | None = None
         self._inbox = bytearray()
         self._sent = 0.0
         self.leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self._send(None)
+        self._go_on()
 
-    def _send(self, last: bytes | None) -> None:
-        raw = self._talk.next(last)
+    def _go_on(self) -> None:
+        if self._pace is None:
+            self.speak(time.perf_counter())
+        else:
+            self._pace.rest(self)
+
+    def speak(self, due: float) -> None:
+        """Send the next request, which was due at an instant."""
+        raw = None if self.leaving else self._talk.next(self._last)
         if raw is None:
             self._counts.spent.set()
             return
-        self._sent = time.perf_counter()
+        self._sent = due
         self.transport.write(raw)
 
     def data_received(self, data: bytes) -> None:
@@ -131,7 +177,8 @@ class _Caller(asyncio.Protocol):
             else:
                 counts.refused += 1
         if not self.leaving:
-            self._send(answer.body)
+            self._last = answer.body
+            self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.leaving:
@@ -159,28 +206,47 @@ def ask(request: Request) -> Answer:
             data += piece
 
 
-def ask_until_ready(request: Request, alive: Callable[[], bool]) -> Answer:
-    """Ask until somebody listens.
+def ask_until_ready(
+    request: Request, alive: Callable[[], bool], seconds: float = CONNECT_SECONDS, *, settled: bool = False
+) -> Answer:
+    """Ask until somebody answers.
+
+    Args:
+        settled: Whether only 200 counts: some servers listen before they know their clients.
 
     Raises:
-        RuntimeError: The server ended, or nobody listens in time.
+        RuntimeError: The server ended, or does not answer in time.
     """
-    until = time.monotonic() + CONNECT_SECONDS
+    until = time.monotonic() + seconds
     while True:
         try:
-            return ask(request)
-        except (OSError, BrokenAnswerError) as error:
-            if not alive() or time.monotonic() > until:
-                raise RuntimeError("the server did not become ready") from error
-            time.sleep(0.005)
+            answer = ask(request)
+            if answer.status == 200 or not settled:
+                return answer
+        except (OSError, BrokenAnswerError):
+            answer = None
+        if not alive() or time.monotonic() > until:
+            said = answer.body[:200] if answer else b"nothing"
+            raise RuntimeError(f"a server did not become ready; it says {said!r}")
+        time.sleep(0.005)
 
 
-def run(at: Request, talks: Sequence[Talk], seconds: float, pid: int) -> tuple[Round, float]:
+def run(
+    at: Request,
+    talks: Sequence[Talk],
+    seconds: float,
+    pids: Sequence[int],
+    *,
+    a_second: float | None = None,
+    beside: Sequence[Talk] = (),
+) -> tuple[Round, float]:
     """Load a server for a while, or until one of the connections has nothing left to say.
 
     Args:
         at: Whose host and port are connected to, once for each talk.
-        pid: Whose process tree's processor time is read at both ends of the window.
+        pids: Whose process trees' processor time is read at both ends of the window.
+        a_second: How many requests are sent; each as soon as there was an answer if not given.
+        beside: Further connections, that are not measured themselves.
 
     Returns:
         What was measured, and how busy this client's core was.
@@ -188,7 +254,7 @@ def run(at: Request, talks: Sequence[Talk], seconds: float, pid: int) -> tuple[R
     Raises:
         BrokenAnswerError: The server failed in a way that is no answer.
     """
-    return uvloop.run(_run(at, talks, seconds, pid))
+    return uvloop.run(_run(at, talks, seconds, pids, a_second, beside))
 
 
 def collect(request: Request, wanted: int, connections: int) -> list[bytes]:
@@ -206,7 +272,7 @@ def collect(request: Request, wanted: int, connections: int) -> list[bytes]:
 async def _collect(at: Request, talks: Sequence[Talk]) -> None:
     counts = _Counts()
     counts.open = True
-    async with _connected(at, talks, counts):
+    async with _connected(at, talks, counts, None):
         await counts.spent.wait()
     if counts.broken is not None:
         raise counts.broken
@@ -215,16 +281,22 @@ async def _collect(at: Request, talks: Sequence[Talk]) -> None:
 
 
 @asynccontextmanager
-async def _connected(at: Request, talks: Sequence[Talk], counts: _Counts) -> AsyncIterator[None]:
+async def _connected(
+    at: Request, talks: Sequence[Talk], counts: _Counts, pace: _Pace | None
+) -> AsyncIterator[None]:
     """Keep a connection for each talk for the length of a block."""
     loop = asyncio.get_running_loop()
     callers = []
     for talk in talks:
-        _, caller = await loop.create_connection(lambda talk=talk: _Caller(talk, counts), at.host, at.port)
+        caller = _Caller(talk, counts, pace)
+        await loop.create_connection(lambda caller=caller: caller, at.host, at.port)
         callers.append(caller)
+    beating = asyncio.ensure_future(pace.beat()) if pace else None
     try:
         yield
     finally:
+        if beating is not None:
+            beating.cancel()
         for caller in callers:
             caller.leaving = True
         await asyncio.sleep(RAMP_SECONDS / 2)
@@ -232,17 +304,30 @@ async def _connected(at: Request, talks: Sequence[Talk], counts: _Counts) -> Asy
             caller.transport.abort()
 
 
-async def _run(at: Request, talks: Sequence[Talk], seconds: float, pid: int) -> tuple[Round, float]:
-    counts = _Counts()
-    async with _connected(at, talks, counts):
+async def _run(
+    at: Request,
+    talks: Sequence[Talk],
+    seconds: float,
+    pids: Sequence[int],
+    a_second: float | None,
+    beside: Sequence[Talk],
+) -> tuple[Round, float]:
+    counts, others = _Counts(), _Counts()
+    pace = _Pace(a_second) if a_second else None
+    async with _connected(at, beside, others, None), _connected(at, talks, counts, pace):
         await asyncio.sleep(RAMP_SECONDS)
         counts.open = True
-        began, used, mine = time.perf_counter(), cpu_seconds(pid), time.process_time()
+        began, used, mine = time.perf_counter(), _used(pids), time.process_time()
         with suppress(TimeoutError):
             await asyncio.wait_for(counts.spent.wait(), seconds)
         took, mine = time.perf_counter() - began, time.process_time() - mine
-        used = cpu_seconds(pid) - used
+        used = _used(pids) - used
         counts.open = False
-    if counts.broken is not None:
-        raise counts.broken
+    broken = counts.broken or others.broken
+    if broken is not None:
+        raise broken
     return Round(counts.answered, counts.refused, took, used, counts.latencies), mine / took
+
+
+def _used(pids: Sequence[int]) -> float:
+    return sum(map(cpu_seconds, pids))

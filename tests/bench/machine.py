@@ -1,12 +1,13 @@
 """What the machine itself can do, measured in the same run: the disk's syncs and raw signatures."""
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 BLOCK = bytes(4096)
@@ -37,9 +38,11 @@ def signatures_a_second(seconds: float) -> dict[str, float]:
     """Sign with nothing around it, by processor time: what a token can cost at the very least."""
     curve = ec.generate_private_key(ec.SECP256R1())
     large = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    edwards = ed25519.Ed25519PrivateKey.generate()
     ecdsa, pkcs1, sha256 = ec.ECDSA(SHA256()), padding.PKCS1v15(), SHA256()
     return {
         "ES256": _rate(lambda: curve.sign(MESSAGE, ecdsa), seconds, time.process_time),
+        "EdDSA": _rate(lambda: edwards.sign(MESSAGE), seconds, time.process_time),
         "RS256": _rate(lambda: large.sign(MESSAGE, pkcs1, sha256), seconds, time.process_time),
     }
 
@@ -50,6 +53,13 @@ def _rate(once: Callable[[], object], seconds: float, clock: Callable[[], float]
         once()
         count += 1
     return count / took
+
+
+def processor() -> str:
+    """Name the processor, as far as the machine tells."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
 
 
 def load_average() -> str:

@@ -1,6 +1,7 @@
 """Servers as processes: started on their core, their processor time read, always ended. Linux only."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ def running(
     """Run a server pinned to a core, in a process group of its own; end the whole group at the end."""
     with log.open("wb") as out, on_core(core):
         process = subprocess.Popen(
-            command,
+            [*_mortal(), *command],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -40,6 +41,12 @@ def running(
         yield process
     finally:
         end(process)
+
+
+def _mortal() -> tuple[str, ...]:
+    """Give what makes a command end with whoever started it, even if that is killed and can end nothing."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from itertools import cycle
-from typing import Protocol
+from typing import Any, Protocol
 
 Write = Callable[[str], bytes]
 """Makes the bytes of a request from a token."""
@@ -28,17 +28,23 @@ class Repeat:
 
 
 class Follow:
-    """A refresh token and then its successors, each presented once."""
+    """A refresh token and then its successors, found at ``path`` in each answer, each presented once."""
 
-    def __init__(self, token: str, write: Write) -> None:
+    def __init__(self, token: str, write: Write, path: str = "refresh_token") -> None:
         self._token = token
         self._write = write
+        self._path = path.split(".")
 
     def next(self, answer: bytes | None) -> bytes:
         """Present the newest; a refusal says nothing of it, and is counted by who reads the status."""
         if answer is not None:
-            self._token = json.loads(answer).get("refresh_token", self._token)
+            self._token = self._successor(json.loads(answer))
         return self._write(self._token)
+
+    def _successor(self, told: Any) -> str:
+        for name in self._path:
+            told = told.get(name, {})
+        return told or self._token
 
 
 class Draw:

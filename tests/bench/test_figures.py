@@ -5,7 +5,6 @@ import pytest
 from bench.figures import Round, Spread, Target, Verdict, advantage, quantile, table
 from bench.load import BrokenAnswerError, Request, read_answer
 from bench.processes import TICKS, cpu_of
-from bench.report import Report
 from bench.talks import Collect, Follow, each_once, in_turns
 
 
@@ -56,15 +55,6 @@ def test_target_tells_met_from_missed_at_the_bar():
     assert "moonshot 5: MISSED" in Verdict(up, Spread.of([3.0])).line()
 
 
-def test_report_judges_only_what_was_measured():
-    """A run without node says nothing about the peer, and still judges the rest."""
-    report = Report(rounds={"keyturn ES256": [measured(150)], "bare": [measured(48)]})
-    (verdict,) = report.verdicts()
-    assert verdict.figure.middle == pytest.approx(0.32)
-    assert "oidc-provider" not in report.text()
-    assert report.data()["targets"][0]["bars"]["must"] == {"value": 0.30, "met": True}
-
-
 def test_table_aligns_its_columns():
     """Names stand to the left, figures to the right."""
     assert table([("", "n"), ("long name", "7"), ("x", "1,000")]) == (
@@ -98,7 +88,7 @@ def test_request_says_its_length_and_host():
     head, _, body = request.raw.partition(b"\r\n\r\n")
     assert (request.host, request.port, body) == ("127.0.0.1", 9, b"a=b")
     assert head.startswith(b"POST /token HTTP/1.1\r\nHost: 127.0.0.1:9\r\n")
-    assert b"\r\nContent-Length: 3\r\n" in head
+    assert head.endswith(b"\r\nAuthorization: Basic eA==\r\nContent-Length: 3")
 
 
 def test_a_refresh_token_is_followed_by_its_successor():

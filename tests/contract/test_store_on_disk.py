@@ -4,12 +4,15 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from contract import store_kit
 from contract.store_kit import (
@@ -391,3 +394,21 @@ async def test_nothing_acknowledged_is_lost_by_kill(shared):
     assert len(chains) == 5
     assert acknowledged <= found
     await store.close()
+
+
+async def test_one_client_of_many_is_found_by_its_own_index(file_store, path):
+    """A client's secrets are looked up by their owner, however many its organisation has."""
+    asked = []
+
+    def listen(connection, cursor, statement, parameters, context, executemany):
+        asked.append((statement, parameters))
+
+    event.listen(file_store._reads._engine, "before_cursor_execute", listen)
+    assert (await file_store.deployment.client_view("client-1")).credentials
+    of_credentials = [each for each in asked if "FROM credential" in each[0]]
+    with closing(sqlite3.connect(path)) as other:
+        plans = [
+            other.execute("EXPLAIN QUERY PLAN " + text, sent).fetchall() for text, sent in of_credentials
+        ]
+    assert plans
+    assert all("ix_credential_owner_id_kind" in steps[0][-1] for steps in plans), plans

@@ -1,6 +1,7 @@
 """The workers of a running server, each by its process and by a connection of its own."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -68,10 +69,10 @@ def each_worker(node: Node, client: Client, *, count: int = 2, width: int = 1) -
 
 
 def figures(node: Node) -> dict[str, float]:
-    """Read ``/metrics`` on a connection of its own, so from any worker: each line's name and value."""
+    """Read ``/metrics`` by a new connection, so from any worker: what is not there is 0."""
     lines = ask(f"{node.management}/metrics").body.decode().splitlines()
     pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-    return {name: float(value) for name, _, value in pairs}
+    return defaultdict(float, {name: float(value) for name, _, value in pairs})
 
 
 def descriptors(pid: int) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from keyturn.config import SECRETS, declared_settings, is_loopback, load_settings, setting_names
 from keyturn.core.errors import ConfigError
+from keyturn.setting_groups import LimitSettings, PasswordSettings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 KEY = "kt_master_not-looked-at-here"
@@ -340,3 +341,20 @@ def test_a_file_that_cannot_be_read(tmp_path, text):
         path.write_text(text, encoding="utf-8")
     [told] = problems(config=path, serving=True)
     assert str(path) in told
+
+
+@pytest.mark.parametrize(
+    ("workers", "connections", "threads"), [(1, 10, 4), (2, 5, 2), (3, 4, 1), (8, 2, 1), (64, 1, 1)]
+)
+def test_what_workers_share_out(workers, connections, threads):
+    """Connections and threads for passwords are shared out among workers; nobody is left with none."""
+    assert LimitSettings(connections=10).share(workers).connections == connections
+    assert PasswordSettings(threads=4).share(workers).threads == threads
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "many"])
+def test_how_many_workers(workers):
+    """There are 1 to 64 workers, and 1 where nothing is said."""
+    assert load().workers == 1
+    (problem,) = problems(flags={"workers": workers})
+    assert problem.startswith("--workers")

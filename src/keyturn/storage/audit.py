@@ -70,6 +70,21 @@ def link(tail: Tail, event: AuditEvent, sealed_personal: bytes | None) -> AuditR
     )
 
 
+def without_nul(event: AuditEvent) -> AuditEvent:
+    """Put U+FFFD in place of each NUL, for a database that takes none.
+
+    Requests with one are refused before they get here (HT-02); were one forgotten, it must not keep the rows
+    of everybody else out.
+    """
+    texts = ((name, getattr(event, name)) for name in _TEXTS)
+    clean = {name: text.replace("\0", "\ufffd") for name, text in texts if text is not None and "\0" in text}
+    return msgspec.structs.replace(event, **clean) if clean else event
+
+
+_TEXTS = ("kind", "actor", "request_id", "outcome", "organisation_id", "subject", "reason")
+"""What is kept as it is; details and personal fields are kept as JSON, which has no NUL."""
+
+
 def hash_of(row: AuditRow) -> bytes:
     """Compute what ``row.row_hash`` must be."""
     return _row_hash(

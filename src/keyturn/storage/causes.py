@@ -28,7 +28,26 @@ _KINDS = (
     ("is a directory", "is a directory"),
     ("i/o error", "disk error"),
     ("no such table", "its tables are missing"),
+    ("password authentication failed", "access denied"),
+    ("no pg_hba.conf entry", "access denied"),
+    ("certificate", "its certificate is not trusted"),
+    ("too many", "too many connections"),
+    ("remaining connection slots", "too many connections"),
+    ("lock timeout", "locked"),
+    ("statement timeout", "too slow"),
+    ("timeout expired", "cannot be reached"),
+    ("the database system is", "starting or stopping"),
+    ("session is", "cannot be written"),
+    ("connection failed", "cannot be reached"),
+    ("could not translate", "cannot be reached"),
+    ("failed to resolve", "cannot be reached"),
+    ("terminating connection", "connection lost"),
+    ("connection", "connection lost"),
+    ("relation", "its tables are missing"),
 )
+
+_SPOKEN_STATES = ("08", "25", "28", "3D", "40", "42P01", "53", "55", "57", "58")
+"""SQLSTATEs whose words are about the server; others quote what was written."""
 
 
 def why(error: BaseException | None) -> str | None:
@@ -40,12 +59,19 @@ def why(error: BaseException | None) -> str | None:
 
 
 def _own_words(error: BaseException | None) -> str:
-    """Give what SQLite or the system says, without the statement that SQLAlchemy adds."""
+    """Give what the database or the system says, without the statement that SQLAlchemy adds."""
     if isinstance(error, DBAPIError):
         error = error.orig
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+    if isinstance(error, sqlite3.Error):
+        return str(error)
+    # PostgreSQL's driver, which is loaded only where it is used. Its further lines may quote a row.
+    spoken = type(error).__module__.startswith("psycopg") and str(error)
+    state = getattr(error, "sqlstate", None)
+    if spoken and (state is None or state.startswith(_SPOKEN_STATES)):
+        return spoken.splitlines()[0]
+    return type(error).__name__
 
 
 class Complaints:

@@ -50,6 +50,11 @@ class Ground(Protocol):
         """Whether processes append to the trail at once; then its numbers are not in order of commits."""
         ...
 
+    @property
+    def refuses_nul(self) -> bool:
+        """Whether text may not hold the character NUL."""
+        ...
+
     # --- opening ---
 
     def require(self) -> None:

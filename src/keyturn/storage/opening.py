@@ -167,7 +167,9 @@ class SqlStore:
 
     def stats(self) -> dict[str, float]:
         """Tell how queue, batches, disk and feed do, for metrics."""
-        return self.recorder.stats() | {
+        return {
+            **self.recorder.stats(),
+            **self._reads.stats(),
             "feed_version": self.feed.applied,
             "feed_age_seconds": self.feed.age_seconds,
         }

@@ -13,7 +13,7 @@ the lock is current.
 ends what waits for a server that says nothing at all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
@@ -69,6 +70,11 @@ _SETTINGS = (
     " current_setting('server_version_num')::int"
 )
 _OLDEST_VERSION = 150000
+_LOCK_TAKEN = (
+    f"BEGIN; {_LIMITS}SELECT pg_advisory_xact_lock({LOCK_SPACE}, 0); "  # noqa: S608  # our own numbers
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+)
+"""Some databases that speak PostgreSQL's protocol accept the call and lock nothing."""
 
 _DISCONNECTED = ("08", "57P")
 """SQLSTATEs (or their beginnings) of a connection that is over; the server says so where it still can."""
@@ -91,6 +97,14 @@ class _Listener(psycopg.Connection[Any]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # an answer that comes later would be taken for the next one's
             raise
+
+
+class _Sought(StrDumper):
+    """Text that is looked for. PostgreSQL keeps none with a NUL and calls it an error to ask."""
+
+    def dump(self, obj: str) -> Any:
+        """Ask for something else that is not there."""
+        return super().dump(obj.replace("\0", "\ufffd"))
 
 
 class _NoTurns:
@@ -117,6 +131,7 @@ class PostgresGround:
 
     readers = 4
     side_by_side = True
+    refuses_nul = True
 
     def __init__(self, url: str) -> None:
         self._place = PostgresPlace(url)
@@ -142,6 +157,8 @@ class PostgresGround:
         """Refuse a database that would lose something."""
         with engine.connect() as connection:
             encoding, synchronous, version = connection.exec_driver_sql(_SETTINGS).one()
+            locked = _say(connection, _LOCK_TAKEN).fetchone()
+            connection.exec_driver_sql("ROLLBACK")
         problems = []
         if encoding != "UTF8":
             problems.append(f"{self.name}: its encoding is {encoding}; it has to be UTF8")
@@ -149,6 +166,8 @@ class PostgresGround:
             problems.append(f"{self.name}: synchronous_commit is off, so that tokens would go unrecorded")
         if version < _OLDEST_VERSION:
             problems.append(f"{self.name}: PostgreSQL {version // 10000} is too old; 15 or newer is needed")
+        if locked == (0,):
+            problems.append(f"{self.name}: its advisory locks do not lock; nodes would overwrite one another")
         if problems:
             raise ConfigError(problems)
 
@@ -166,12 +185,12 @@ class PostgresGround:
 
     def reading_engine(self, connections: int) -> Engine:
         """Make the engine of the readers."""
-        return self._engine(connections)
+        return self._engine(connections, self._connect_to_read)
 
-    def _engine(self, connections: int) -> Engine:
+    def _engine(self, connections: int, connect: Callable[[], _Listener] | None = None) -> Engine:
         return create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=connect or self._connect,
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,
             pool_size=connections,
@@ -181,6 +200,11 @@ class PostgresGround:
 
     def _connect(self) -> _Listener:
         return _Listener.connect(**self._place.parameters, autocommit=True, prepare_threshold=None)
+
+    def _connect_to_read(self) -> _Listener:
+        connection = self._connect()
+        connection.adapters.register_dumper(str, _Sought)
+        return connection
 
     # --- transactions ---
 

@@ -24,6 +24,9 @@ _UNLESS_SAID = {
 """What a URL need not say. None of it is a setting of the session, which a pooler would not keep."""
 
 
+_NO_URL = "store: not a PostgreSQL URL: postgresql://user:password@host:5432/database"
+
+
 class PostgresPlace:
     """Where a database is.
 
@@ -39,9 +42,10 @@ class PostgresPlace:
             said = conninfo_to_dict(url)
         except ProgrammingError:
             # The driver's words would quote the URL, and with it the password.
-            raise ConfigError(
-                ["store: not a PostgreSQL URL: postgresql://user:password@host/database"]
-            ) from None
+            raise ConfigError([_NO_URL]) from None
+        ports = str(said.get("port") or "").split(",")
+        if not all(port.isdecimal() for port in ports if port):
+            raise ConfigError([_NO_URL])
         if not said.get("dbname"):
             raise ConfigError(["store: the PostgreSQL URL names no database"])
         self.parameters: dict[str, Any] = {**_UNLESS_SAID, **said, "client_encoding": "UTF8"}

@@ -8,9 +8,9 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, Engine, QueuePool, or_, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.errors import Unavailable
@@ -168,6 +168,16 @@ class SqlReads:
         self._pool.shutdown(cancel_futures=True)
         self._engine.dispose()
 
+    def stats(self) -> dict[str, float]:
+        """Tell how many connections there are, how many are busy, and how many questions wait for one."""
+        pool = cast("QueuePool", self._engine.pool)
+        busy = pool.checkedout()
+        return {
+            "reader_connections": busy + pool.checkedin(),
+            "reader_connections_busy": busy,
+            "reads_waiting": self._pool._work_queue.qsize(),  # noqa: SLF001  # told nowhere else
+        }
+
     async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
         """Read an organisation by its id."""
         return await self._ask(lambda c: rows.SqlShelf(c).find(Organisation, organisation_id))
@@ -316,7 +326,7 @@ def _credentials(
     connection: Connection, organisation_id: OrganisationId, owner_id: str, *kinds: CredentialKind
 ) -> Sequence[Credential]:
     columns = CREDENTIAL.c
-    query = select(CREDENTIAL).where(
-        columns.owner_id == owner_id, columns.kind.in_(kinds), columns.organisation_id == organisation_id
-    )
-    return rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
+    query = select(CREDENTIAL).where(columns.owner_id == owner_id, columns.kind.in_(kinds))
+    # The organisation is looked at here: SQLite would choose its index and read all that it has.
+    held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
+    return [credential for credential in held if credential.organisation_id == organisation_id]

@@ -19,7 +19,7 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent, AuditRow, Organisation
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import OrganisationId
-from keyturn.storage.audit import Tail, link
+from keyturn.storage.audit import Tail, link, without_nul
 from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
 from keyturn.storage.feed import Confirmation, News, read_news
 from keyturn.storage.ground import Ground
@@ -205,6 +205,8 @@ class Scribe:
         return touched
 
     def _append(self, event: AuditEvent, shelf: SqlShelf) -> None:
+        if self._ground.refuses_nul:
+            event = without_nul(event)
         row = link(self._tail, event, self._keys.seal(event, self._tail, shelf))
         self._rows.append(row)
         self._tail = Tail(row.chain, row.seq, row.row_hash)

@@ -30,6 +30,7 @@ class SqliteGround:
     readers = 2
     """Misses and operators are few, and SQLite reads from memory."""
     side_by_side = False
+    refuses_nul = False
 
     def __init__(self, path: Path) -> None:
         """Stand on the file at ``path``."""

@@ -85,15 +85,15 @@ class _UpkeepFigures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         last = GaugeMetricFamily(
-            "keyturn_upkeep_last_run_timestamp_seconds", "See docs/operations.md.", labels=["job"]
+            "keyturn_upkeep_last_run_timestamp_seconds", "See docs/operations/README.md.", labels=["job"]
         )
-        failures = CounterMetricFamily("keyturn_upkeep_failures", "See docs/operations.md.", labels=["job"])
+        failures = CounterMetricFamily("keyturn_upkeep_failures", "See docs/operations/README.md.", labels=["job"])
         for name, (ran_at, failed) in self._jobs().items():
             last.add_metric([name], ran_at)
             failures.add_metric([name], failed)
         yield from (last, failures)
         yield GaugeMetricFamily(
-            "keyturn_signing_key_oldest_seconds", "See docs/operations.md.", value=self._oldest_key_seconds()
+            "keyturn_signing_key_oldest_seconds", "See docs/operations/README.md.", value=self._oldest_key_seconds()
         )
 
 
@@ -139,4 +139,4 @@ class _Figures(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         for name, value in self._figures().items():
-            yield GaugeMetricFamily(f"keyturn_store_{name}", "See docs/operations.md.", value=value)
+            yield GaugeMetricFamily(f"keyturn_store_{name}", "See docs/operations/README.md.", value=value)

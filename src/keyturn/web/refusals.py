@@ -199,7 +199,7 @@ async def summarising(refusals: Refusals) -> AsyncIterator[None]:
 def _summary(
     organisation_id: OrganisationId | None, group: _Group, address: str, now: datetime
 ) -> AuditEvent:
-    """Say in one row what of one organisation was folded; docs/operations.md tells what the details mean."""
+    """Say in one row what of one organisation was folded; docs/operations/README.md tells what the details mean."""
     first, last = group.first, group.last
     details = {
         "count": str(group.count),

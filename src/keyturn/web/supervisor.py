@@ -158,7 +158,7 @@ class Supervisor:
         except OSError as error:
             if not self._served:
                 raise
-            log.warning("worker_not_started", number=place.number + 1, why=error.strerror)
+            log.warning("worker_not_started", worker=place.number + 1, why=error.strerror)
             self._replace_later(place)
             return None
         finally:
@@ -248,7 +248,7 @@ class Supervisor:
             self._code = _exit_code(code) or 1
             self._stop()
         else:
-            log.warning("worker_died", number=place.number + 1, pid=pid, code=code)
+            log.warning("worker_died", worker=place.number + 1, pid=pid, code=code)
             self._slots.restarted()
             self._listeners.reopen(place.number)
             self._replace_later(place)

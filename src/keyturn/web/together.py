@@ -76,7 +76,7 @@ class Together(Collector):
         """Leave this worker's figures for the others."""
         if not self._slots.write(self._number, _encoder.encode(self._own())) and not self._complained:
             self._complained = True
-            log.warning("metrics_too_many", worker=self._number + 1)
+            log.warning("metrics_too_many")
 
     @contextlib.asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:

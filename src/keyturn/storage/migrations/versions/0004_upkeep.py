@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from keyturn.storage.text import TEXT
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -13,17 +15,17 @@ def upgrade() -> None:
     """Add the tables of upkeep."""
     op.create_table(
         "lease",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("holder", sa.Text, nullable=False),
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("holder", TEXT, nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False),
         sa.Column("ran_at", sa.BigInteger),
         sa.Column("failures", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("outcome", sa.Text, nullable=False, server_default=""),
+        sa.Column("outcome", TEXT, nullable=False, server_default=""),
     )
     op.create_table(
         "due_ring",
-        sa.Column("issuer_id", sa.Text, primary_key=True),
-        sa.Column("algorithm", sa.Text, primary_key=True),
+        sa.Column("issuer_id", TEXT, primary_key=True),
+        sa.Column("algorithm", TEXT, primary_key=True),
         sa.Column("noted_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
@@ -40,7 +42,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("statement", sa.LargeBinary, nullable=False),
         sa.Column("signature", sa.LargeBinary, nullable=False),
-        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("key_id", TEXT, nullable=False),
     )
     for table, column in (
         ("revocation", "expires_at"),

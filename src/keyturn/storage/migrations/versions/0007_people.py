@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from keyturn.storage.text import TEXT
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -16,31 +18,31 @@ def upgrade() -> None:
     _teams_and_projects()
     _entities()
     op.add_column("credential", sa.Column("grace_until", sa.BigInteger))
-    op.add_column("credential", sa.Column("roles", sa.Text))
-    op.add_column("credential", sa.Column("verifier", sa.Text))
+    op.add_column("credential", sa.Column("roles", TEXT))
+    op.add_column("credential", sa.Column("verifier", TEXT))
     op.add_column("credential", sa.Column("sealed", sa.LargeBinary))
     op.add_column("credential", sa.Column("mfa", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("credential", sa.Column("accepted_step", sa.BigInteger))
-    op.add_column("refresh_family", sa.Column("owner_kind", sa.Text, nullable=False, server_default="client"))
+    op.add_column("refresh_family", sa.Column("owner_kind", TEXT, nullable=False, server_default="client"))
     op.add_column("signing_key", sa.Column("certificate", sa.LargeBinary))
 
 
 def _users() -> None:
     op.create_table(
         "user_account",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("place", sa.Text),
-        sa.Column("display_name", sa.Text, nullable=False),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("organisation_id", TEXT, sa.ForeignKey("organisation.id"), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("place", TEXT),
+        sa.Column("display_name", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("service", sa.Boolean, nullable=False),
-        sa.Column("email", sa.Text),
+        sa.Column("email", TEXT),
         sa.Column("email_verified_at", sa.BigInteger),
-        sa.Column("given_name", sa.Text, nullable=False),
-        sa.Column("family_name", sa.Text, nullable=False),
+        sa.Column("given_name", TEXT, nullable=False),
+        sa.Column("family_name", TEXT, nullable=False),
         sa.Column("mfa_required", sa.Boolean, nullable=False),
-        sa.Column("last_organisation_id", sa.Text),
+        sa.Column("last_organisation_id", TEXT),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("epoch", sa.BigInteger, nullable=False),
@@ -53,12 +55,12 @@ def _users() -> None:
 def _memberships() -> None:
     op.create_table(
         "membership",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("user_id", sa.Text, sa.ForeignKey("user_account.id"), nullable=False),
-        sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("user_id", TEXT, sa.ForeignKey("user_account.id"), nullable=False),
+        sa.Column("organisation_id", TEXT, sa.ForeignKey("organisation.id"), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("roles", sa.Text, nullable=False),
-        sa.Column("teams", sa.Text, nullable=False),
+        sa.Column("roles", TEXT, nullable=False),
+        sa.Column("teams", TEXT, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("epoch", sa.BigInteger, nullable=False),
@@ -71,24 +73,24 @@ def _memberships() -> None:
 def _teams_and_projects() -> None:
     op.create_table(
         "team",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("place", sa.Text),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("organisation_id", TEXT, sa.ForeignKey("organisation.id"), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("place", TEXT),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("parent_id", sa.Text),
+        sa.Column("parent_id", TEXT),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("version", sa.BigInteger, nullable=False),
     )
     op.create_index("ux_team_place", "team", ["organisation_id", "place"], unique=True)
     op.create_table(
         "project",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("place", sa.Text),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("organisation_id", TEXT, sa.ForeignKey("organisation.id"), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("place", TEXT),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("teams", sa.Text, nullable=False),
+        sa.Column("teams", TEXT, nullable=False),
         sa.Column("open", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("version", sa.BigInteger, nullable=False),
@@ -99,13 +101,13 @@ def _teams_and_projects() -> None:
 def _entities() -> None:
     op.create_table(
         "entity",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("organisation_id", sa.Text, sa.ForeignKey("organisation.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("organisation_id", TEXT, sa.ForeignKey("organisation.id"), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("type", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("users", sa.Text, nullable=False),
+        sa.Column("users", TEXT, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("epoch", sa.BigInteger, nullable=False),

@@ -1,11 +1,12 @@
 // npm oidc-provider as a peer of `make bench`: client_credentials with a JWT access token, storing nothing.
-// Usage: node oidc_provider.mjs PORT ALGORITHM CLIENT_ID CLIENT_SECRET
+// Usage: node serve.mjs PORT ALGORITHM CLIENT_ID CLIENT_SECRET
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
 const [port, algorithm, clientId, clientSecret] = process.argv.slice(2);
 const pairs = {
   ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
 };
 const key = pairs[algorithm]().privateKey.export({ format: 'jwk' });

@@ -1,5 +1,5 @@
-// npm oidc-provider as a peer of `make bench --refresh --introspection --revocation`, with everything in memory.
-// Usage: node oidc_provider_life.mjs PORT CLIENT_ID CLIENT_SECRET
+// npm oidc-provider as a peer of `make bench`, with everything in memory.
+// Usage: node life.mjs PORT CLIENT_ID CLIENT_SECRET
 // Refresh gives ES256 JWTs. Introspection and revocation are of opaque tokens: it refuses to do either to a JWT.
 // Its refresh tokens belong to people; POST /seed (and /seed/rotate, for one that rotates) makes one without a browser.
 import { generateKeyPairSync } from 'node:crypto';

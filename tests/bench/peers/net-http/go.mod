@@ -1,0 +1,5 @@
+module keyturn/bench/nethttp
+
+go 1.24.0
+
+require github.com/go-jose/go-jose/v4 v4.1.8

@@ -191,6 +191,4 @@ def _held_by(
     query = select(CREDENTIAL).where(columns.owner_id == owner_id)
     held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
     # Looked at here and not in the database, which would choose the index that finds more (as in ``reads``).
-    return tuple(
-        credential for credential in held if organisation_id in (None, credential.organisation_id)
-    )
+    return tuple(credential for credential in held if organisation_id in (None, credential.organisation_id))

@@ -87,13 +87,17 @@ class _UpkeepFigures(Collector):
         last = GaugeMetricFamily(
             "keyturn_upkeep_last_run_timestamp_seconds", "See docs/operations/README.md.", labels=["job"]
         )
-        failures = CounterMetricFamily("keyturn_upkeep_failures", "See docs/operations/README.md.", labels=["job"])
+        failures = CounterMetricFamily(
+            "keyturn_upkeep_failures", "See docs/operations/README.md.", labels=["job"]
+        )
         for name, (ran_at, failed) in self._jobs().items():
             last.add_metric([name], ran_at)
             failures.add_metric([name], failed)
         yield from (last, failures)
         yield GaugeMetricFamily(
-            "keyturn_signing_key_oldest_seconds", "See docs/operations/README.md.", value=self._oldest_key_seconds()
+            "keyturn_signing_key_oldest_seconds",
+            "See docs/operations/README.md.",
+            value=self._oldest_key_seconds(),
         )
 
 

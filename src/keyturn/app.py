@@ -42,7 +42,9 @@ from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
 
 if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
+    from keyturn.exchange.services import Services
     from keyturn.upkeep.scheduler import Scheduler
+    from keyturn.web.administration.road import Administration
     from keyturn.web.desk import Desk
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
@@ -163,16 +165,19 @@ def assemble(
     *,
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
+    admin_api: bool = True,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
     Args:
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
+        admin_api: Whether it is served.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
     """
+    from keyturn.admin import ADMIN, admin_routes
     from keyturn.exchange.minting import compile_claims
     from keyturn.exchange.services import Services
     from keyturn.exchange.verify import OwnTokens
@@ -210,6 +215,8 @@ def assemble(
     metrics.watch(local.store.stats)
     if routes is None:
         routes = compile_routes(local.dialects, local.cache_seconds)
+    administration = _open_administration(local, services) if admin_api else None
+    routes = (*routes, *(admin_routes() if admin_api else ()))
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
     refusals = refusals or Refusals(local.store.recorder, local.clock)
@@ -220,9 +227,36 @@ def assemble(
         clock=local.clock,
         dice=local.dice,
     )
-    descriptions = Descriptions(local.dialects, public_url, local.cache_seconds)
-    desk = Desk(Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted)
+    described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
+    descriptions = Descriptions(described, public_url, local.cache_seconds)
+    desk = Desk(
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
+    )
     return desk, metrics
+
+
+def _open_administration(local: LocalServices, services: "Services") -> "Administration":
+    """Put the road of administrators together."""
+    from keyturn.web.administration.ground import AdminPorts
+    from keyturn.web.administration.road import Administration
+    from keyturn.web.administration.verbs import ADMIN_VERBS
+
+    ports = AdminPorts(
+        deployment=local.deployment,
+        digester=local.digester,
+        sealer=local.sealer,
+        passwords=local.passwords,
+        lockout=services.lockout,
+        rings=local.rings,
+        plan=local.ring_plan(),
+        longest_lifetime=local.longest_lifetime(),
+        dialects=local.dialects,
+        rates=services.limits.rates,
+        every_dialect={**load_dialects(), **local.dialects},
+        clock=local.clock,
+        dice=local.dice,
+    )
+    return Administration(services, ports, ADMIN_VERBS)
 
 
 def cause_of(unavailable: Unavailable) -> str | None:

@@ -90,6 +90,7 @@ class Settings(BaseModel):
     trusted_proxies: Networks = ()
     tls: TlsSettings = TlsSettings()
     dialects: Words = (_ALWAYS_SERVED,)
+    admin_api: bool = True
     dialect: dict[str, dict[str, Any]] = {}
     log_format: Literal["auto", "text", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -19,8 +19,9 @@ import msgspec
 
 from keyturn.app import LocalServices, configured_dialects, make_master_key, write_private
 from keyturn.config import load_settings
+from keyturn.core.admin_records import BASE as ADMIN_BASE
 from keyturn.core.errors import ConfigError, OperatorError
-from keyturn.seeding import MAIN, OTHER, seed_dialect, seed_organisations
+from keyturn.seeding import MAIN, OTHER, seed_admin_token, seed_dialect, seed_organisations
 from keyturn.serving import bind, serve
 from keyturn.wire.tables import Dialect
 
@@ -55,7 +56,8 @@ def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | Non
 
         async def prepare(local: LocalServices) -> None:
             with _turn(data):
-                await _seed(local, data, public_url, management_url or listeners.management_url)
+                url = management_url or listeners.management_url
+                await _seed(local, data, public_url, url, admin_api=settings.admin_api)
 
         def announce() -> None:
             _remember(data, environ)
@@ -141,7 +143,9 @@ def _read(data: Path) -> dict[str, Any]:
     return content
 
 
-async def _seed(local: LocalServices, data: Path, public_url: str, management_url: str) -> None:
+async def _seed(
+    local: LocalServices, data: Path, public_url: str, management_url: str, *, admin_api: bool
+) -> None:
     """Make what is not there yet: organisations, and for each dialect its fixtures with fresh secrets."""
     kept = _read(data)
     if kept.get("base_url") not in {None, public_url}:
@@ -157,6 +161,7 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
     shown = {
         "base_url": public_url,
         "management_url": management_url,
+        **({"admin": await _admin(local, kept, public_url)} if admin_api else {}),
         "organisations": [
             {"uuid": item.id, "name": item.name, "slug": item.slug, "api_key": item.api_key}
             for item in organisations.values()
@@ -165,6 +170,12 @@ async def _seed(local: LocalServices, data: Path, public_url: str, management_ur
         "other": other,
     }
     write_private(data / "demo.json", json.dumps(shown, indent=2).encode() + b"\n")
+
+
+async def _admin(local: LocalServices, kept: dict[str, Any], public_url: str) -> dict[str, str]:
+    """Give an administrator, the one that there was before if there was one."""
+    token = kept.get("admin", {}).get("token") or await seed_admin_token(local)
+    return {"url": public_url + ADMIN_BASE, "token": token}
 
 
 def _moved(value: Any, before: str, after: str) -> Any:
@@ -187,6 +198,7 @@ def _print(dialects: Mapping[str, Dialect], shown: dict[str, Any], data: Path) -
     out = [
         f"Keyturn demo at {shown['base_url']} (management {shown['management_url']})",
         f"Data in {data}; credentials: keyturn demo show --data {data}",
+        *([f"Admin API at {shown['admin']['url']}"] if "admin" in shown else []),
         "",
         f"{'DIALECT':<12} {'CONTRACT':<28} ORGANISATION",
         *(f"{name:<12} {dialect.title:<28} {MAIN}" for name, dialect in dialects.items()),

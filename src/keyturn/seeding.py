@@ -13,6 +13,7 @@ from keyturn.app import LocalServices
 from keyturn.core import totp
 from keyturn.core.actors import system
 from keyturn.core.actors import user as acting
+from keyturn.core.admin_records import ALL
 from keyturn.core.base62 import encode
 from keyturn.core.canonical import canonical_user_name
 from keyturn.core.errors import Fault
@@ -20,6 +21,7 @@ from keyturn.core.records import Entity, Organisation, User
 from keyturn.core.secret import Secret
 from keyturn.core.shapes import compile_shape
 from keyturn.core.vocabulary import PROJECTS_VIEW, CredentialId, EntityId
+from keyturn.directory.admin_tokens import AdminTokenWish, create_admin_token
 from keyturn.directory.api_tokens import ApiTokenWish, create_api_token
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret, end_credential
@@ -66,6 +68,20 @@ async def seed_organisations(local: LocalServices) -> dict[str, Organisation]:
             _ACTOR, local.deployment, slug, name, now=local.clock.now(), dice=local.dice
         )
     return found
+
+
+async def seed_admin_token(local: LocalServices) -> str:
+    """Make an admin token with all rights, and give its clear text."""
+    wish = AdminTokenWish(name="demo", scopes=(ALL,))
+    _, secret = await create_admin_token(
+        _ACTOR,
+        local.deployment,
+        wish,
+        digester=local.digester,
+        now=local.clock.now(),
+        dice=local.dice,
+    )
+    return secret.reveal()
 
 
 async def seed_dialect(

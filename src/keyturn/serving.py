@@ -148,7 +148,12 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
         limits = local.store.limits(rates, local.digester.tag)
         refusals = Refusals(local.store.recorder, local.clock)
         desk, metrics = assemble(
-            local, limits, settings.public_url_text(), settings.trusted_proxies, refusals=refusals
+            local,
+            limits,
+            settings.public_url_text(),
+            settings.trusted_proxies,
+            refusals=refusals,
+            admin_api=settings.admin_api,
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))

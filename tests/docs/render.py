@@ -183,6 +183,8 @@ FACTS = {
 }
 TRANSFORMS = {
     "iso_millis": ", in UTC with milliseconds and `Z`",
+    "iso_day": ", a day",
+    "urn": ", as a URI",
     "local_iso_millis": ", in UTC with milliseconds and without a zone",
     "epoch_seconds": ", in whole seconds since 1970",
     "epoch_millis": ", in epoch milliseconds",

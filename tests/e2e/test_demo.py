@@ -107,7 +107,9 @@ def test_no_credential_is_the_same_in_two_demos(demo, tmp_path):
 def test_demo_json_has_the_shape_that_programs_count_on(demo):
     """The file demo.json holds exactly the members of demo.md, for either organisation."""
     shown = demo.demo()
-    assert set(shown) == {"base_url", "management_url", "organisations", "dialects", "other"}
+    assert set(shown) == {"base_url", "management_url", "admin", "organisations", "dialects", "other"}
+    assert set(shown["admin"]) == {"url", "token"}
+    assert shown["admin"]["url"] == f"{demo.url}/admin/v1"
     assert shown["base_url"] == demo.url
     assert shown["management_url"] == demo.management
     assert [each["slug"] for each in shown["organisations"]] == ["acme", "globex"]

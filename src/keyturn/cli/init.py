@@ -10,7 +10,10 @@ from keyturn.app import make_master_key, open_local
 from keyturn.cli.command import Config, Data, Form
 from keyturn.cli.output import Format, show
 from keyturn.config import Settings, load_settings
+from keyturn.core.actors import system
 from keyturn.core.errors import ConfigError, Fault
+from keyturn.core.secret import Secret
+from keyturn.directory.admin_tokens import make_first_setup_token
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -24,18 +27,24 @@ def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) ->
         key_made = settings.master_key is None and make_master_key(settings.master_key_path)
     except OSError as error:
         raise ConfigError([f"data folder {error.filename}: {error.strerror}"]) from None
-    asyncio.run(_open_once(settings, key_made=key_made))
+    setup = asyncio.run(_open_once(settings, key_made=key_made))
     answer = {
         "data": str(settings.data),
         "folder": "made" if folder_made else "kept",
         "master_key": "made" if key_made else "given" if settings.master_key else "kept",
         "master_key_file": None if settings.master_key else str(settings.master_key_path),
+        "setup_token": None if setup is None else setup.reveal(),
     }
     show(answer, form)
     if form is Format.TABLE:
+        if setup is not None:
+            print(_SETUP)
         print(_NEXT.format(data=settings.data))
 
 
+_SETUP = """
+The setup token is shown this once. For a day it is good for one thing: POST /admin/v1/setup exchanges it for
+the first admin token. Who does not use the admin API does not need it."""
 _NEXT = """
 Keep a copy of the master key apart from the data: without it nothing in the database can be opened.
 Next:
@@ -53,11 +62,17 @@ def _make_folder(folder: Path) -> bool:
     return True
 
 
-async def _open_once(settings: Settings, *, key_made: bool) -> None:
-    """Open the store, which brings its tables up to date."""
+async def _open_once(settings: Settings, *, key_made: bool) -> Secret | None:
+    """Open the store, which brings its tables up to date; give a setup token where nobody is set up yet."""
     try:
-        async with open_local(settings, create=True):
-            pass
+        async with open_local(settings, create=True) as local:
+            return await make_first_setup_token(
+                system("init"),
+                local.deployment,
+                digester=local.digester,
+                now=local.clock.now(),
+                dice=local.dice,
+            )
     except ConfigError:
         if key_made:
             settings.master_key_path.unlink()

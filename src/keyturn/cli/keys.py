@@ -10,10 +10,8 @@ from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
 from keyturn.cli.verbs import Ring, Turned, Verbs
 from keyturn.core.errors import OperatorError
-from keyturn.core.records import SigningKey
 from keyturn.core.vocabulary import Algorithm
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
+from keyturn.directory.ring_state import state_of
 
 app = noun("Signing keys.")
 
@@ -42,25 +40,11 @@ def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
             "issuer": ring.issuer,
             "key_id": key.id,
             "algorithm": key.algorithm.value,
-            "state": _state(key, ring, now),
+            "state": state_of(key, ring.keys, now),
             "published_at": instant(key.published_at),
             "active_at": instant(key.active_at),
             "retires_at": instant(key.retires_at),
         }
-
-
-def _state(key: SigningKey, ring: Ring, now: datetime) -> str:
-    if key.active_at is None:
-        return "next"
-    if max(key.active_at, key.signs_from) > now:
-        return "scheduled"
-    begun = [
-        (each.active_at, each.retires_at or _NEVER, each.id)
-        for each in ring.keys
-        if each.algorithm is key.algorithm and each.active_at is not None and each.active_at <= now
-    ]
-    # Of two that began in one instant, the one that leaves first has given way.
-    return "current" if max(begun)[-1] == key.id else "previous"
 
 
 @verb(app, columns="issuer algorithm rotated key_id active_at old_key_retires_at")

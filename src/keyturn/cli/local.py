@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from keyturn.app import LocalServices, open_local, profiles, upkeep_of
+from keyturn.cli.local_admin import LocalAdmin
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Gone, Ring, Turned
@@ -46,7 +47,7 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs(LocalPeople, LocalSecrets):
+class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin):
     """The ``Verbs`` of one open deployment."""
 
     def __init__(

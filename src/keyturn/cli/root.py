@@ -28,6 +28,7 @@ NOUNS = {
     "serve": "Serve tokens until stopped.",
     "migrate": "Look at the database's tables, or bring them up to date.",
     "demo": "Show what a demo made.",
+    "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",
     "user": "Users: people who are at home in an organisation.",
     "service-user": "Service users: users that stand for programs.",

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from keyturn.cli.people_verbs import End, PeopleVerbs
+from keyturn.core.admin_records import AdminToken
 from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret import Secret
 from keyturn.core.upkeep_ports import JobRun
@@ -96,6 +97,24 @@ class Verbs(PeopleVerbs, Protocol):
 
     async def delete_organisation(self, slug: str) -> Deleted:
         """End it and erase all it had."""
+        ...
+
+    async def create_admin_token(
+        self, slug: str | None, name: str, scopes: Sequence[str], end: End
+    ) -> tuple[AdminToken, Secret]:
+        """Make an admin token, of one organisation or of the whole deployment; it is told once."""
+        ...
+
+    async def admin_tokens(self) -> Sequence[AdminToken]:
+        """List all admin tokens and setup tokens."""
+        ...
+
+    async def end_admin_token(self, token_id: str, why: str) -> AdminToken:
+        """End an admin token for good."""
+        ...
+
+    async def make_setup_token(self) -> Secret:
+        """Make the token that the first admin token is exchanged for."""
         ...
 
     async def create_client(self, slug: str, wish: ClientWish) -> Client:

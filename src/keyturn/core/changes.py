@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import msgspec
 
+from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.records import (
     AuditEvent,
     Client,
@@ -27,11 +28,23 @@ from keyturn.core.records import (
 )
 from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId, UserId
 
-Versioned = Organisation | Client | User | Membership | Team | Project | Entity | Credential | RefreshFamily
+Versioned = (
+    Organisation
+    | Client
+    | User
+    | Membership
+    | Team
+    | Project
+    | Entity
+    | Credential
+    | RefreshFamily
+    | AdminToken
+    | KeptAnswer
+)
 """Records that change; each change raises their ``version``."""
 
 Record = Versioned | SigningKey | Sealed | Revocation | Spent
-Removable = RefreshFamily | SigningKey | Membership | Team | Project
+Removable = RefreshFamily | SigningKey | Membership | Team | Project | AdminToken | KeptAnswer
 
 
 class Add(msgspec.Struct, frozen=True):

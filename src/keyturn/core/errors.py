@@ -6,17 +6,19 @@
     │   ├── InvalidTarget       UnauthorizedClient  UnsupportedGrantType
     │   ├── PasscodeRequired    InvalidPasscode     InvalidToken       InsufficientScope   Conflict
     │   ├── MethodNotAllowed    TooLarge            UnsupportedMediaType    NotFound
+    │   ├── PreconditionRequired                    PreconditionFailed      KeyReused
     │   ├── SlowDown            (429, with retry_after)
     │   └── Unavailable         (503, with retry_after: nothing was issued, try again)
     ├── Fault                   something of ours broke: ``server_error`` outside, a log line inside
     ├── ConfigError             we do not start; every problem at once
     └── OperatorError           a directory verb says no to an operator, in plain words
+        └── NothingThere        Clash               NotPermitted
 
 A ``Refusal`` carries a public ``code`` and a private ``reason``. Only the front desk catches one.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -29,11 +31,16 @@ class KeyturnError(Exception):
 
 
 class Concern(msgspec.Struct, frozen=True):
-    """Whom a refusal is about, for the audit trail only: known once something was located."""
+    """Whom a refusal is about, for the audit trail only: known once something was located.
 
-    organisation_id: OrganisationId
+    Args:
+        organisation_id: None of an administrator of the whole deployment.
+        kind: What the subject is; ``admin`` for an admin token.
+    """
+
+    organisation_id: OrganisationId | None
     subject: str
-    kind: OwnerKind = OwnerKind.CLIENT
+    kind: OwnerKind | Literal["admin"] = OwnerKind.CLIENT
 
     @property
     def actor(self) -> str:
@@ -53,7 +60,8 @@ class Refusal(KeyturnError):
             token ends its family).
         tail: The last characters of a presented secret that is worth nothing, where a contract repeats them.
 
-    ``echoes`` are what a caller sent that its contract repeats; whoever read them sets it.
+    ``echoes`` are what a caller sent that its contract repeats; ``errors`` are the bad fields, each with its
+    place (``pointer``, ``parameter`` or ``header``) and ``detail``; whoever read them sets both.
     """
 
     code: ClassVar[Code]
@@ -77,6 +85,7 @@ class Refusal(KeyturnError):
         self.consequence = consequence
         self.tail = tail
         self.echoes: Mapping[str, Any] = {}
+        self.errors: Sequence[Mapping[str, str | None]] = ()
 
 
 class InvalidRequest(Refusal):
@@ -151,6 +160,24 @@ class Conflict(Refusal):
     code = Code.CONFLICT
 
 
+class PreconditionRequired(Refusal):
+    """A change does not say which version it is for (RFC 6585 section 3)."""
+
+    code = Code.PRECONDITION_REQUIRED
+
+
+class PreconditionFailed(Refusal):
+    """A change is for a version that is no longer the newest (RFC 9110 section 15.5.13)."""
+
+    code = Code.PRECONDITION_FAILED
+
+
+class KeyReused(Refusal):
+    """An idempotency key came before with another request (draft-ietf-httpapi-idempotency-key-header)."""
+
+    code = Code.KEY_REUSED
+
+
 class NotFound(Refusal):
     """Nothing here by that name."""
 
@@ -220,3 +247,24 @@ class ConfigError(KeyturnError):
 
 class OperatorError(KeyturnError):
     """A directory verb cannot do what was asked; the message is for the operator."""
+
+
+class NothingThere(OperatorError):
+    """What was named does not exist, or not for this actor: the same words (TN-02)."""
+
+
+class Clash(OperatorError):
+    """It cannot be done to what is there: it has ended, or a name is taken.
+
+    Args:
+        lost_race: Somebody else was first in the same moment.
+    """
+
+    def __init__(self, message: str, *, lost_race: bool = False) -> None:
+        """Say it in plain words."""
+        super().__init__(message)
+        self.lost_race = lost_race
+
+
+class NotPermitted(OperatorError):
+    """This actor may not do that, wherever it is."""

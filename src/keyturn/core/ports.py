@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from keyturn.core.admin_records import AdminToken
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.limits import Rate, Taken
 from keyturn.core.lockout import LockoutTicket
@@ -69,6 +70,10 @@ class Registry(Protocol):
 
     async def find_held(self, lookup_hashes: Sequence[bytes]) -> Held | None:
         """Find the credential that a secret is, by its digest under each pepper, with its owner's view."""
+        ...
+
+    async def find_admin_token(self, lookup_hashes: Sequence[bytes]) -> AdminToken | None:
+        """Find the admin token that a secret is, by its digest under each pepper, ended ones included."""
         ...
 
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:

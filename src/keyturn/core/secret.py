@@ -25,12 +25,14 @@ PREFIXES: dict[CredentialKind, str] = {
     CredentialKind.API_TOKEN: "kt_at_",
     CredentialKind.ENTITY_SECRET: "kt_es_",
     CredentialKind.RECOVERY_CODE: "kt_rc_",
+    CredentialKind.ADMIN_TOKEN: "kt_admin_",
+    CredentialKind.SETUP_TOKEN: "kt_setup_",
 }
 _LONGER = {CredentialKind.API_TOKEN: (39, 53)}
 """Random bytes and base62 digits where callers expect another length: an API token has 65 characters."""
 MASTER_KEY_PREFIX = "kt_master_"
 """How a master key begins; ``keys/sealing.py`` knows the rest."""
-SECRET_PATTERN = re.compile(r"kt_[a-z]{2}_[0-9A-Za-z]{49,}")
+SECRET_PATTERN = re.compile(r"kt_[a-z]{2,5}_[0-9A-Za-z]{49,}")
 """What a leak scanner looks for; ``parse_secret`` then checks the tail."""
 
 Dice = Callable[[int], bytes]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from keyturn.core.admin_facts import ADMIN_OPERATION_FACTS
 from keyturn.core.transforms import TRANSFORMS
 
 TOKEN_FACTS = frozenset(
@@ -90,10 +91,23 @@ QUESTION_FACTS = frozenset(
 """What an answer about a token may show; every fact but ``active`` is None when it is not."""
 
 REFUSAL_FACTS = frozenset(
-    {"code", "description", "text", "issues", "request_id", "fresh_id", "now", "status", "row.", "request."}
+    {
+        "code",
+        "description",
+        "text",
+        "issues",
+        "errors",
+        "request_id",
+        "fresh_id",
+        "now",
+        "status",
+        "row.",
+        "request.",
+    }
 )
 """What a refusal may show: ``code`` as the dialect spells it, ``text`` and ``row.<name>`` from the refusal's
-row, ``request.<slot>`` what was read before it was refused (None if nothing), never the private reason."""
+row, ``errors`` the bad fields (``Refusal.errors``), ``request.<slot>`` what was read before it was refused
+(None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
     "metadata": frozenset({"issuer", "algorithms", "request.", "setting."}),
@@ -182,6 +196,7 @@ OPERATION_FACTS: dict[str, frozenset[str]] = {
     "caller.show": CALLER_FACTS | _EVERY_CALL,
     "organisations.list": _EVERY_CALL | {"organisations", "total", "last_page"},
     "organisations.show": _EVERY_CALL | {"organisation.id", "organisation.name", "organisation.slug"},
+    **ADMIN_OPERATION_FACTS,
 }
 """What the answer to each operation may show.
 

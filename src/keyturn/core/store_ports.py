@@ -4,12 +4,14 @@ Reads return facts or None and never refuse; a business outcome of a write is a 
 cannot be reached raises ``Unavailable``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from keyturn.core.changes import Outcome, Unit
+from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -26,6 +28,7 @@ from keyturn.core.records import (
 )
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
+    AdminTokenId,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -37,7 +40,19 @@ from keyturn.core.vocabulary import (
     UserId,
 )
 
-Leftover = Credential | Client | Project | Team | Membership | Entity | User | RefreshFamily | SigningKey
+Leftover = (
+    Credential
+    | Client
+    | Project
+    | Team
+    | Membership
+    | Entity
+    | User
+    | RefreshFamily
+    | SigningKey
+    | AdminToken
+    | KeptAnswer
+)
 """What deleting an organisation turns into a tombstone or removes."""
 
 
@@ -141,6 +156,33 @@ class AuditPage(msgspec.Struct, frozen=True):
     personal: tuple[dict[str, str] | None, ...]
 
 
+class AuditWish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of the audit trail are wanted, newest first.
+
+    Args:
+        organisation_id: Only that one's; None for all.
+        equal: Fields of a row and what they must be.
+        since: Not before.
+        until: Before.
+        before: Rows that were written before the one at this position; None for from the newest on.
+    """
+
+    organisation_id: OrganisationId | None = None
+    equal: Mapping[str, str] = {}
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+class AuditHit(msgspec.Struct, frozen=True):
+    """A row of the audit trail, its place in the order of writing, and its opened personal fields."""
+
+    position: int
+    row: AuditRow
+    personal: dict[str, str] | None = None
+
+
 class DeploymentStore(Protocol):
     """What looks across organisations: locate's registry, deployment operators and upkeep; few users."""
 
@@ -148,8 +190,24 @@ class DeploymentStore(Protocol):
         """Narrow to one organisation."""
         ...
 
+    def accompanied(self, *changes: Change) -> "DeploymentStore":
+        """Give the same store, but each unit that is recorded through it begins with some changes."""
+        ...
+
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""
+        ...
+
+    async def admin_tokens(self) -> Sequence[AdminToken]:
+        """Read all admin tokens, oldest first, ended ones included."""
+        ...
+
+    async def admin_token(self, token_id: AdminTokenId) -> AdminToken | None:
+        """Read an admin token by its id."""
+        ...
+
+    async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
+        """Read what a request by an idempotency key was answered."""
         ...
 
     async def organisation_by_slug(self, slug: str) -> Organisation | None:
@@ -204,6 +262,10 @@ class DeploymentStore(Protocol):
 
     async def audit_page(self, *, chain: str | None = None, after: int = 0, limit: int = 100) -> AuditPage:
         """Read rows as ``audit_rows`` does, with personal fields opened: for an operator, who is audited."""
+        ...
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows that are wanted, newest first, with their personal fields opened where possible."""
         ...
 
     async def audit_chains(self) -> Sequence[str]:

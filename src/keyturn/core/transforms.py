@@ -31,6 +31,11 @@ def _iso_millis(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _urn(value: str) -> str:
+    """Spell a UUID as a URI (RFC 9562 section 4)."""
+    return f"urn:uuid:{value}"
+
+
 def _local_iso_millis(value: datetime) -> str:
     return _iso_millis(value).removesuffix("Z")
 
@@ -72,6 +77,8 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "second_digits": _second_digits,
     "iso_millis": _iso_millis,
     "local_iso_millis": _local_iso_millis,
+    "iso_day": date.isoformat,
+    "urn": _urn,
     "short_id": _short_id,
     "pem_one_line": _pem_one_line,
     "pem_body": _pem_body,
@@ -97,6 +104,8 @@ TRANSFORM_SCHEMAS: dict[str, dict[str, Any]] = {
     "second_digits": {"type": "string", "pattern": "^[0-9]+$"},
     "iso_millis": {"type": "string", "format": "date-time"},
     "local_iso_millis": _TEXT,
+    "iso_day": {"type": "string", "format": "date"},
+    "urn": {"type": "string", "format": "uri"},
     "short_id": _TEXT,
     "pem_one_line": _TEXT,
     "pem_body": _TEXT,

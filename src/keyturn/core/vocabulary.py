@@ -19,6 +19,7 @@ FamilyId = NewType("FamilyId", str)
 TokenId = NewType("TokenId", str)
 KeyId = NewType("KeyId", str)
 RequestId = NewType("RequestId", str)
+AdminTokenId = NewType("AdminTokenId", str)
 
 GrantType = NewType("GrantType", str)
 CLIENT_CREDENTIALS = GrantType("client_credentials")
@@ -56,6 +57,10 @@ class CredentialKind(StrEnum):
     API_TOKEN = "api_token"
     ENTITY_SECRET = "entity_secret"
     REFRESH_TOKEN = "refresh_token"
+    ADMIN_TOKEN = "admin_token"
+    """What the admin API takes; it has a table of its own, so that no other road finds one (TK-08)."""
+    SETUP_TOKEN = "setup_token"
+    """What the first admin token is exchanged for, once."""
     ACCESS_TOKEN = "access_token"
     """A token of ours, shown to get another one; it has no row in the store."""
     NONE = "none"
@@ -125,6 +130,9 @@ class Code(StrEnum):
     PASSCODE_REQUIRED = "passcode_required"
     INVALID_PASSCODE = "invalid_passcode"
     CONFLICT = "conflict"
+    PRECONDITION_REQUIRED = "precondition_required"
+    PRECONDITION_FAILED = "precondition_failed"
+    KEY_REUSED = "idempotency_key_reused"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -142,6 +150,7 @@ class Reason(StrEnum):
     FIELD_MISSING = "field_missing"
     FIELD_INVALID = "field_invalid"
     FIELD_REPEATED = "field_repeated"
+    FIELD_UNKNOWN = "field_unknown"
     CREDENTIAL_IN_QUERY = "credential_in_query"
     TWO_AUTHENTICATIONS = "two_authentications"
     MEDIA_TYPE = "media_type"
@@ -175,6 +184,12 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "permission_missing"
     NOT_VISIBLE = "not_visible"
     NAME_TAKEN = "name_taken"
+    NOT_LIVING = "not_living"
+    VERSION_UNKNOWN = "version_unknown"
+    VERSION_STALE = "version_stale"
+    KEY_REUSED = "idempotency_key_reused"
+    ANSWER_PENDING = "answer_pending"
+    CURSOR_REJECTED = "cursor_rejected"
     NO_CREDENTIAL = "no_credential"
     WRONG_SECRET = "wrong_secret"
     ASSERTION_MALFORMED = "assertion_malformed"

@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.life import Life
 from keyturn.core.ports import Digester
 from keyturn.core.records import Client, Credential, Membership, User
@@ -83,7 +83,7 @@ async def create_api_token(
         raise OperatorError("a client has no device, so its tokens cannot need a passcode")
     there = await inside.credentials_of(owner.record.id, CredentialKind.API_TOKEN)
     if len(live_secrets(there, now)) >= MAX_LIVE_API_TOKENS:
-        raise OperatorError(f"{wish.owner_id!r} has {MAX_LIVE_API_TOKENS} live API tokens; end one first")
+        raise Clash(f"{wish.owner_id!r} has {MAX_LIVE_API_TOKENS} live API tokens; end one first")
     credential, secret = make_credential(
         CredentialKind.API_TOKEN,
         owner.record,

@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.ports import Digester
@@ -54,7 +54,7 @@ async def create_client_secret(
     expires_at = accepted_end(expires_at, await store.organisation(), now)
     there = await store.credentials_of(client.id, CredentialKind.CLIENT_SECRET)
     if len(live_secrets(there, now)) >= MAX_LIVE_SECRETS:
-        raise OperatorError(f"client {client_id!r} has {MAX_LIVE_SECRETS} live secrets; end one first")
+        raise Clash(f"client {client_id!r} has {MAX_LIVE_SECRETS} live secrets; end one first")
     credential, secret = make_credential(
         CredentialKind.CLIENT_SECRET,
         client,
@@ -199,7 +199,7 @@ async def enable_credential(
 async def _changeable(actor: Actor, store: OrganisationStore, credential_id: CredentialId) -> Credential:
     credential = await show_credential(actor, store, credential_id)
     if credential.life.state is State.ENDED:
-        raise OperatorError(f"credential {credential_id!r} has ended")
+        raise Clash(f"credential {credential_id!r} has ended")
     return credential
 
 

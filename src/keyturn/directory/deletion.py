@@ -14,7 +14,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Change, Lost, Remove, Replace, Shred, Unit
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, NotPermitted
 from keyturn.core.records import Client, Credential, Entity, Organisation, User
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore, Leftover
@@ -57,7 +57,7 @@ async def delete_organisation(
         Unavailable: The store went away; call again to go on.
     """
     if actor.organisation_id is not None:
-        raise OperatorError("only an operator of the deployment deletes organisations")
+        raise NotPermitted("only an operator of the deployment deletes organisations")
     organisation = await show_organisation(actor, store, slug)
     if organisation.ended_at is None:
         organisation = await _end(actor, store, organisation, now, dice)
@@ -100,9 +100,7 @@ async def _erase(
         # Somebody had read a record before the end and changed it since: look again.
         races += 1
         if races > _RACES:
-            raise OperatorError(
-                f"organisation {organisation.slug!r} has ended, but is not erased yet; repeat"
-            )
+            raise Clash(f"organisation {organisation.slug!r} has ended, but is not erased yet; repeat")
     return erased
 
 

@@ -25,6 +25,11 @@ class SettingTable(Protocol):
         ...
 
     @property
+    def help(self) -> str:
+        """What it does, for people."""
+        ...
+
+    @property
     def scope(self) -> str:
         """``deployment`` or ``organisation``."""
         ...

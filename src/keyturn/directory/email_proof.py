@@ -12,7 +12,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.ports import Digester
 from keyturn.core.records import Spent, User
 from keyturn.core.secret import Dice, Secret
@@ -45,7 +45,7 @@ async def make_email_code(
     """
     user = await changeable_user(actor, store, user_id)
     if user.email is None or user.email_verified_at is not None:
-        raise OperatorError(f"user {user_id!r} has no e-mail address that is still to be proved")
+        raise Clash(f"user {user_id!r} has no e-mail address that is still to be proved")
     until = str(int((now + GOOD_FOR).timestamp()))
     tag = digester.tag(_message(user, until)).hex()
     event = told("user.email_code_made", actor, user.organisation_id, user.id, now=now, dice=dice)

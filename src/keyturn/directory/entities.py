@@ -7,7 +7,7 @@ from datetime import datetime
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, RequireVersion
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.records import Entity
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
@@ -99,7 +99,7 @@ async def link_user(
         raise OperatorError(f"no member {user_id!r}")
     users = tuple(dict.fromkeys([*entity.users, user_id]))
     if len(users) > MAX_USERS:
-        raise OperatorError(f"an entity has at most {MAX_USERS} users")
+        raise Clash(f"an entity has at most {MAX_USERS} users")
     # Not beside the end of the membership, which takes the links that it sees.
     still = RequireVersion("membership", membership.id, membership.version)
     return await change(actor, store, entity, {"users": users}, still, now=now, dice=dice)

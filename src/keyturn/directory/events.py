@@ -8,7 +8,7 @@ from typing import Protocol
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Change, Lost, Outcome, Replace, Unit
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent
 from keyturn.core.secret import Dice
@@ -26,7 +26,7 @@ class Writer(Protocol):
 def told(
     kind: str,
     actor: Actor,
-    organisation_id: OrganisationId,
+    organisation_id: OrganisationId | None,
     subject: str,
     *,
     now: datetime,
@@ -39,11 +39,11 @@ def told(
         at=now,
         kind=kind,
         actor=actor.name,
-        request_id=uuid7(now, dice),
+        request_id=actor.request_id or uuid7(now, dice),
         organisation_id=organisation_id,
         subject=subject,
         details=details or {},
-        personal=personal or {},
+        personal=(personal or {}) | ({"address": actor.address} if actor.address else {}),
     )
 
 
@@ -54,7 +54,7 @@ async def carry_out(store: Writer, event: AuditEvent, *changes: Change, taken: s
         taken: What to say where something to add is there already.
 
     Raises:
-        OperatorError: Another writer was first; nothing was changed.
+        Clash: Another writer was first; nothing was changed.
     """
     lost = AuditEvent(
         at=event.at,
@@ -68,7 +68,7 @@ async def carry_out(store: Writer, event: AuditEvent, *changes: Change, taken: s
     )
     outcome = await store.record(Unit(audit=event, changes=changes, audit_if_lost=lost))
     if isinstance(outcome, Lost):
-        raise OperatorError(_explain(outcome, taken))
+        raise _explained(outcome, taken)
 
 
 async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | None:
@@ -80,10 +80,15 @@ async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | 
     return outcome if isinstance(outcome, Lost) else None
 
 
-def _explain(lost: Lost, taken: str | None) -> str:
+def _explained(lost: Lost, taken: str | None) -> Clash:
     change, winner = lost.change, lost.winner
     # Where a new name is in use by another organisation's record, the store does not show whose it is.
     renamed = isinstance(change, Replace) and (winner is None or winner.id != change.record.id)
     if isinstance(change, Add) or (renamed and taken):
-        return taken or "something by that name or id is there already; slugs and ids are never used again"
-    return "somebody else changed it in the same moment and nothing was done; look again and repeat"
+        return Clash(
+            taken or "something by that name or id is there already; slugs and ids are never used again"
+        )
+    return Clash(
+        "somebody else changed it in the same moment and nothing was done; look again and repeat",
+        lost_race=True,
+    )

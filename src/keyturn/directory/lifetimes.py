@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash
 from keyturn.core.profile import TokenProfile
 from keyturn.core.vocabulary import OrganisationId
 
@@ -49,7 +49,7 @@ async def require_keys_outlive(
     for issuer_id in sorted(signing):
         until = await rings.unsafe_until(issuer_id, now, timedelta(seconds=int(value)))
         if until is not None:
-            raise OperatorError(
+            raise Clash(
                 f"tokens of {value} s could outlive the key that signs until {until.isoformat()}; "
                 "wait for that"
             )

@@ -12,7 +12,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import Membership, User
 from keyturn.core.secret import Dice
@@ -61,7 +61,7 @@ async def add_member(
     fresh = new_membership(found, organisation.id, accepted, teams, now, dice)
     kept = await inside.membership_of(found.id)
     if kept is not None and kept.ended_at is None:
-        raise OperatorError(f"user {user!r} is a member of {organisation.slug!r} already")
+        raise Clash(f"user {user!r} is a member of {organisation.slug!r} already")
     if kept is not None:
         fresh = msgspec.structs.replace(
             fresh, id=kept.id, created_at=kept.created_at, epoch=kept.epoch + 1, version=kept.version + 1
@@ -144,7 +144,7 @@ async def end_member(
     """
     membership = await show_member(actor, store, user_id)
     if await store.user(user_id) is not None:
-        raise OperatorError(f"user {user_id!r} is at home here; disable or end the user instead")
+        raise Clash(f"user {user_id!r} is at home here; disable or end the user instead")
     if membership.ended_at is not None:
         return membership
     tokens = await store.credentials_of(user_id, CredentialKind.API_TOKEN)

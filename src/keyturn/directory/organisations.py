@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, NothingThere, NotPermitted
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice
@@ -32,7 +32,7 @@ async def create_organisation(
         OperatorError: The slug or name is not acceptable, or the slug was used before.
     """
     if actor.organisation_id is not None:
-        raise OperatorError("only an operator of the deployment makes organisations")
+        raise NotPermitted("only an operator of the deployment makes organisations")
     organisation = Organisation(
         id=OrganisationId(uuid7(now, dice)),
         slug=check_slug(slug),
@@ -41,7 +41,7 @@ async def create_organisation(
         created_at=now,
     )
     if await store.organisation_by_slug(slug) is not None:
-        raise OperatorError(f"slug {slug!r} is taken; a slug is never used again")
+        raise Clash(f"slug {slug!r} is taken; a slug is never used again")
     event = told(
         "organisation.created",
         actor,
@@ -68,7 +68,7 @@ async def show_organisation(actor: Actor, store: DeploymentStore, slug: str) -> 
     """
     organisation = await store.organisation_by_slug(slug)
     if organisation is None or not actor.may_act_in(organisation.id):
-        raise OperatorError(f"no organisation {slug!r}")
+        raise NothingThere(f"no organisation {slug!r}")
     return organisation
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Change, Replace, Versioned
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, NothingThere
 from keyturn.core.life import State
 from keyturn.core.records import (
     AuditEvent,
@@ -43,7 +43,7 @@ def check_reach(actor: Actor, store: OrganisationStore) -> None:
         OperatorError: The organisation is not there for this actor.
     """
     if not actor.may_act_in(store.organisation_id):
-        raise OperatorError("no such organisation")
+        raise NothingThere("no such organisation")
 
 
 async def living_organisation(actor: Actor, store: OrganisationStore) -> Organisation:
@@ -63,7 +63,7 @@ def there(actor: Actor, store: OrganisationStore, word: str, name: str, found: _
         OperatorError: There is none by that name, or none for this actor: the same words (TN-02).
     """
     if found is None or not actor.may_act_in(store.organisation_id):
-        raise OperatorError(f"no {word} {name!r}")
+        raise NothingThere(f"no {word} {name!r}")
     return found
 
 
@@ -74,7 +74,7 @@ def require_living(owner: _NAMED) -> _NAMED:
         OperatorError: It has ended.
     """
     if owner.ended_at is not None:
-        raise OperatorError(f"{_word(owner)} {_name(owner)!r} has ended")
+        raise Clash(f"{_word(owner)} {_name(owner)!r} has ended")
     return owner
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Change, Lost, Replace
+from keyturn.core.changes import Add, Change, Lost, Replace, RequireVersion
 from keyturn.core.errors import Conflict, InsufficientScope, InvalidRequest, NotFound, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent, Project
@@ -246,7 +246,7 @@ async def _carry(store: OrganisationStore, event: AuditEvent, change: Change) ->
             return
         case Lost(change=Replace(), winner=Project() as winner) if winner.id != event.subject:
             raise _taken()
-        case Lost(change=Replace()):
+        case Lost(change=Replace() | RequireVersion()):
             raise Conflict(Reason.LOST_RACE, "the project was changed in the same moment")
         case _:
             raise _taken()

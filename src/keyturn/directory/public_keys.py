@@ -9,7 +9,7 @@ from datetime import datetime
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life
 from keyturn.core.records import Client, Credential
@@ -89,12 +89,12 @@ def _check_room(
 ) -> None:
     live = live_secrets(there, now)
     if any(each.lookup_hash == digest for each in live):
-        raise OperatorError(f"client {client.id!r} has this key already")
+        raise Clash(f"client {client.id!r} has this key already")
     # Two keys under one name: which of them an assertion means would be a guess.
     if any((each.public_jwk or {}).get("kid") == jwk["kid"] for each in live):
-        raise OperatorError(f"client {client.id!r} has a key with this kid already")
+        raise Clash(f"client {client.id!r} has a key with this kid already")
     if len(live) >= MAX_LIVE_KEYS:
-        raise OperatorError(f"client {client.id!r} has {MAX_LIVE_KEYS} live keys; end one first")
+        raise Clash(f"client {client.id!r} has {MAX_LIVE_KEYS} live keys; end one first")
 
 
 async def list_public_keys(

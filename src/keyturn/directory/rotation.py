@@ -13,7 +13,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace, Versioned
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.ports import Digester
 from keyturn.core.records import AuditEvent, Client, Credential, User
@@ -154,9 +154,9 @@ async def cancel_rotation(
 async def _only_live_secret(store: OrganisationStore, client_id: ClientId, now: datetime) -> Credential:
     live = live_secrets(await store.credentials_of(client_id, CredentialKind.CLIENT_SECRET), now)
     if not live:
-        raise OperatorError(f"client {client_id!r} has no live secret to rotate; create one")
+        raise Clash(f"client {client_id!r} has no live secret to rotate; create one")
     if len(live) > 1:
-        raise OperatorError(f"client {client_id!r} has two live secrets; finish the rotation or end one")
+        raise Clash(f"client {client_id!r} has two live secrets; finish the rotation or end one")
     return live[0]
 
 
@@ -170,7 +170,7 @@ async def _rotation(
         (each for each in siblings if each.id in {named.id, named.succeeds} and _overlaps(each, now)), None
     )
     if old is None:
-        raise OperatorError(f"no rotation of credential {credential_id!r} is under way")
+        raise Clash(f"no rotation of credential {credential_id!r} is under way")
     # An earlier rotation of it that was cancelled left a successor too, which has ended.
     living = (each for each in siblings if each.life.state is not State.ENDED)
     return old, next((each for each in living if each.succeeds == old.id), None)

@@ -14,7 +14,7 @@ import msgspec
 from keyturn.core import totp
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Change, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, State
 from keyturn.core.ports import Digester, Sealer
@@ -110,7 +110,7 @@ async def confirm_totp(
     there = await store.credentials_of(user.id, CredentialKind.TOTP)
     device = next((each for each in there if each.life.state is State.PENDING), None)
     if device is None or device.sealed is None:
-        raise OperatorError(f"no device of user {user_id!r} waits to be confirmed; enrol one")
+        raise Clash(f"no device of user {user_id!r} waits to be confirmed; enrol one")
     step = totp.verify(sealer.open(device.kind, device.id, device.sealed), code.reveal(), now, None)
     if step is None:
         raise OperatorError("that is not the device's code; look whether its clock is right")
@@ -193,7 +193,7 @@ async def _active_device(store: OrganisationStore, user: User) -> Credential:
     there = await store.credentials_of(user.id, CredentialKind.TOTP)
     device = next((each for each in there if each.life.state is State.ACTIVE), None)
     if device is None:
-        raise OperatorError(f"user {user.id!r} has no device")
+        raise Clash(f"user {user.id!r} has no device")
     return device
 
 

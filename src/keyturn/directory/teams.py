@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Change, Replace, RequireVersion
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import Membership, Project, Team
 from keyturn.core.secret import Dice
@@ -110,7 +110,7 @@ async def end_team(actor: Actor, store: OrganisationStore, team: str, *, now: da
     tree = await read_tree(actor, store)
     found = _find(tree, team)
     if tree.children(found.id):
-        raise OperatorError(f"there are teams below {tree.path(found.id)!r}; move or end them first")
+        raise Clash(f"there are teams below {tree.path(found.id)!r}; move or end them first")
     changed = msgspec.structs.replace(found, ended_at=now, version=found.version + 1)
     losers = [*_without(found.id, await store.memberships()), *_without(found.id, await store.projects())]
     event = told(
@@ -149,7 +149,7 @@ def _find(tree: TeamTree, name: str) -> Team:
 def _check_place(tree: TeamTree, team: Team, above: Team | None) -> None:
     siblings = tree.children(above.id if above else None)
     if any(each.id != team.id and each.name.casefold() == team.name.casefold() for each in siblings):
-        raise OperatorError(_taken(team.name))
+        raise Clash(_taken(team.name))
     if above is not None and len([*tree.upwards(above.id)]) + _height(tree, team.id) > MAX_DEPTH:
         raise OperatorError(f"teams are at most {MAX_DEPTH} deep")
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.life import Life, State
 from keyturn.core.ports import Digester
 from keyturn.core.records import Credential
@@ -45,7 +45,7 @@ async def create_user_key(
     require_to_come(expires_at, now)
     there = await store.credentials_of(user.id, CredentialKind.USER_KEY)
     if len(live_secrets(there, now)) >= MAX_LIVE_USER_KEYS:
-        raise OperatorError(f"user {user_id!r} has {MAX_LIVE_USER_KEYS} live keys; end one first")
+        raise Clash(f"user {user_id!r} has {MAX_LIVE_USER_KEYS} live keys; end one first")
     credential, secret = make_credential(
         CredentialKind.USER_KEY,
         user,
@@ -103,9 +103,9 @@ async def replaceable(
     if old.kind is not kind:
         raise OperatorError(f"credential {credential_id!r} is no {kind.replace('_', ' ')}")
     if old.life.state is not State.ACTIVE:
-        raise OperatorError(f"credential {credential_id!r} has ended or has a successor")
+        raise Clash(f"credential {credential_id!r} has ended or has a successor")
     if old.life.disabled:  # its successor would be good, and so undo what disabled it
-        raise OperatorError(f"credential {credential_id!r} is disabled; enable it first")
+        raise Clash(f"credential {credential_id!r} is disabled; enable it first")
     return old
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, NothingThere, OperatorError
 from keyturn.core.records import Membership, User
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
@@ -215,7 +215,7 @@ async def end_user(
     """
     view = await store.user_view(user_id)
     if view is None or not actor.may_act_in(view.user.organisation_id):
-        raise OperatorError(f"no user {user_id!r}")
+        raise NothingThere(f"no user {user_id!r}")
     also: list[Replace] = ended_credentials(view.credentials, now, "user ended")
     also += [
         Replace(ended_membership(each, now), each.version)
@@ -236,4 +236,4 @@ def _email(address: str | None) -> str | None:
 async def _require_long_password(store: OrganisationStore, user: User, now: datetime) -> None:
     passwords = live_secrets(await store.credentials_of(user.id, CredentialKind.PASSWORD), now)
     if any(each.mfa for each in passwords):
-        raise OperatorError("the user's password is too short to be the only factor; set a longer one first")
+        raise Clash("the user's password is too short to be the only factor; set a longer one first")

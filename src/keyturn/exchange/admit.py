@@ -65,12 +65,13 @@ async def admit_bearer(caller: Concern, limits: Limits, monotonic: float) -> Non
         SlowDown: A limit of theirs is reached.
         Unavailable: The counters that decide cannot be reached.
     """
-    await _take([_counter(caller), "organisation:" + caller.organisation_id], caller, limits, monotonic)
+    organisation = [] if caller.organisation_id is None else ["organisation:" + caller.organisation_id]
+    await _take([_counter(caller), *organisation], caller, limits, monotonic)
 
 
 def _counter(caller: Concern) -> str:
-    """Name the counter of a client, or of a user or an entity: all that is no client counts as a user."""
-    kind = "client" if caller.kind is OwnerKind.CLIENT else "user"
+    """Name the counter of a client or an admin token, or of a user or an entity, which counts as a user."""
+    kind = "user" if caller.kind in (OwnerKind.USER, OwnerKind.ENTITY) else "client"
     return f"{kind}:{caller.subject}"
 
 

@@ -63,7 +63,8 @@ async def identify(call: Call, services: Services) -> Actor:
     await admit(call.origin, services.limits, services.clock.monotonic())
     bearer = await prove_bearer(call.token, call.accepts, services, now)
     await admit_bearer(bearer.about, services.limits, services.clock.monotonic())
-    await require_alias(call.bearer_alias, bearer.about.organisation_id, bearer.about, services.registry)
+    organisation_id = bearer.verified.own.organisation_id
+    await require_alias(call.bearer_alias, organisation_id, bearer.about, services.registry)
     if call.scope is not None and call.scope not in _scopes(bearer.verified):
         raise InsufficientScope(Reason.SCOPE_MISSING, "the token lacks a scope", about=bearer.about)
     actor = _actor(bearer, call.accepts, services)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import (
     Add,
     Change,
@@ -61,6 +62,7 @@ TABLES: dict[str, type[Versioned]] = {
     "entity": Entity,
     "credential": Credential,
     "refresh_family": RefreshFamily,
+    "admin_token": AdminToken,
 }
 """What a ``RequireVersion`` may name."""
 
@@ -74,6 +76,8 @@ LEFTOVERS: tuple[type[Leftover], ...] = (
     User,
     RefreshFamily,
     SigningKey,
+    AdminToken,
+    KeptAnswer,
 )
 """What an ended organisation leaves to be erased, in that order.
 
@@ -174,7 +178,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
     ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
     its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
     and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
-    organisation whose key is destroyed.
+    organisation whose key is destroyed. ``admin_token``: its id.
     """
     match change:
         case Touch():
@@ -197,6 +201,8 @@ REVOCATION = "revocation"
 """Topic of a revocation: its key says all that memory keeps of it."""
 LAST_USE = "last_use"
 """Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
+ADMIN_TOKEN = "admin_token"
+"""Topic of an admin token: its id."""
 SHRED = "shred"
 """Topic of a destroyed organisation key: every writer drops what it keeps open of it."""
 
@@ -210,6 +216,7 @@ _TOPICS: dict[type[Record], tuple[str, str]] = {
     Credential: ("credential", "owner_id"),
     SigningKey: ("signing_key", "issuer_id"),
     Sealed: ("sealed", "purpose"),
+    AdminToken: (ADMIN_TOKEN, "id"),
 }
 """Topic and key field of what caches keep; the others are read at each use."""
 

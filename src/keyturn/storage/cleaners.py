@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Table, or_, select, tuple_
 
-from keyturn.storage import schema
+from keyturn.storage import admin_schema, schema
 
 _DAY = timedelta(days=1)
 
@@ -36,6 +36,7 @@ CLEANERS = {
         # A week, so that an operator who asks why a renewal failed still finds the family.
         Cleaner(schema.REFRESH_FAMILY, ("ends_at", "ended_at"), timedelta(days=7)),
         Cleaner(schema.SIGNING_KEY, ("retires_at",)),
+        Cleaner(admin_schema.KEPT_ANSWER, ("expires_at",)),
     )
 }
 

@@ -6,6 +6,7 @@ The rules of changes, the chain and the sealing are the same code; only the shel
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from keyturn.core.admin_records import AdminToken
 from keyturn.core.changes import Add, Lost, Outcome, Recorded, Shred, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
@@ -97,6 +98,10 @@ class MemoryStore:
             ClientId(credential.owner_id)
         )
         return None if owner is None else Held(credential, owner)
+
+    async def find_admin_token(self, lookup_hashes: Sequence[bytes]) -> AdminToken | None:
+        """Find the admin token that a secret is, ended ones included."""
+        return await self._shelf.admin.token_by_hash(lookup_hashes)
 
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id, ended ones included."""

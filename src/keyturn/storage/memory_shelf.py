@@ -21,6 +21,7 @@ from keyturn.core.tombstones import ERASED
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, FamilyId, OrganisationId
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R, organisation_of
+from keyturn.storage.memory_admin import MemoryAdmin
 from keyturn.storage.memory_people import MemoryPeople
 from keyturn.storage.places import unique_names
 from keyturn.storage.reads import VIEWED_KINDS
@@ -36,6 +37,7 @@ class MemoryShelf:
         self.rows: dict[_Place, Record] = {}
         self.audit: list[AuditRow] = []
         self.people = MemoryPeople(self)
+        self.admin = MemoryAdmin(self)
 
     # --- the shelf ---
 

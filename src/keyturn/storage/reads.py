@@ -36,6 +36,7 @@ from keyturn.core.vocabulary import (
     Reason,
 )
 from keyturn.storage import migrate, rows
+from keyturn.storage.admin_reads import AdminReads, SqlAdmin
 from keyturn.storage.causes import Complaints
 from keyturn.storage.ground import Ground
 from keyturn.storage.people_reads import PeopleReads, SqlPeople
@@ -62,6 +63,11 @@ class Reads(Protocol):
     @property
     def people(self) -> PeopleReads:
         """The questions about people and what they are in."""
+        ...
+
+    @property
+    def admin(self) -> AdminReads:
+        """The questions about the admin API."""
         ...
 
     async def organisation(self, organisation_id: OrganisationId) -> Organisation | None:
@@ -155,6 +161,7 @@ class SqlReads:
         self._complaints = Complaints(ground.name)
         self._pool = ThreadPoolExecutor(ground.readers, thread_name_prefix="keyturn-reader")
         self.people = SqlPeople(self._ask)
+        self.admin = SqlAdmin(self._ask)
 
     def close(self) -> None:
         """Stop the threads after what they are reading; not to be called on the event loop."""

@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from keyturn.core.admin_records import AdminToken
 from keyturn.core.records import Credential, Entity, Organisation, RefreshFamily, User
 from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
-from keyturn.storage.carry import LAST_USE
+from keyturn.storage.carry import ADMIN_TOKEN, LAST_USE
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
 from keyturn.storage.views import OWNERS, View, Views
@@ -29,6 +30,8 @@ CLIENT_LIMIT = 50_000
 """Clients kept in memory, and as many users, entities and organisations."""
 ALIASES_EACH = 4
 """Further names kept for each of those."""
+ADMIN_TOKENS_LIMIT = 1024
+"""Admin tokens kept in memory."""
 ABSENT_LIMIT = 4096
 """Names of organisations that do not exist kept in memory."""
 ABSENT_LENGTH = 100
@@ -66,6 +69,7 @@ class CachedRegistry:
         self._views = Views(limit)
         self._clients = self._views.clients
         self._aliases: Lru[_Key, Any] = Lru(ALIASES_EACH * limit)
+        self._admin_tokens: Lru[bytes, AdminToken] = Lru(ADMIN_TOKENS_LIMIT)
         self._absent: Lru[_Key, bool] = Lru(ABSENT_LIMIT)
         self._flights: dict[_Key, _Flight] = {}
         self.versions = self._views.versions
@@ -166,6 +170,15 @@ class CachedRegistry:
                 return held
         return None
 
+    async def find_admin_token(self, lookup_hashes: Sequence[bytes]) -> AdminToken | None:
+        """Find the admin token that a secret is, by its digest under each pepper, ended ones included."""
+        for digest in lookup_hashes:
+            known = self._admin_tokens.get(digest)
+            if known is not None:
+                return known
+        read = self._reads.admin.token_by_hash(lookup_hashes)
+        return await self._share((ADMIN_TOKEN, *lookup_hashes), read, self._keep_admin_token)
+
     async def _held(self, digest: bytes, table: str, owner_id: str, held_id: CredentialId) -> Held | None:
         """Find a credential in its owner's view, if it still is there and still has this digest."""
         if table == "user":
@@ -231,6 +244,10 @@ class CachedRegistry:
         if view is not None:
             self._views.keep(view)
 
+    def _keep_admin_token(self, token: AdminToken | None) -> None:
+        if token is not None:
+            self._admin_tokens.put(token.lookup_hash, token)
+
     def _keep_organisation(self, alias: tuple[str, str], organisation: Organisation | None) -> None:
         if organisation is None:
             if len(alias[1]) <= ABSENT_LENGTH:
@@ -247,6 +264,11 @@ class CachedRegistry:
             self._views.clear()
             self._aliases.clear()
             self._absent.clear()
+            self._admin_tokens.clear()
+            self._ground_flights()
+        elif topic == ADMIN_TOKEN:
+            # They are few and change seldom: all are forgotten, and all that is on its way.
+            self._admin_tokens.clear()
             self._ground_flights()
         elif topic == "organisation":
             self._views.forget_organisation(key)

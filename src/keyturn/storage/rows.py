@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, or_, select, true
 
+from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Record, Removable, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
@@ -27,7 +28,7 @@ from keyturn.core.records import (
 )
 from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
-from keyturn.storage import people_schema, schema
+from keyturn.storage import admin_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
@@ -46,6 +47,8 @@ _TABLES: dict[type[Any], Table] = {
     RefreshFamily: schema.REFRESH_FAMILY,
     Revocation: schema.REVOCATION,
     Spent: schema.SPENT,
+    AdminToken: admin_schema.ADMIN_TOKEN,
+    KeptAnswer: admin_schema.KEPT_ANSWER,
 }
 # Built once: making a statement costs SQLAlchemy several times what running it costs SQLite.
 _FIND = {kind: select(table).where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from keyturn.core.changes import Outcome, Unit
+import msgspec
+
+from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
@@ -21,10 +24,18 @@ from keyturn.core.records import (
     Team,
     User,
 )
-from keyturn.core.store_ports import AuditPage, DeploymentStore, Leftover, OrganisationStore
+from keyturn.core.store_ports import (
+    AuditHit,
+    AuditPage,
+    AuditWish,
+    DeploymentStore,
+    Leftover,
+    OrganisationStore,
+)
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.views import ClientView, UserView
 from keyturn.core.vocabulary import (
+    AdminTokenId,
     ClientId,
     CredentialId,
     CredentialKind,
@@ -222,6 +233,26 @@ class NarrowStore:
         return await self._recorder.record_inside(unit, self._id)
 
 
+class _Accompanied:
+    """A recorder that begins every unit with some changes."""
+
+    def __init__(self, recorder: ScopedRecorder, changes: tuple[Change, ...]) -> None:
+        self._recorder = recorder
+        self._changes = changes
+
+    async def record(self, unit: Unit) -> Outcome:
+        return await self._recorder.record(self._with_more(unit))
+
+    async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
+        return await self._recorder.record_inside(self._with_more(unit), organisation_id)
+
+    async def wipe_log(self) -> bool:
+        return await self._recorder.wipe_log()
+
+    def _with_more(self, unit: Unit) -> Unit:
+        return msgspec.structs.replace(unit, changes=(*self._changes, *unit.changes))
+
+
 class WideStore:
     """What looks across organisations (``DeploymentStore``)."""
 
@@ -234,6 +265,22 @@ class WideStore:
     def organisation_store(self, organisation_id: OrganisationId) -> OrganisationStore:
         """Narrow to one organisation."""
         return NarrowStore(organisation_id, self._reads, self._recorder)
+
+    def accompanied(self, *changes: Change) -> DeploymentStore:
+        """Give the same store, but each unit that is recorded through it begins with some changes."""
+        return WideStore(self._reads, _Accompanied(self._recorder, changes), self._sealer, self._clock)
+
+    async def admin_tokens(self) -> Sequence[AdminToken]:
+        """Read all admin tokens, oldest first, ended ones included."""
+        return await self._reads.admin.tokens()
+
+    async def admin_token(self, token_id: AdminTokenId) -> AdminToken | None:
+        """Read an admin token by its id."""
+        return await self._reads.admin.token(token_id)
+
+    async def kept_answer(self, answer_id: str) -> KeptAnswer | None:
+        """Read what a request by an idempotency key was answered."""
+        return await self._reads.admin.kept_answer(answer_id)
 
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""
@@ -293,10 +340,18 @@ class WideStore:
     async def audit_page(self, *, chain: str | None = None, after: int = 0, limit: int = 100) -> AuditPage:
         """Read rows as ``audit_rows`` does, with their personal fields opened where still possible."""
         rows = tuple(await self._reads.audit_rows(chain, after, limit))
+        return AuditPage(rows, await self._opened(rows))
+
+    async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
+        """Read the rows that are wanted, newest first, with their personal fields opened where possible."""
+        hits = await self._reads.admin.audit_hits(wish)
+        opened = await self._opened([hit.row for hit in hits])
+        return [AuditHit(hit.position, hit.row, each) for hit, each in zip(hits, opened, strict=True)]
+
+    async def _opened(self, rows: Sequence[AuditRow]) -> tuple[dict[str, str] | None, ...]:
         places = {place for row in rows if (place := key_place(row)) is not None}
         keys = {(key.purpose, key.id): key for key in await self._reads.sealed_at(sorted(places))}
-        personal = (open_personal(row, keys.get(key_place(row) or ("", "")), self._sealer) for row in rows)
-        return AuditPage(rows, tuple(personal))
+        return tuple(open_personal(row, keys.get(key_place(row) or ("", "")), self._sealer) for row in rows)
 
     async def audit_chains(self) -> Sequence[str]:
         """Name every chain, oldest first."""

@@ -5,7 +5,7 @@ by the dialect's table, walks the road that the table names, writes by the table
 catches a ``Refusal`` and audits it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -51,6 +51,8 @@ from keyturn.exchange.revoke import revoke
 from keyturn.exchange.services import Services
 from keyturn.web.added import added_facts, shows_settings
 from keyturn.web.address import Network, client_address
+from keyturn.web.administration.road import Administration
+from keyturn.web.administration.verbs import ADMIN_VERBS
 from keyturn.web.cycle import Head
 from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
@@ -113,6 +115,7 @@ class Desk:
         refusals: Brings refusals into the audit trail.
         descriptions: Answers paths of no dialect that describe what there is.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
+        administration: The road of administrators; None where the admin API is off.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Desk:
         refusals: Refusals,
         descriptions: Descriptions,
         trusted_proxies: Sequence[Network] = (),
+        administration: Administration | None = None,
     ) -> None:
         """Take everything that was assembled."""
         self._router = router
@@ -133,6 +137,7 @@ class Desk:
         self._ports = ports
         self._metrics = metrics
         self._trusted = trusted_proxies
+        self._administration = administration
         self._refusals = refusals
         self._descriptions = descriptions
         self._rate_headers = RateHeaders(services.limits.rates)
@@ -216,6 +221,9 @@ class Desk:
         FROM_MEMORY.set(False)
         echoes: Mapping[str, Any] = {}
         try:
+            if self._administration is not None and route.is_administration:
+                request = door.request(request_id, body, oversized=oversized)
+                return "ok", self._limited(await self._administration.answer(door.routes, route, request))
             asked = None if oversized else door.asked_again(body, request_id)
             if asked is None:
                 asked = await self._asked(door, route, door.request(request_id, body, oversized=oversized))
@@ -259,7 +267,7 @@ class Desk:
         taken = TAKEN.get()
         if taken is None:
             return response
-        changing = self._rate_headers.of(taken)
+        changing = (*response.changing, *self._rate_headers.of(taken))
         return WireResponse(response.status, response.body, response.headers, changing)
 
     async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
@@ -347,7 +355,9 @@ def check_roads(routes: Iterable[CompiledRoute]) -> None:
             for exchange in table.exchanges
             if exchange.grant_type not in {*GRANTS, *EXCHANGES}
         ]
-        roads = QUESTIONS if table.bearer is None else VERBS
+        roads: Container[str] = QUESTIONS if table.bearer is None else VERBS
+        if route.is_administration:
+            roads = ADMIN_VERBS
         if table.operation is not None and table.operation.name not in roads:
             unknown.append(GrantType(table.operation.name))
         if unknown:

@@ -56,6 +56,7 @@ REFUSAL_OF: dict[Code, type[errors.Refusal]] = {
         errors.InvalidTarget,
         errors.UnsupportedGrantType,
         errors.InvalidToken,
+        errors.PreconditionRequired,
     )
 }
 """The codes that a table may name for a field, or for a credential that is not there."""

@@ -8,7 +8,7 @@ from keyturn.wire.ask import REFUSAL_OF
 from keyturn.wire.fields import is_secret
 from keyturn.wire.parse import PARSERS
 from keyturn.wire.settings import DEPRECATED_FORMS, PASSWORD_GRANT, Scope, Setting
-from keyturn.wire.tables import Answer, ClientAuthentication, Dialect, Exchange, Field, Route, Source
+from keyturn.wire.tables import Answer, Bearer, ClientAuthentication, Dialect, Exchange, Field, Route, Source
 
 
 def check_route(route: Route, dialect: Dialect, where: str) -> None:
@@ -60,6 +60,7 @@ _EXCHANGE = frozenset(
 _QUESTION = frozenset({Code.INVALID_CLIENT, Code.INVALID_GRANT, Code.UNAUTHORIZED_CLIENT})
 _CALL = frozenset({Code.INVALID_TOKEN, Code.INSUFFICIENT_SCOPE})
 _VERB = frozenset({Code.CONFLICT, Code.INVALID_GRANT})
+_ADMINISTRATOR = frozenset({Code.CONFLICT})
 _PASSCODE = frozenset({Code.PASSCODE_REQUIRED, Code.INVALID_PASSCODE})
 
 
@@ -72,7 +73,11 @@ def _codes_of(route: Route) -> Iterator[Code]:
     if route.bearer is not None:
         yield from _CALL
     if route.operation is not None:
-        yield from _QUESTION if route.bearer is None else _VERB
+        yield from _QUESTION if route.bearer is None else _verb_codes(route.bearer)
+    if route.versioned is not None:
+        yield from (Code.PRECONDITION_REQUIRED, Code.PRECONDITION_FAILED)
+    if route.once:
+        yield Code.KEY_REUSED
     for exchange in route.exchanges:
         yield from _EXCHANGE
         yield exchange.absent
@@ -84,6 +89,10 @@ def _codes_of(route: Route) -> Iterator[Code]:
             yield Code.INSUFFICIENT_SCOPE
     for field in route.fields:
         yield from (field.missing, field.invalid)
+
+
+def _verb_codes(bearer: Bearer) -> frozenset[Code]:
+    return _ADMINISTRATOR if bearer.administrator else _VERB
 
 
 def _road(route: Route) -> Iterator[str]:

@@ -46,7 +46,13 @@ class CompiledRoute(msgspec.Struct, frozen=True):
     added: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = {}
     notices: Mapping[str, str] = {}
+    prefix: str = ""
     collapse_slashes: bool = False
+
+    @property
+    def is_administration(self) -> bool:
+        """Whether it is for whoever brings an admin token."""
+        return self.table.bearer is not None and self.table.bearer.administrator
 
     @property
     def is_call(self) -> bool:
@@ -85,6 +91,7 @@ def compile_dialect(dialect: Dialect, cache_seconds: int) -> tuple[CompiledRoute
             added=_added(route),
             settings=settings,
             notices=dialect.notices,
+            prefix=dialect.prefix,
             collapse_slashes=dialect.collapse_slashes,
         )
 
@@ -142,7 +149,10 @@ class Router:
         self._exact: dict[str, dict[str, CompiledRoute]] = {}
         self._templates: dict[tuple[str | None, ...], tuple[tuple[str, ...], dict[str, CompiledRoute]]] = {}
         self._matched: dict[str, Match] = {}
+        self._prefixes: dict[str, CompiledRoute] = {}
         for route in routes:
+            if route.prefix:
+                self._prefixes.setdefault(route.prefix, route)
             for path in (route.table.path, *route.table.aliases):
                 self._add(path, route)
 
@@ -160,9 +170,14 @@ class Router:
         methods[route.table.method] = route
 
     def near(self, path: str) -> CompiledRoute | None:
-        """Find whose words to use for a path that is nothing: that of the path without its last slashes."""
+        """Find whose words to use for a path that is nothing.
+
+        Those of the path without its last slashes, or of the dialect that has all paths that begin so.
+        """
         match = self.match(path.rstrip("/"))
-        return next(iter(match.routes.values())) if match else None
+        if match:
+            return next(iter(match.routes.values()))
+        return next((route for prefix, route in self._prefixes.items() if path.startswith(prefix)), None)
 
     def match(self, path: str) -> Match | None:
         """Find the routes of a path; an odd spelling (``%``, ``//``, case) matches nothing (AD-01).

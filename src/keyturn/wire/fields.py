@@ -16,6 +16,8 @@ from keyturn.wire.tables import FORM, JSON, Field, Source
 BODIES_KEPT = 1024
 """Short bodies without a secret whose reading each route remembers."""
 BODY_KEPT_BYTES = 256
+_NAME_SHOWN = 100
+"""Characters of an unknown field's name that are repeated."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -25,6 +27,7 @@ class Problem(msgspec.Struct, frozen=True):
     reason: Reason
     field: str
     says: str
+    source: Source = Source.BODY
 
     @property
     def issue(self) -> str:
@@ -46,9 +49,15 @@ class Reading(msgspec.Struct):
         self.slots[slot] = value
 
 
-def repeated(field: str) -> Problem:
+def repeated(field: str, source: Source = Source.BODY) -> Problem:
     """Say that a field is there twice (RFC 6749 section 3.2)."""
-    return Problem(Code.INVALID_REQUEST, Reason.FIELD_REPEATED, field, "is given more than once")
+    return Problem(Code.INVALID_REQUEST, Reason.FIELD_REPEATED, field, "is given more than once", source)
+
+
+def unknown(field: str, source: Source, shown: Iterable[str]) -> Problem:
+    """Say that a field is none of the route's (AD-02); ``shown`` are those that its answer shows."""
+    says = "cannot be set" if field in shown else "is not known here"
+    return Problem(Code.INVALID_REQUEST, Reason.FIELD_UNKNOWN, field[:_NAME_SHOWN], says, source)
 
 
 class BoundField(msgspec.Struct, frozen=True):
@@ -64,14 +73,16 @@ class BoundField(msgspec.Struct, frozen=True):
         """Convert what was given into the slot, or note what is wrong with it."""
         table = self.table
         if len(given) > 1 and not table.repeatable:
-            reading.problems.append(repeated(table.name))
+            reading.problems.append(repeated(table.name, table.source))
             return
         try:
             values = [self._read(media, value) for _, value in given if value not in self.absent[media]]
         except ValueError as problem:
             if table.spare:
                 return
-            reading.problems.append(Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem)))
+            reading.problems.append(
+                Problem(table.invalid, Reason.FIELD_INVALID, table.name, str(problem), table.source)
+            )
             return
         if table.aliases:
             reading.deprecated += [name for name, _ in given if name in table.aliases]
@@ -79,10 +90,12 @@ class BoundField(msgspec.Struct, frozen=True):
             reading.deprecated.append(_marked(table))
         if table.repeatable:
             reading.slots[table.slot] = tuple(values)
-        elif values and values[0] is not None:
+        elif values and (values[0] is not None or table.clearable):
             reading.put(table.slot, values[0], table.name)
 
     def _read(self, media: str, value: Any) -> Any:
+        if self.table.clearable and value in (None, ""):
+            return None
         read = self.readers[media](value)
         return read if self.narrow is None else self.narrow(read)
 
@@ -100,7 +113,7 @@ def bind(field: Field) -> BoundField:
     # An empty value is as good as none (RFC 6749 section 3.1), but an empty text is no list and no number,
     # and null is of no type at all unless the contract says so.
     of_text = names[JSON] not in LIST_READERS and names[JSON] not in TEXT_READERS
-    empty_text: tuple[Any, ...] = ("",) if of_text else ()
+    empty_text: tuple[Any, ...] = ("",) if of_text and not (field.blank or field.clearable) else ()
     return BoundField(
         field,
         {FORM: TEXT_READERS.get(names[FORM], READERS[names[FORM]]), JSON: READERS[names[JSON]]},
@@ -118,8 +131,13 @@ class Bodies:
     field that we do not know and that may be one, is never kept.
     """
 
-    def __init__(self, fields: Iterable[BoundField]) -> None:
-        """Take the fields that a body of the route may hold."""
+    def __init__(self, fields: Iterable[BoundField], shown: Iterable[str] | None = None) -> None:
+        """Take the fields that a body of the route may hold.
+
+        Args:
+            shown: Members of the answer, of a route that refuses other fields; None where it ignores them.
+        """
+        self._shown = None if shown is None else frozenset(shown)
         self._fields = {name: field for field in fields for name in field.names}
         self._any_case = {name.lower(): field for name, field in self._fields.items() if field.table.any_case}
         self._plain = {name for name, field in self._fields.items() if not is_secret(field.table)}
@@ -132,6 +150,9 @@ class Bodies:
             found = Reading({}, [], [])
             pairs = PARSERS[media](body)
             _read_fields(pairs, self._field_of, media, found)
+            if self._shown is not None:
+                strange = (name for name, _ in pairs if self._field_of(name) is None)
+                found.problems += [unknown(name, Source.BODY, self._shown) for name in strange]
             known = (found.slots, found.deprecated)
             reading.problems += found.problems
             harmless = not found.problems and self._plain.issuperset(name for name, _ in pairs)

@@ -56,7 +56,7 @@ def field_schema(field: Field, media: str) -> Schema:
     if field.choices:
         schema |= _chosen(schema, field.choices, reader)
     if media == JSON:
-        return nullable(schema) if field.nullable else schema
+        return nullable(schema) if field.nullable or field.clearable else schema
     return {"type": "array", "items": schema} if field.repeatable else schema
 
 

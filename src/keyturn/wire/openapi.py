@@ -15,6 +15,7 @@ from keyturn.wire.responses import (
     HEADERS,
     UNREAD,
     always_there,
+    answer_headers,
     examples_of,
     facts_of,
     refusal_name,
@@ -25,11 +26,13 @@ from keyturn.wire.responses import (
 from keyturn.wire.tables import FORM, JSON, Answer, Dialect, Field, Route, Source
 
 _SEGMENT = re.compile(r"\{([^{}]+)\}")
+_ADMIN_TOKEN = "An admin token, `kt_admin_...`; for the setup the setup token, `kt_setup_...`."
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 _ABOUT = (
     "Every call of every dialect that this deployment speaks, from the tables that serve it. Unknown fields"
-    " are ignored; another method of a path is answered with 405, and every answer to a request that was read"
-    " names it in `X-Request-Id`. Values in braces, as `{client_id}`, stand for your own."
+    " are ignored, and refused where a body has no additional properties. Another method of a path is"
+    " answered with 405, and every answer to a request that was read names it in `X-Request-Id`. Values in"
+    " braces, as `{client_id}`, stand for your own."
 )
 
 
@@ -196,6 +199,7 @@ def _body_schema(route: Route, fields: Iterable[Field], media: str) -> Schema:
         "properties": properties,
         **({"required": required} if required else {}),
         **({"allOf": choices} if choices else {}),
+        **({"additionalProperties": False} if route.strict else {}),
     }
 
 
@@ -217,7 +221,9 @@ def _schemes(route: Route) -> dict[str, Any]:
             "scheme": "basic",
             "description": "Client id and secret, both form-encoded (RFC 6749 section 2.3.1).",
         }
-    if route.bearer is not None:
+    if route.bearer is not None and route.bearer.administrator:
+        schemes["administrator"] = {"type": "http", "scheme": "bearer", "description": _ADMIN_TOKEN}
+    elif route.bearer is not None:
         schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         for header in route.bearer.headers:
             schemes["header." + header.lower()] = {"type": "apiKey", "in": "header", "name": header}
@@ -235,6 +241,8 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     """List the ways to say who asks; an empty one is that the body says it."""
     if route.bearer is not None:
         scopes = [route.bearer.scope] if route.bearer.scope else []
+        if route.bearer.administrator:
+            return [{"administrator": scopes}]
         others = ["header." + header.lower() for header in route.bearer.headers]
         others += ["bare"] if route.bearer.bare else []
         return [{"bearer": scopes}, *({name: list[str]()} for name in others)]
@@ -271,7 +279,8 @@ def _answer(
     facts: FactSchemas,
     always: frozenset[str],
 ) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": COMMON_HEADERS}
+    own = {name: header for answer in answers for name, header in answer_headers(answer).items()}
+    response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": COMMON_HEADERS | own}
     schemas = [shape_schema(answer.shape, facts, always) for answer in answers if answer.shape is not None]
     if status in refused_statuses(dialect, route):  # there are contracts that refuse with 200
         schemas.append(refusal_schema(dialect, route, status))

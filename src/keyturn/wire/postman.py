@@ -179,7 +179,8 @@ def _basic(dialect: Dialect) -> dict[str, Any]:
 
 
 def _bearer(bearer: Bearer) -> dict[str, Any]:
-    return {"type": "bearer", "bearer": [_attribute("token", "{{" + bearer.accepts[0].kind + "}}")]}
+    kind = "admin_token" if bearer.administrator else bearer.accepts[0].kind
+    return {"type": "bearer", "bearer": [_attribute("token", "{{" + kind + "}}")]}
 
 
 def _attribute(name: str, value: str) -> dict[str, str]:

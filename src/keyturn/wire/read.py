@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from keyturn.core import errors
 from keyturn.core.errors import Refusal
 from keyturn.core.requests import Call, Origin
+from keyturn.core.shapes import Each
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.wire.ask import REFUSAL_OF, Asked, Slots, caller, compile_ask, merge_basic
-from keyturn.wire.fields import Bodies, BoundField, Problem, Reading, bind, read_texts
+from keyturn.wire.fields import Bodies, BoundField, Problem, Reading, bind, read_texts, unknown
 from keyturn.wire.http import WireRequest
 from keyturn.wire.parse import Pairs, bearer, form, media_type
 from keyturn.wire.tables import FORM, Field, Route, Source
@@ -94,14 +95,18 @@ def _compile_fill(route: Route) -> Callable[[WireRequest, Reading], None]:
     headers = _by_name(bound, Source.HEADER)
     path = [field for field in bound if field.table.source is Source.PATH]
     body_only = frozenset(name for field in body for name in field.names) - query.keys()
-    bodies = Bodies(body)
+    bodies = Bodies(body, _shown(route) if route.strict else None)
     has_body = route.method not in BODILESS
 
     def fill(request: WireRequest, reading: Reading) -> None:
         empty = not has_body or (route.media_ignored_when_empty and not request.body)
         media = FORM if empty else media_type(request, route.media, optional=route.media_optional)
         if request.query:
-            _read_query(form(request.query), query, body_only, reading)
+            pairs = form(request.query)
+            _read_query(pairs, query, body_only, reading)
+            if route.strict:
+                strange = (name for name, _ in pairs if name not in query)
+                reading.problems += [unknown(name, Source.QUERY, ()) for name in strange]
         if not empty:
             bodies.read(request.body, media, reading)
         if headers:
@@ -113,6 +118,12 @@ def _compile_fill(route: Route) -> Callable[[WireRequest, Reading], None]:
             merge_basic(request, route.authentication, reading.slots)
 
     return fill
+
+
+def _shown(route: Route) -> Iterable[str]:
+    """Name the members of a route's answer."""
+    shape = route.answer.shape
+    return () if shape is None or isinstance(shape, Each) else [member.path for member in shape.members]
 
 
 def _bound(field: Field) -> BoundField:
@@ -152,7 +163,9 @@ def _echoes(echoed: tuple[str, ...], slots: Slots) -> dict[str, object]:
 def _require(fields: Iterable[Field], reading: Reading) -> None:
     for table in fields:
         if table.slot not in reading.slots and not _is_told(table.name, reading):
-            reading.problems.append(Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required"))
+            reading.problems.append(
+                Problem(table.missing, Reason.FIELD_MISSING, table.name, "is required", table.source)
+            )
 
 
 def _is_told(field: str, reading: Reading) -> bool:
@@ -164,4 +177,18 @@ def _refusal(problems: list[Problem], route: Route) -> errors.Refusal:
     order = {field.name: place for place, field in enumerate(route.fields)}
     ranked = sorted(problems, key=lambda problem: order.get(problem.field, len(order)))
     first = ranked[0]
-    return REFUSAL_OF[first.code](first.reason, first.issue, issues=[problem.issue for problem in ranked])
+    refusal = REFUSAL_OF[first.code](first.reason, first.issue, issues=[problem.issue for problem in ranked])
+    refusal.errors = [_located(problem) for problem in ranked]
+    return refusal
+
+
+def _located(problem: Problem) -> dict[str, str | None]:
+    """Say where a problem is: a JSON pointer into the body (RFC 6901), or a parameter's or header's name."""
+    escaped = problem.field.replace("~", "~0").replace("/", "~1")
+    of_head = problem.source is Source.HEADER
+    return {
+        "pointer": f"#/{escaped}" if problem.source is Source.BODY else None,
+        "parameter": problem.field if problem.source in (Source.QUERY, Source.PATH) else None,
+        "header": problem.field if of_head else None,
+        "detail": problem.says,
+    }

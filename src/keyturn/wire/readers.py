@@ -45,6 +45,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _lines(value: Any) -> str:
+    """Read a text of several lines, such as PEM."""
+    lines = value.replace("\r\n", "\n").split("\n") if isinstance(value, str) else [value]
+    return "\n".join(map(_text, lines))
+
+
 def _secret(value: Any) -> Secret:
     return Secret(_text(value))
 
@@ -139,6 +145,42 @@ def _date_time(value: Any) -> datetime:
     raise ValueError(message)
 
 
+_ETAG = re.compile(r'"([0-9]{1,18})"', re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def _etag(value: Any) -> int:
+    """Read the one version that a change is for: not ``*`` and not several (RFC 9110 section 8.8.3)."""
+    found = _ETAG.fullmatch(_text(value))
+    if found is None:
+        message = "must be one entity tag, as ETag gave it"
+        raise ValueError(message)
+    return int(found[1])
+
+
+def _idempotency_key(value: Any) -> str:
+    text = _text(value)
+    if not _KEY.fullmatch(text):
+        message = "must be 1 to 255 visible ASCII characters"
+        raise ValueError(message)
+    return text
+
+
+def _json_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        message = "must be an object"
+        raise ValueError(message)  # noqa: TRY004 - a caller's mistake, told to the caller
+    return value
+
+
+def _scalar(value: Any) -> str | int | bool:
+    if isinstance(value, str):
+        return _text(value)
+    if type(value) is bool:
+        return value
+    return _integer(value)
+
+
 def _email(value: Any) -> str:
     try:
         return canonical_email(_text(value))
@@ -157,6 +199,7 @@ def _user_name(value: Any) -> str:
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "text": _text,
+    "lines": _lines,
     "secret": _secret,
     "uuid_or_text": _uuid_or_text,
     "scope_words": _scope_words,
@@ -170,6 +213,10 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "date_time": _date_time,
     "email": _email,
     "user_name": _user_name,
+    "etag": _etag,
+    "idempotency_key": _idempotency_key,
+    "json_object": _json_object,
+    "scalar": _scalar,
 }
 """Name of a reader -> what it does; a table names one, it never holds one."""
 
@@ -184,6 +231,7 @@ WORD_READERS = frozenset({"scope_words"})
 _TEXT: dict[str, Any] = {"type": "string", "maxLength": MAX_FIELD_BYTES}
 READER_SCHEMAS: dict[str, dict[str, Any]] = {
     "text": _TEXT,
+    "lines": _TEXT,
     "secret": {**_TEXT, "format": "password"},
     "uuid_or_text": _TEXT,
     "scope_words": {**_TEXT, "pattern": r"^[ !#-\[\]-~]*$"},
@@ -201,5 +249,9 @@ READER_SCHEMAS: dict[str, dict[str, Any]] = {
     "date_time": {"type": "string", "format": "date-time"},
     "email": {"type": "string", "format": "email"},
     "user_name": _TEXT,
+    "etag": {"type": "string", "pattern": '^"[0-9]{1,18}"$'},
+    "idempotency_key": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "json_object": {"type": "object"},
+    "scalar": {"type": ["string", "integer", "boolean"]},
 }
 """Name of a reader -> what it reads, as JSON Schema. Every one is here."""

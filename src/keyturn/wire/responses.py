@@ -21,7 +21,7 @@ from keyturn.wire.json_schemas import (
     setting_schema,
     shape_schema,
 )
-from keyturn.wire.tables import FORM, JSON, Dialect, RefusalRow, Refusals, Route
+from keyturn.wire.tables import FORM, JSON, Answer, Dialect, RefusalRow, Refusals, Route
 
 HEADERS: dict[str, Any] = {
     "request-id": {
@@ -32,6 +32,8 @@ HEADERS: dict[str, Any] = {
     "cache-control": {"description": "Who may keep the answer.", "required": True, "schema": TEXT},
     "rate-limit": {"description": "What is left of the caller's limits.", "schema": TEXT},
     "rate-limit-policy": {"description": "The caller's limits.", "schema": TEXT},
+    "etag": {"description": "The version, for If-Match.", "required": True, "schema": TEXT},
+    "location": {"description": "The path of what is new.", "required": True, "schema": TEXT},
     "retry-after": {
         "description": "Seconds after which a retry may succeed.",
         "schema": {"type": "integer", "minimum": 1},
@@ -50,6 +52,12 @@ COMMON_HEADERS = {
     "RateLimit": _header("rate-limit"),
     "RateLimit-Policy": _header("rate-limit-policy"),
 }
+
+
+def answer_headers(answer: Answer) -> dict[str, Any]:
+    """Say which headers of its own an answer has."""
+    return {name: _header(name.lower()) for name, _ in answer.headers}
+
 
 UNREAD = {
     f"unread.{status}": {
@@ -96,6 +104,14 @@ _FACTS: dict[str, Schema] = {
     "roles": TEXTS,
     "algorithms": TEXTS,
     "issues": TEXTS,
+    "errors": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": dict.fromkeys(("pointer", "parameter", "header", "detail"), TEXT),
+            "required": ["detail"],
+        },
+    },
     "keys": {"type": "array", "items": {"type": "object"}},
     "issuer": URL,
     "request_id": {"type": "string", "format": "uuid"},
@@ -146,7 +162,13 @@ def facts_of(dialect: Dialect, route: Route | None) -> FactSchemas:
         **{"url." + each.name: URL for each in dialect.routes},
         **{"request." + slot: any_of(schemas) for slot, schemas in asked.items()},
         **{"setting." + setting.name: setting_schema(setting) for setting in dialect.settings},
+        **_own_facts(dialect, route).get("properties", {}),
     }
+
+
+def _own_facts(dialect: Dialect, route: Route | None) -> Schema:
+    """Give what a dialect says of the facts of a route's operation."""
+    return {} if route is None or route.operation is None else dialect.facts.get(route.operation.name, {})
 
 
 def always_there(dialect: Dialect, route: Route) -> frozenset[str]:
@@ -158,6 +180,7 @@ def always_there(dialect: Dialect, route: Route) -> frozenset[str]:
         return _ALWAYS_ISSUED | asked | ({"client.id"} if route.authentication is not None else set())
     if route.document is not None:
         return _ALWAYS_PUBLISHED | asked
+    asked |= set(_own_facts(dialect, route).get("required", ()))
     return (_ALWAYS if route.bearer is None else _ALWAYS_CALLED) | asked
 
 
@@ -214,7 +237,7 @@ def _refusal(dialect: Dialect, route: Route, status: int) -> dict[str, Any]:
     return {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}",
         "headers": COMMON_HEADERS | _row_headers(rows, codes),
-        "content": {JSON: content},
+        "content": {_table_of(dialect, route).media: content},
     }
 
 

@@ -6,6 +6,7 @@ a name in a table may be is checked once, when the dialect is compiled, by ``wir
 """
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -38,6 +39,8 @@ from keyturn.wire.settings import refresh_settings as refresh_settings
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TEXT = "text/plain"
+PROBLEM = "application/problem+json"
+"""RFC 9457."""
 
 
 class Source(StrEnum):
@@ -75,6 +78,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         longest: The most characters of a text.
         echo: Answers and refusals may repeat it as ``request.<slot>``.
         default: What the slot holds where it was not given.
+        clearable: Of a change: a JSON null, or an empty text, empties what is there: the slot holds None.
+        blank: An empty text is a value like any other.
         spare: Of a body: counts only where nothing else filled its slot, and what its reader refuses counts
             as absent. For what some callers send and others send wrongly.
     """
@@ -100,6 +105,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     longest: int | None = None
     echo: bool = False
     default: str | int | bool | None = None
+    clearable: bool = False
+    blank: bool = False
     spare: bool = False
 
 
@@ -139,6 +146,8 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         accepts: The profiles it may have; a token of any other kind is none (TK-08).
+        administrator: It is an admin token instead, or a setup token where ``scope`` is ``setup``; it is
+            proved, and its scope checked, before anything but the head is read (AD-01).
         headers: Further headers that hold the token and nothing else.
         bare: ``Authorization`` may hold the token without a scheme.
         scope: What it must have been granted; None for nothing.
@@ -147,7 +156,8 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
             must be of; None where it names none.
     """
 
-    accepts: tuple[TokenProfile, ...]
+    accepts: tuple[TokenProfile, ...] = ()
+    administrator: bool = False
     headers: tuple[str, ...] = ()
     bare: bool = False
     scope: str | None = None
@@ -225,11 +235,13 @@ class Answer(msgspec.Struct, frozen=True):
     Args:
         shape: The body; an ``Each`` with an empty path is a JSON array; None for no body.
         when: As a variant: the fact that must be there for this answer to be given.
+        headers: Name of a header and the fact that it shows; left out where that is None.
     """
 
     shape: Shape | Each | None
     status: int = 200
     when: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,6 +259,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         document: What it publishes instead.
         variants: Answers that come before ``answer``: the first whose ``when`` holds is given.
         refusals: In place of the dialect's.
+        strict: A field that is none of these is refused by its name, and not ignored (AD-02).
+        versioned: Name of the table whose record it changes, where the request must say which version that
+            is for (``If-Match`` in the slot ``version``, RFC 9110 section 13.1.1).
+        once: A request with a key in the slot ``idempotency_key`` is done once, however often it is sent.
     """
 
     name: str
@@ -265,6 +281,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     document: Document | None = None
     variants: tuple[Answer, ...] = ()
     refusals: "Refusals | None" = None
+    strict: bool = False
+    versioned: str | None = None
+    once: bool = False
 
 
 class RefusalRow(msgspec.Struct, frozen=True):
@@ -301,10 +320,15 @@ INSUFFICIENT_SCOPE_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="api", error=
 
 
 class Refusals(msgspec.Struct, frozen=True):
-    """One body for all refusals, and a row for every public code that the roads of its routes can give."""
+    """One body for all refusals, and a row for every public code that the roads of its routes can give.
+
+    Args:
+        media: The content type of the body.
+    """
 
     shape: Shape
     rows: dict[Code, RefusalRow]
+    media: str = JSON
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,6 +350,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         roles: That a membership may have for it.
         notices: Neutral name of a warning -> the contract's words for it (fact ``notice``).
+        facts: What the facts of its operations are, as JSON Schema, where that is not said elsewhere.
+        prefix: Every path that begins so is the dialect's, also one that is nothing.
         collapse_slashes: A path may begin with several slashes: callers join base URLs carelessly.
     """
 
@@ -333,9 +359,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     routes: tuple[Route, ...]
     refusals: Refusals
-    demo: DemoEntry
-    samples: tuple[Sample, ...]
+    demo: DemoEntry = DemoEntry(fixtures=(), members=Shape(()), curl="")
+    samples: tuple[Sample, ...] = ()
     settings: tuple[Setting, ...] = ()
     roles: tuple[Role, ...] = ()
     notices: dict[str, str] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    prefix: str = ""
     collapse_slashes: bool = False

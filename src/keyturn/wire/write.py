@@ -91,15 +91,26 @@ def _compile_variants(route: Route, known: frozenset[str], headers: Headers, whe
 
 
 def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where: str) -> AnswerWriter:
+    unknown = [fact for _, fact in answer.headers if not is_known(fact, known)]
+    if unknown:
+        raise ValueError(f"{where}: unknown fact {unknown[0]!r}")
     if answer.shape is None:
         empty = WireResponse(answer.status, b"", _without_type(headers))
         return lambda _: empty
     render: BodyRenderer = compile_body(answer.shape, known, where)
+    shown = [(name.lower().encode(), fact) for name, fact in answer.headers]
 
     def write(facts: dict[str, Any]) -> WireResponse:
-        return WireResponse(answer.status, _encode(render(facts)), headers)
+        return WireResponse(answer.status, _encode(render(facts)), headers, _changing(shown, facts))
 
     return write
+
+
+def _changing(shown: list[tuple[bytes, str]], facts: dict[str, Any]) -> Headers:
+    """Give the headers that show facts."""
+    if not shown:
+        return ()
+    return tuple((name, str(facts[fact]).encode()) for name, fact in shown if facts.get(fact) is not None)
 
 
 def _without_type(headers: Headers) -> Headers:
@@ -122,7 +133,8 @@ def compile_refusals(refusals: Refusals, needed: frozenset[Code], where: str) ->
         message = f"{where}: no refusal row for {', '.join(missing)}"
         raise ValueError(message)
     render = compile_shape(refusals.shape, REFUSAL_FACTS, where)
-    rows = {code: _compile_row(row) for code, row in refusals.rows.items()}
+    common = _of_type(refusals.media)
+    rows = {code: _compile_row(row, common) for code, row in refusals.rows.items()}
     fault = rows[Code.SERVER_ERROR]
 
     def write(refusal: Refusal, request_id: str, fresh_id: str, now: datetime) -> WireResponse:
@@ -134,6 +146,7 @@ def compile_refusals(refusals: Refusals, needed: frozenset[Code], where: str) ->
                 "description": refusal.description,
                 "text": _text(row, refusal),
                 "issues": refusal.issues or (HTTPStatus(row.status).phrase,),
+                "errors": refusal.errors,
                 "request_id": request_id,
                 "fresh_id": fresh_id,
                 "now": now,
@@ -146,11 +159,16 @@ def compile_refusals(refusals: Refusals, needed: frozenset[Code], where: str) ->
     return write
 
 
-def _compile_row(row: RefusalRow) -> tuple[RefusalRow, dict[str, Any], Headers]:
+def _of_type(media: str) -> Headers:
+    """Give the headers of every private answer, with another content type."""
+    return ((b"content-type", media.encode()), *_without_type(PRIVATE))
+
+
+def _compile_row(row: RefusalRow, common: Headers) -> tuple[RefusalRow, dict[str, Any], Headers]:
     """Give a row with the facts and headers that all its refusals share."""
     constant = {f"row.{name}": value for name, value in row.values.items()}
     headers = tuple((name.lower().encode(), value.encode()) for name, value in row.headers)
-    return row, {**constant, "code": row.code, "status": row.status}, PRIVATE + headers
+    return row, {**constant, "code": row.code, "status": row.status}, common + headers
 
 
 def _text(row: RefusalRow, refusal: Refusal) -> str | None:

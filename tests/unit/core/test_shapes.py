@@ -92,6 +92,8 @@ def test_each():
         ("local_iso_millis", AT.astimezone(timezone(timedelta(hours=5))), "2026-11-01T12:30:15.250"),
         ("short_id", "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000", "ffff0000"),
         ("pem_one_line", "-----A-----\nQUJD\nREVG\n-----B-----\n", "-----A-----\nQUJDREVG\n-----B-----"),
+        ("iso_day", AT.date(), "2026-11-01"),
+        ("urn", "0190aaaa", "urn:uuid:0190aaaa"),
         ("pem_body", "-----A-----\nQUJD\nREVG\n-----B-----\n", "QUJDREVG"),
         ("parent_url", "https://keys.example/a/b", "https://keys.example/a"),
         ("words", ("a", "b"), "a b"),

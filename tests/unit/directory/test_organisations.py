@@ -6,7 +6,7 @@ import re
 import pytest
 
 from keyturn.core.actors import client as client_actor
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.vocabulary import ClientId
 from keyturn.dialects import load_dialects
 from keyturn.directory.organisations import (
@@ -47,7 +47,7 @@ async def test_slug_taken(deployment):
 async def test_slug_raced(deployment):
     """Of two who take one slug at once, one wins, the other is told so, and both are audited (AD-05)."""
     results = await asyncio.gather(*(deployment.organisation() for _ in range(2)), return_exceptions=True)
-    assert {type(result) for result in results} == {tuple, OperatorError}
+    assert {type(result) for result in results} == {tuple, Clash}
     assert len(await deployment.store.organisations()) == 1
     assert ("organisation.created", "invalid_request", "lost_race") in await deployment.events()
 

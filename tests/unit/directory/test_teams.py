@@ -65,7 +65,7 @@ async def test_no_circle(deployment, inside):
         *(move_team(ALICE, inside, team, parent, **deployment.at) for team, parent in moves),
         return_exceptions=True,
     )
-    assert sorted(type(each).__name__ for each in outcomes) == ["OperatorError", "Team"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["Clash", "Team"]
     assert len(await paths(inside)) == 4
 
 

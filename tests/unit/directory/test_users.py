@@ -180,5 +180,5 @@ async def test_race(deployment):
     outcomes = await asyncio.gather(
         *(deployment.user(inside, name) for name in ("eve", "Eve")), return_exceptions=True
     )
-    assert sorted(type(each).__name__ for each in outcomes) == ["OperatorError", "User"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["Clash", "User"]
     assert ("user.created", "invalid_request", "lost_race") in await deployment.events()

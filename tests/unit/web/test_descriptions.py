@@ -38,9 +38,9 @@ async def test_served(here, path):
 
 
 async def test_what_is_on(here):
-    """The document speaks of the dialects that are on."""
+    """The document speaks of the dialects that are on, and of the admin API."""
     document = (await here.ask("GET", "/openapi.json")).json
-    assert {tag["name"] for tag in document["tags"]} == set(here.local.dialects)
+    assert {tag["name"] for tag in document["tags"]} == {*here.local.dialects, "admin"}
     assert document["servers"] == [{"url": PUBLIC_URL}]
 
 

@@ -359,6 +359,8 @@ SHOWN = {
     **dict.fromkeys(("upper", "lower", "short_id"), UUID),
     "pem_one_line": "first\nmid\nlast",
     "pem_body": "first\nmid\nlast",
+    "iso_day": NOW.date(),
+    "urn": "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee",
     "parent_url": "https://keys.example/a/b",
     "digits": 7,
     "reveal": Secret("x"),

@@ -192,7 +192,7 @@ def test_what_is_remembered_says_the_same_again():
 def test_no_secret_is_remembered(body, kept, monkeypatch):
     """Nothing with a secret, an unknown field, a mistake or much text is kept; nor is what it was read as."""
     made = []
-    monkeypatch.setattr(read_module, "Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
+    monkeypatch.setattr(read_module, "Bodies", lambda *given: made.append(Bodies(*given)) or made[-1])
     reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")
     for _ in range(2):
         with contextlib.suppress(Refusal):
@@ -763,7 +763,7 @@ def test_choices(scope, good):
 def test_no_typed_secret_is_remembered(monkeypatch):
     """TK-11: a field that is a secret in one of its forms only keeps its bodies out of memory too."""
     made = []
-    monkeypatch.setattr(read_module, "Bodies", lambda fields: made.append(Bodies(fields)) or made[-1])
+    monkeypatch.setattr(read_module, "Bodies", lambda *given: made.append(Bodies(*given)) or made[-1])
     field = Field(name="s", slot="s", reader="text", json_reader="secret")
     table = route(path="/t", fields=(*FIELDS[:4], field), exchanges=(GRANTED_BY_CLIENT,))
     reader = compile_reader(table, "toy")

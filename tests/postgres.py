@@ -389,6 +389,23 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
+_END = """
+pid=$(head -n 1 "$1/data/postmaster.pid") && kill -INT "$pid" && while kill -0 "$pid"; do sleep 0.1; done
+rm -rf "$1"
+"""
+
+
+def _end_with_its_users(server: PostgresServer, users: Path) -> None:
+    """Have somebody else stop the server once nobody holds the lock: a session that is killed cannot."""
+    subprocess.run(
+        ["setsid", "--fork", "flock", users, "sh", "-c", _END, "sh", server.folder],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+
+
 @contextlib.contextmanager
 def shared_server(root: Path, name: str, programs: Path | None = None) -> Iterator[PostgresServer]:
     """Share one server among the workers of a test session: the first starts it, the last one stops it.
@@ -401,7 +418,8 @@ def shared_server(root: Path, name: str, programs: Path | None = None) -> Iterat
     with (root / f"{name}.lock").open("w") as starting, (root / f"{name}.users").open("w") as users:
         state = root / f"{name}.json"
         fcntl.flock(starting, fcntl.LOCK_EX)
-        if state.exists():
+        began = not state.exists()
+        if not began:
             found = json.loads(state.read_text())
             server = PostgresServer(Path(found["folder"]), programs, found["port"])
         else:
@@ -409,6 +427,8 @@ def shared_server(root: Path, name: str, programs: Path | None = None) -> Iterat
             server = PostgresServer(Path(tempfile.mkdtemp(prefix="keyturn-postgres-")), programs).start()
             state.write_text(json.dumps({"folder": str(server.folder), "port": server.port}))
         fcntl.flock(users, fcntl.LOCK_SH)
+        if began:
+            _end_with_its_users(server, Path(users.name))
         fcntl.flock(starting, fcntl.LOCK_UN)
         try:
             yield server

@@ -118,8 +118,9 @@ class PostgresServer:
         """Stop: ``smart`` waits for everybody, ``fast`` cuts connections, ``immediate`` crashes."""
         if self.alive():
             signals = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-            self._signal([self.pid], signals[mode])
-            self._wait_until_gone([self.pid])
+            pid = self.pid  # once: the file that tells it is gone when the server is
+            self._signal([pid], signals[mode])
+            self._wait_until_gone([pid])
 
     def kill(self) -> None:
         """Kill -9 the server and every process of it, at once."""

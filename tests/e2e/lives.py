@@ -25,12 +25,15 @@ from urllib.parse import urlencode
 import jwt
 
 from e2e.nodes import Asker, Deployment
-from e2e.servers import FORM, Answer, Caller, Node, ask
+from e2e.servers import FORM, Answer, Caller, Node, ask, within
 
 HANG_SECONDS = 10.0
 """No request may take longer, whatever the store does (RE-05)."""
 BACK_SECONDS = 5.0
 """So soon after the store is back everything is served again (RE-05)."""
+ENOUGH = 20
+SEEN_SECONDS = 1.0
+"""So soon every node knows what another was told (RE-08)."""
 SCOPE = "read offline_access"
 DOCUMENT = "/o/acme/.well-known/jwks.json"
 
@@ -96,6 +99,12 @@ class Crowd:
         """Count the answers to what was asked in a time."""
         return Counter(each.status for each in self.came if since <= each.asked <= until)
 
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether there is something of each kind to lose."""
+        promises = self.promises
+        return len(promises.issued) > ENOUGH and all((promises.revoked, promises.used, promises.secrets))
+
     # --- what must hold ---
 
     def was_served(self, away: float, back: float) -> None:
@@ -123,10 +132,12 @@ class Crowd:
         }
         assert told
         assert told <= recorded
-        assert [token for token in self.promises.revoked if asker.active(token)] == []
+        alive = [token for token in self.promises.revoked if asker.active(token)]
+        within(SEEN_SECONDS, lambda: not any(asker.active(token) for token in alive))
         assert {asker.renew(token).status for token in self.promises.used} <= {400}
         form = urlencode({"id": self._entity, "secret": self.promises.secrets[-1]})
-        assert self._post(asker.caller, "/entity/token/generate", form).status == 200
+        path = "/entity/token/generate"
+        within(SEEN_SECONDS, lambda: self._post(asker.caller, path, form).status == 200)
 
     # --- callers ---
 

@@ -9,8 +9,9 @@ import pytest
 
 from e2e.lives import living
 from e2e.nodes import deploy
-from e2e.servers import Caller
+from e2e.servers import Caller, within
 
+BEGIN_SECONDS = 30.0
 KILLS = pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.soak)], ids=["some", "many"])
 
 
@@ -25,6 +26,7 @@ def test_nothing_is_lost_with_a_node(store, tmp_path, kills):
         nodes = [stack.enter_context(here.node()) for _ in range(2)]
         ports = [node.url.rpartition(":")[2] for node in nodes]
         with living(here, nodes) as crowd:
+            within(BEGIN_SECONDS, lambda: crowd.has_begun)
             for number in range(kills):
                 time.sleep(dice.uniform(0.2, 1.0))
                 killed = number % 2

@@ -118,7 +118,7 @@ def test_an_hour(store, tmp_path, record_property):
     here = deploy(tmp_path, store())
     with here.node() as node:
         writer, pid = Writer(here, node), node.process.pid
-        peak, _ = loaded(writer.token(), [Life(writer) for _ in range(CONNECTIONS)], MEASURED_SECONDS, pid)
+        peak, _ = loaded(writer.token(), [Life(writer) for _ in range(CONNECTIONS)], MEASURED_SECONDS, [pid])
         files = {path.name for path in here.data.iterdir()}
         with Watch(pid) as watch:
             seen = send(node.url, lambda: Life(writer).next, SHARE_OF_PEAK * peak.rate, SECONDS)
@@ -150,7 +150,7 @@ def test_overload(store, tmp_path, record_property):
     with here.node() as node:
         request, pid = Writer(here, node).token(), node.process.pid
         talks = [Repeat(request.raw) for _ in range(CONNECTIONS)]
-        peak, _ = loaded(request, talks, MEASURED_SECONDS, pid)
+        peak, _ = loaded(request, talks, MEASURED_SECONDS, [pid])
         before = usage(pid)
         with Watch(pid) as watch:
             seen = send(

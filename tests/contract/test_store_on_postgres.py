@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 
+import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
@@ -312,6 +313,25 @@ def test_a_migration_may_take_longer_than_an_answer(url, monkeypatch):
 
 
 # --- nodes side by side ---
+
+
+@pytest.mark.slow
+async def test_a_node_that_falls_silent_does_not_keep_the_lock(store, url):
+    """RE-05: no limit of the server ends a COPY whose rows do not come; other nodes do."""
+    silent = psycopg.connect(url, autocommit=True)
+    silent.execute(f"BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, 1)")
+    silent.pgconn.send_query(b"COPY change_log FROM STDIN")
+    silent.pgconn.flush()
+
+    async def changed():
+        try:
+            return await store.recorder.record(unit(Add(client("late")))) == Recorded()
+        except Unavailable:
+            return False
+
+    assert not await changed()
+    assert await eventually(changed, 20)
+    silent.close()
 
 
 async def test_rows_are_appended_side_by_side(store, url):

@@ -9,12 +9,15 @@ else writing meanwhile. The locks are queued in order. They are taken by the sta
 that reads, and in READ COMMITTED each statement sees what was committed when it began: what is read under
 the lock is current.
 
+**Hung nodes.** The server's limits end a transaction whose node falls silent, but not in the middle of a
+statement: no limit reaches a COPY that waits for its rows. So whoever waited in vain for a lock ends those.
+
 **Hung servers.** The server's own limits end what waits there; the connection's limit (``ANSWER_SECONDS``)
 ends what waits for a server that says nothing at all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -65,6 +68,12 @@ _BEGIN_COUNTING = {
 _BEGIN_MIGRATING = (
     f"{_BEGIN}SET LOCAL lock_timeout = {MIGRATION_MS}; SET LOCAL statement_timeout = {MIGRATION_MS}; "
     f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_WRITERS}); SET LOCAL lock_timeout = {LOCK_MS}"
+)
+_END_HUNG = (
+    "ROLLBACK; SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608  # our own numbers
+    f" WHERE locktype = 'advisory' AND classid = {LOCK_SPACE} AND granted AND datname = current_database()"
+    " AND state = 'active' AND wait_event = 'ClientRead'"
+    f" AND clock_timestamp() > query_start + interval '{STATEMENT_MS} milliseconds'"
 )
 _BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 # A time limit that ends the wait for a synchronous standby would have COMMIT succeed without the standby.
@@ -217,7 +226,7 @@ class PostgresGround:
 
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
         """Begin to write, with the writers' lock: everything in one trip to the server."""
-        cursor = _say(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)
+        cursor = self._locked(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)
         return _point(connection, cursor.fetchone())
 
     def begin_migrating(self, connection: Connection) -> None:
@@ -227,7 +236,17 @@ class PostgresGround:
 
     def begin_counting(self, connection: Connection, what: Counting) -> None:
         """Begin to count, alone among those who count the same."""
-        _say(connection, _BEGIN_COUNTING[what])
+        self._locked(connection, _BEGIN_COUNTING[what])
+
+    def _locked(self, connection: Connection, begin: str) -> psycopg.Cursor[Any]:
+        """Begin with a lock; where it was not to be had, see to it that no hung node keeps it for ever."""
+        try:
+            return _say(connection, begin)
+        except DBAPIError as error:
+            if self.is_busy(error):
+                with suppress(DBAPIError):  # another role's node: that is for an operator to end
+                    _say(connection, _END_HUNG)
+            raise
 
     def begin_reading(self, connection: Connection) -> None:
         """Begin to read everything as it is at one moment."""

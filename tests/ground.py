@@ -117,7 +117,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         made._shelf.rows = dict(self.store._shelf.rows)
         made._shelf.audit = list(self.store._shelf.audit)
         made._tail = self.store._tail
-        made.feed.applied = self.store.feed.applied
+        made.feed.at = self.store.feed.at
         return made
 
 

@@ -153,6 +153,22 @@ class PostgresServer:
         """Name every process of the server, the first one first."""
         return [self.pid, *_children(self.pid)]
 
+    # --- another past ---
+
+    def keep_copy(self) -> None:
+        """Keep all there is, of a server that is stopped, for ``go_back``."""
+        subprocess.run(["cp", "-a", self.data, self.folder / "copy"], check=True)  # copytree loses owners
+
+    def go_back(self) -> None:
+        """Put the copy in place of what there is, of a server that is stopped."""
+        shutil.rmtree(self.data)
+        (self.folder / "copy").rename(self.data)
+
+    def move(self, port: int | None = None) -> int:
+        """Have a server that is stopped listen elsewhere from now on; gives the port until now."""
+        before, self.port = self.port, port or _free_port()
+        return before
+
     # --- standby ---
 
     @classmethod

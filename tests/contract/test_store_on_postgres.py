@@ -5,7 +5,9 @@ import logging
 import shutil
 import time
 
+import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 import postgres as kit
 from contract.store_kit import ACME, BETA, NOW, client, next_version, open_file, organisation, seed, unit
@@ -16,7 +18,7 @@ from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.storage import open_store, verify_chain
 from keyturn.storage.causes import why
 from keyturn.storage.grounds import ground_of
-from keyturn.storage.postgres_ground import LOCK_SPACE
+from keyturn.storage.postgres_ground import ANSWER_SECONDS, LOCK_SPACE, _Listener
 
 BACK_SECONDS = 5.0
 """RE-05: so soon after the server is back everything works."""
@@ -222,6 +224,57 @@ async def test_a_standby_takes_over(make_server):
 
 
 @pytest.mark.slow
+async def test_versions_that_are_counted_again_are_told_apart(make_server):
+    """RV-02, RE-02: where a server lost the newest changes, memory does not take others for them."""
+    server = make_server()
+    url = server.make_database()
+    store = await open_file(url, patience_seconds=2)
+    await seed(store)
+    await asyncio.to_thread(server.stop)
+    server.keep_copy()
+    await asyncio.to_thread(server.start)
+    assert await eventually(lambda: recorded(store), BACK_SECONDS)
+    assert await store.recorder.record(unit(Add(client("lost")))) == Recorded()
+    found = await store.registry.find_client("client-1")
+    assert found.client.name != "ended meanwhile"
+    await asyncio.to_thread(server.stop)
+    server.go_back()
+    port = server.move()  # our node does not reach it until others have changed something
+    await asyncio.to_thread(server.start)
+    other = await open_file(server.url(url.rpartition("/")[2]))
+    change = next_version(client(), name="ended meanwhile")
+    assert await other.recorder.record(unit(change)) == Recorded()
+    assert other.feed.at.version == store.feed.at.version
+    await other.close()
+    await asyncio.to_thread(server.stop)
+    server.move(port)
+    await asyncio.to_thread(server.start)
+    assert await eventually(lambda: ready(store), BACK_SECONDS)
+    found = await store.registry.find_client("client-1")
+    assert found.client.name == "ended meanwhile"
+    assert await recorded(store)
+    assert "again" in await request_ids(store)  # its chain goes on where it ends now
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_a_standby_is_not_believed(make_server):
+    """RV-02 and RE-08: a standby may lag behind for ever, so nothing is read from one, asked for or not."""
+    primary = make_server()
+    standby = make_server(standby_of=primary)
+    name = primary.make_database().rpartition("/")[2]
+    store = await open_file(primary.url(name))
+    await seed(store)
+    await store.close()
+    for url in (standby.url(name), standby.url(name, target_session_attrs="any")):
+        with pytest.raises(Unavailable):
+            await open_file(url)
+    both = await open_file(standby.url(name, primary))
+    assert await recorded(both)
+    await both.close()
+
+
+@pytest.mark.slow
 async def test_a_commit_the_standby_does_not_have_is_not_acknowledged(make_server):
     """RE-01: without the synchronous standby nothing is acknowledged, also when the wait is cancelled."""
     primary = make_server()
@@ -244,7 +297,41 @@ async def test_a_commit_the_standby_does_not_have_is_not_acknowledged(make_serve
     await store.close()
 
 
+def test_a_migration_may_take_longer_than_an_answer(url, monkeypatch):
+    """RE-04: one statement may fill a large table, or wait for another node; then all is as ever."""
+    monkeypatch.setattr(_Listener, "patience", 0.2)
+    ground = ground_of(url)
+    engine = ground.writing_engine()
+    with engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.exec_driver_sql("SELECT pg_sleep(1)")
+    with engine.connect() as connection:
+        ground.begin_migrating(connection)
+        connection.exec_driver_sql("SELECT pg_sleep(1)")
+        ground.commit(connection)
+        assert connection.connection.driver_connection.patience == ANSWER_SECONDS
+    engine.dispose()
+
+
 # --- nodes side by side ---
+
+
+@pytest.mark.slow
+async def test_a_node_that_falls_silent_does_not_keep_the_lock(store, url):
+    """RE-05: no limit of the server ends a COPY whose rows do not come; other nodes do."""
+    silent = psycopg.connect(url, autocommit=True)
+    silent.execute(f"BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, 1)")
+    silent.pgconn.send_query(b"COPY change_log FROM STDIN")
+    silent.pgconn.flush()
+
+    async def changed():
+        try:
+            return await store.recorder.record(unit(Add(client("late")))) == Recorded()
+        except Unavailable:
+            return False
+
+    assert not await changed()
+    assert await eventually(changed, 20)
+    silent.close()
 
 
 async def test_rows_are_appended_side_by_side(store, url):

@@ -1,6 +1,7 @@
 """The change feed: how every process learns within a fraction of a second what another one changed.
 
 Each transaction that changes the directory raises the store's version by one and logs which keys it touched.
+Versions of a server that took another's place say nothing of what memory holds: then it forgets everything.
 A process has *applied* a version when its caches have forgotten all that was touched up to it, and *confirms*
 whenever it sees that the store's version is the one it applied: by a cheap poll, or for nothing with each
 group commit. Its own commits are applied before they are answered. Source: design.md section 4 (caches).
@@ -17,7 +18,7 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.causes import Complaints
-from keyturn.storage.ground import Ground
+from keyturn.storage.ground import BEGINNING, Ground, Point
 from keyturn.storage.schema import CHANGE_LOG, FEED
 from keyturn.storage.writing import let_go
 
@@ -35,9 +36,9 @@ READ_VERSION = f"SELECT {FEED.c.version.name} FROM {FEED.name}"  # noqa: S608  #
 
 
 class News(msgspec.Struct, frozen=True):
-    """What happened up to a version: the touched (topic, key) pairs, or None where the log is too short."""
+    """What happened up to a point: the touched (topic, key) pairs, or None where the log cannot tell."""
 
-    version: int
+    at: Point
     touched: tuple[tuple[str, str], ...] | None
     seen_at: float
 
@@ -47,37 +48,39 @@ def version_in(connection: Connection) -> int:
     return int(connection.exec_driver_sql(READ_VERSION).scalar_one())
 
 
-def read_news(connection: Connection, after: int, seen_at: float) -> News:
-    """Read what happened since a version, inside a transaction of the caller.
+def read_news(ground: Ground, connection: Connection, after: Point, seen_at: float) -> News:
+    """Read what happened since a point, inside a transaction of the caller.
 
     Args:
         connection: In a transaction, so that version and log belong together.
-        after: The version applied so far.
+        after: What was applied so far.
         seen_at: Monotonic seconds from before the transaction began.
     """
-    version = version_in(connection)
-    if version == after:
-        return News(version, (), seen_at)
+    at = ground.point(connection)
+    if at == after:
+        return News(at, (), seen_at)
+    if at.history != after.history:
+        return News(at, None, seen_at)
     rows = connection.execute(
-        select(CHANGE_LOG).where(CHANGE_LOG.c.version > after).order_by(CHANGE_LOG.c.version)
+        select(CHANGE_LOG).where(CHANGE_LOG.c.version > after.version).order_by(CHANGE_LOG.c.version)
     ).all()
     # Every version logs at least one row, so a log that does not start with the next one has been trimmed;
     # a version below ours is a restored backup.
-    if version < after or not rows or rows[0].version != after + 1:
-        return News(version, None, seen_at)
-    return News(version, tuple((row.topic, row.key) for row in rows), seen_at)
+    if at.version < after.version or not rows or rows[0].version != after.version + 1:
+        return News(at, None, seen_at)
+    return News(at, tuple((row.topic, row.key) for row in rows), seen_at)
 
 
 class Confirmation:
     """When memory was last known to be current, and who wants to hear of changes.
 
-    Used on the event loop, but for ``applied`` and ``confirm``, which are single assignments.
+    Used on the event loop, but for ``at`` and ``confirm``, which are single assignments.
     """
 
-    def __init__(self, clock: Clock, version: int = 0) -> None:
+    def __init__(self, clock: Clock, at: Point = BEGINNING) -> None:
         self._clock = clock
         self._listeners: list[Listener] = []
-        self.applied = version
+        self.at = at
         self.confirmed_at = clock.monotonic()
 
     def on_change(self, listener: Listener) -> None:
@@ -88,14 +91,14 @@ class Confirmation:
         self._listeners.append(listener)
 
     def apply(self, news: News) -> None:
-        """Tell every listener what changed, then count the version as applied."""
+        """Tell every listener what changed, then count the point as applied."""
         for topic, key in ((EVERYTHING, EVERYTHING),) if news.touched is None else news.touched:
             for listener in self._listeners:
                 listener(topic, key)
-        # Only now: the writer trusts cached versions as soon as it reads this number.
-        if news.touched is None or news.version > self.applied:
-            self.applied = news.version
-        if news.version == self.applied:
+        # Only now: the writer trusts cached versions as soon as it reads this.
+        if news.touched is None or news.at.version > self.at.version:
+            self.at = news.at
+        if news.at == self.at:
             self.confirm(news.seen_at)
 
     def confirm(self, seen_at: float) -> None:
@@ -133,15 +136,15 @@ class Feed(Confirmation):
     def __init__(self, ground: Ground, engine: Engine, clock: Clock, loop: AbstractEventLoop) -> None:
         seen_at = clock.monotonic()
         with engine.connect() as connection:
-            super().__init__(clock, version_in(connection))
+            super().__init__(clock, ground.point(connection))
         self.confirmed_at = seen_at
         self._ground = ground
         self._engine = engine
         self._complaints = Complaints(ground.name)
         self._loop = loop
         self._connection: Connection | None = None
-        self._pulse: int | None = None
-        self._seen = self.applied
+        self._pulse: object = None
+        self._seen = self.at
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keyturn-feed", daemon=True)
 
@@ -170,15 +173,15 @@ class Feed(Confirmation):
             self._connection = self._engine.connect()
             self._pulse = None
         pulse = self._ground.pulse(self._connection)
-        if pulse == self._pulse and self._seen == self.applied:
+        if pulse == self._pulse and self._seen == self.at:
             self.confirm(seen_at)
             return
         self._ground.begin_reading(self._connection)
         try:
-            news = read_news(self._connection, self.applied, seen_at)
+            news = read_news(self._ground, self._connection, self.at, seen_at)
         finally:
             self._connection.exec_driver_sql("ROLLBACK")
-        self._pulse, self._seen = pulse, news.version
+        self._pulse, self._seen = pulse, news.at
         self._loop.call_soon_threadsafe(self.apply, news)
 
     def _drop_connection(self) -> None:

@@ -7,7 +7,7 @@ section 4.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +18,22 @@ class Counting(IntEnum):
 
     LIMITS = 2
     LOCKOUT = 3
+
+
+class Point(NamedTuple):
+    """How far a store has come; equal points have the same past.
+
+    Args:
+        version: Raised by one with every change that memory may have to hear of.
+        history: Whose count that is. A server that takes over, or comes back, may have lost the newest
+            versions and count them again for other changes.
+    """
+
+    version: int
+    history: str = ""
+
+
+BEGINNING = Point(0)
 
 
 class Turns(Protocol):
@@ -101,8 +117,8 @@ class Ground(Protocol):
 
     # --- transactions ---
 
-    def begin_writing(self, connection: Connection, *, alone: bool) -> int:
-        """Begin to write, and give the store's version as it is from now on.
+    def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
+        """Begin to write, and tell how far the store has come until the commit.
 
         Args:
             connection: In no transaction.
@@ -134,8 +150,20 @@ class Ground(Protocol):
         """
         ...
 
-    def pulse(self, connection: Connection) -> int:
-        """Give a number that changes whenever the store's version may have, for as little as possible."""
+    def point(self, connection: Connection) -> Point:
+        """Tell how far the store has come.
+
+        Raises:
+            DBAPIError: It cannot be told, or this is a copy that lags behind.
+        """
+        ...
+
+    def pulse(self, connection: Connection) -> object:
+        """Give what changes whenever the store's point may have, for as little as possible.
+
+        Raises:
+            DBAPIError: As ``point``.
+        """
         ...
 
     def append(

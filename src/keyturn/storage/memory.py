@@ -20,6 +20,7 @@ from keyturn.core.vocabulary import ClientId, EntityId, FamilyId, OrganisationId
 from keyturn.storage.audit import Tail, link
 from keyturn.storage.carry import carry_out, require_inside, require_sound, topics_of
 from keyturn.storage.feed import Confirmation, News
+from keyturn.storage.ground import Point
 from keyturn.storage.limits import MemoryLimits
 from keyturn.storage.lockout import MemoryLockout, Tag
 from keyturn.storage.memory_shelf import MemoryShelf
@@ -148,7 +149,7 @@ class MemoryStore:
 
     def stats(self) -> dict[str, float]:
         """Tell how the feed does; there is no queue and no disk."""
-        return {"feed_version": self.feed.applied, "feed_age_seconds": 0.0}
+        return {"feed_version": self.feed.at.version, "feed_age_seconds": 0.0}
 
     async def check(self) -> None:
         """Confirm for readiness that the store is open."""
@@ -200,5 +201,5 @@ class MemoryStore:
 
     def _tell(self, unit: Unit) -> None:
         touched = tuple(dict.fromkeys(topic for change in unit.changes for topic in topics_of(change)))
-        version = self.feed.applied + (1 if touched else 0)
-        self.feed.apply(News(version, touched, self._clock.monotonic()))
+        version = self.feed.at.version + (1 if touched else 0)
+        self.feed.apply(News(Point(version), touched, self._clock.monotonic()))

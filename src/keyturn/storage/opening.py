@@ -170,7 +170,7 @@ class SqlStore:
         return {
             **self.recorder.stats(),
             **self._reads.stats(),
-            "feed_version": self.feed.applied,
+            "feed_version": self.feed.at.version,
             "feed_age_seconds": self.feed.age_seconds,
         }
 

@@ -9,12 +9,15 @@ else writing meanwhile. The locks are queued in order. They are taken by the sta
 that reads, and in READ COMMITTED each statement sees what was committed when it began: what is read under
 the lock is current.
 
+**Hung nodes.** The server's limits end a transaction whose node falls silent, but not in the middle of a
+statement: no limit reaches a COPY that waits for its rows. So whoever waited in vain for a lock ends those.
+
 **Hung servers.** The server's own limits end what waits there; the connection's limit (``ANSWER_SECONDS``)
 ends what waits for a server that says nothing at all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -28,9 +31,9 @@ from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.errors import ConfigError
 from keyturn.storage import migrate
-from keyturn.storage.feed import READ_VERSION, version_in
-from keyturn.storage.ground import Counting
+from keyturn.storage.ground import Counting, Point
 from keyturn.storage.postgres_url import PostgresPlace
+from keyturn.storage.schema import FEED
 
 LOCK_MS = 3000
 """How long a lock is waited for: less than a caller's patience, so that who waits is told in time."""
@@ -50,8 +53,13 @@ _LIMITS = (
     f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS}; "
 )
 _BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS}"
-_BEGIN_ALONE = f"{_BEGIN}SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_WRITERS}); {READ_VERSION}"
-_BEGIN_BESIDE = f"{_BEGIN}SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, {_WRITERS}); {READ_VERSION}"
+_READ_POINT = (
+    # Who starts is another server or has crashed; a standby that lags behind tells no start at all.
+    f"SELECT {FEED.c.version.name}, CASE WHEN NOT pg_is_in_recovery() THEN"  # noqa: S608  # our own names
+    f" extract(epoch FROM pg_postmaster_start_time())::text END FROM {FEED.name}"
+)
+_BEGIN_ALONE = f"{_BEGIN}SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_WRITERS}); {_READ_POINT}"
+_BEGIN_BESIDE = f"{_BEGIN}SELECT pg_advisory_xact_lock_shared({LOCK_SPACE}, {_WRITERS}); {_READ_POINT}"
 _BEGIN_COUNTING = {
     # A count may be lost with the machine; waiting for the disk would cost a token's commit.
     what: f"{_BEGIN}SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock({LOCK_SPACE}, {what})"
@@ -60,6 +68,12 @@ _BEGIN_COUNTING = {
 _BEGIN_MIGRATING = (
     f"{_BEGIN}SET LOCAL lock_timeout = {MIGRATION_MS}; SET LOCAL statement_timeout = {MIGRATION_MS}; "
     f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, {_WRITERS}); SET LOCAL lock_timeout = {LOCK_MS}"
+)
+_END_HUNG = (
+    "ROLLBACK; SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608  # our own numbers
+    f" WHERE locktype = 'advisory' AND classid = {LOCK_SPACE} AND granted AND datname = current_database()"
+    " AND state = 'active' AND wait_event = 'ClientRead'"
+    f" AND clock_timestamp() > query_start + interval '{STATEMENT_MS} milliseconds'"
 )
 _BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 # A time limit that ends the wait for a synchronous standby would have COMMIT succeed without the standby.
@@ -89,10 +103,12 @@ T = TypeVar("T")
 class _Listener(psycopg.Connection[Any]):
     """A connection that gives up on a server that does not answer."""
 
+    patience = ANSWER_SECONDS
+
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for an answer."""
         try:
-            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # an answer that comes later would be taken for the next one's
@@ -208,20 +224,29 @@ class PostgresGround:
 
     # --- transactions ---
 
-    def begin_writing(self, connection: Connection, *, alone: bool) -> int:
+    def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
         """Begin to write, with the writers' lock: everything in one trip to the server."""
-        cursor = _say(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)
-        row = cursor.fetchone()
-        assert row is not None  # noqa: S101  # the table has its one row, or the statement has failed
-        return int(row[0])
+        cursor = self._locked(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)
+        return _point(connection, cursor.fetchone())
 
     def begin_migrating(self, connection: Connection) -> None:
         """Begin to change the tables, with the writers' lock; a table's own lock is not waited for long."""
+        _driver(connection).patience = MIGRATION_MS / 1000 + ANSWER_SECONDS
         _say(connection, _BEGIN_MIGRATING)
 
     def begin_counting(self, connection: Connection, what: Counting) -> None:
         """Begin to count, alone among those who count the same."""
-        _say(connection, _BEGIN_COUNTING[what])
+        self._locked(connection, _BEGIN_COUNTING[what])
+
+    def _locked(self, connection: Connection, begin: str) -> psycopg.Cursor[Any]:
+        """Begin with a lock; where it was not to be had, see to it that no hung node keeps it for ever."""
+        try:
+            return _say(connection, begin)
+        except DBAPIError as error:
+            if self.is_busy(error):
+                with suppress(DBAPIError):  # another role's node: that is for an operator to end
+                    _say(connection, _END_HUNG)
+            raise
 
     def begin_reading(self, connection: Connection) -> None:
         """Begin to read everything as it is at one moment."""
@@ -232,13 +257,18 @@ class PostgresGround:
         """Commit; a transaction that had failed would otherwise be rolled back without a word."""
         with _told(connection) as warnings:
             cursor = _say(connection, _COMMIT)
+        _driver(connection).patience = ANSWER_SECONDS
         if cursor.statusmessage != "COMMIT" or warnings:
             # An operator ended the wait for the standby: it is here, and may be gone after a failover.
             raise _ours(psycopg.OperationalError(*warnings or ["the transaction had failed"]), connection)
 
-    def pulse(self, connection: Connection) -> int:
-        """Give the version itself: nothing is cheaper here."""
-        return version_in(connection)
+    def point(self, connection: Connection) -> Point:
+        """Tell how far the server has come, by its start: no other server has the same."""
+        return _point(connection, _say(connection, _READ_POINT).fetchone())
+
+    def pulse(self, connection: Connection) -> Point:
+        """Give the point itself: nothing is cheaper here."""
+        return self.point(connection)
 
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
@@ -280,8 +310,8 @@ class PostgresGround:
         return lost or _state(error).startswith(_PASSING)
 
 
-def _driver(connection: Connection) -> psycopg.Connection[Any]:
-    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+def _driver(connection: Connection) -> _Listener:
+    return cast("_Listener", connection.connection.driver_connection)
 
 
 def _say(connection: Connection, statements: str) -> psycopg.Cursor[Any]:
@@ -292,6 +322,12 @@ def _say(connection: Connection, statements: str) -> psycopg.Cursor[Any]:
             pass
         result: psycopg.Cursor[Any] = cursor
         return result
+
+
+def _point(connection: Connection, row: tuple[int, str | None] | None) -> Point:
+    if row is None or row[1] is None:
+        raise _ours(psycopg.OperationalError("the session is read-only: on a standby"), connection)
+    return Point(row[0], row[1])
 
 
 @contextmanager

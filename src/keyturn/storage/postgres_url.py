@@ -19,6 +19,7 @@ _UNLESS_SAID = {
     "keepalives_interval": 1,
     "keepalives_count": 3,
     "gssencmode": "disable",
+    "target_session_attrs": "read-write",  # of a standby, what was revoked since would be unknown (RV-02)
     "application_name": "keyturn",
 }
 """What a URL need not say. None of it is a setting of the session, which a pooler would not keep."""

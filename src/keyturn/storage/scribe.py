@@ -1,7 +1,8 @@
 """What one transaction writes: the units of many requests, their audit rows, the change feed.
 
 A unit that loses is undone to its savepoint and leaves its neighbours alone. If the transaction itself fails,
-everything it assumed (the chain's tail, keys it made) is forgotten and read again by the next one.
+everything it assumed (the chain's tail, keys it made) is forgotten and read again by the next one; so it is
+where another server answers, which may have lost some of it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage.audit import Tail, link, without_nul
 from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
 from keyturn.storage.feed import Confirmation, News, read_news
-from keyturn.storage.ground import Ground
+from keyturn.storage.ground import Ground, Point
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
@@ -88,17 +89,16 @@ class Scribe:
         self._rows: list[AuditRow] = []
         self._touched: dict[tuple[str, str], None] = {}
         self._memory_is_current = False
-        self._keys_at: int | None = None
+        self._keys_at: Point | None = None
+        self._history: str | None = None
 
-    def write(
-        self, connection: Connection, version: int, entries: Sequence[Entry], seen_at: float
-    ) -> Written:
+    def write(self, connection: Connection, at: Point, entries: Sequence[Entry], seen_at: float) -> Written:
         """Write units into an open transaction.
 
         Args:
             connection: In a transaction of ``Ground.begin_writing``; one that is not ``alone`` is only for
                 entries that change nothing (``changes_nothing``).
-            version: The store's, as it said.
+            at: How far the store has come, as it said.
             entries: In the order in which they are carried out.
             seen_at: Monotonic seconds from before the transaction began.
 
@@ -106,19 +106,22 @@ class Scribe:
             SQLAlchemyError: The transaction has failed as a whole; roll back, then call ``forget``.
         """
         self._rows, self._touched = [], {}
+        if at.history != self._history:
+            self.forget()
+            self._history = at.history
         chain_id = self._chain_id or self._find_tail(connection)
-        self._drop_shredded(connection, version, seen_at)
-        self._memory_is_current = version == self._feed.applied
+        self._drop_shredded(connection, at, seen_at)
+        self._memory_is_current = at == self._feed.at
         shelf = SqlShelf(connection)
         outcomes = tuple([self._carry(connection, shelf, entry) for entry in entries])
         append_audit(self._ground, connection, chain_id, self._rows)
         if self._touched:
-            version += 1
-            self._log_changes(connection, version)
-            self._keys_at = version
-        if version == self._feed.applied:
-            return Written(outcomes, News(version, (), seen_at))
-        return Written(outcomes, read_news(connection, self._feed.applied, seen_at))
+            at = at._replace(version=at.version + 1)
+            self._log_changes(connection, at.version)
+            self._keys_at = at
+        if at == self._feed.at:
+            return Written(outcomes, News(at, (), seen_at))
+        return Written(outcomes, read_news(self._ground, connection, self._feed.at, seen_at))
 
     def forget(self) -> None:
         """Assume nothing of what is in the store: a transaction failed, or its COMMIT only seemed to."""
@@ -126,21 +129,22 @@ class Scribe:
         self._keys.forget()
         self._keys_at = None
 
-    def _drop_shredded(self, connection: Connection, version: int, seen_at: float) -> None:
+    def _drop_shredded(self, connection: Connection, at: Point, seen_at: float) -> None:
         """Forget the keys that others have destroyed, before anything more is sealed under one.
 
         Inside the transaction and not when the feed is applied, so that there is no moment between.
         """
-        if version == self._keys_at:
+        if at == self._keys_at:
             return
-        news = None if self._keys_at is None else read_news(connection, self._keys_at, seen_at)
+        before = self._keys_at
+        news = None if before is None else read_news(self._ground, connection, before, seen_at)
         if news is None or news.touched is None:
             self._keys.forget()
         else:
             for topic, key in news.touched:
                 if topic == SHRED:
                     self._keys.drop(key)
-        self._keys_at = version
+        self._keys_at = at
 
     def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
         unit = entry.unit

@@ -18,7 +18,7 @@ from sqlalchemy.exc import (
 
 from keyturn.storage import engines
 from keyturn.storage.feed import version_in
-from keyturn.storage.ground import Counting
+from keyturn.storage.ground import Counting, Point
 from keyturn.storage.turns import FairLock
 
 _LARGEST_INSERT = 64
@@ -66,10 +66,10 @@ class SqliteGround:
         """Make the engine of the readers, whose connections cannot write."""
         return engines.reading_engine(self.path, connections)
 
-    def begin_writing(self, connection: Connection, *, alone: bool) -> int:  # noqa: ARG002  # SQLite has one writer
+    def begin_writing(self, connection: Connection, *, alone: bool) -> Point:  # noqa: ARG002  # SQLite has one writer
         """Begin a transaction that has SQLite's write lock."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        return version_in(connection)
+        return self.point(connection)
 
     def begin_migrating(self, connection: Connection) -> None:
         """Begin a transaction that has SQLite's write lock."""
@@ -86,6 +86,10 @@ class SqliteGround:
     def commit(self, connection: Connection) -> None:
         """Commit."""
         connection.exec_driver_sql("COMMIT")
+
+    def point(self, connection: Connection) -> Point:
+        """Tell how far the file has come; it has one history, and who replaces it stops every process."""
+        return Point(version_in(connection))
 
     def pulse(self, connection: Connection) -> int:
         """Give SQLite's own counter: it moves with every commit of another connection, and reads no table."""

@@ -27,7 +27,7 @@ from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
 from keyturn.storage.carry import require_inside, require_sound
 from keyturn.storage.feed import Feed, News
-from keyturn.storage.ground import Ground, Turns
+from keyturn.storage.ground import Ground, Point, Turns
 from keyturn.storage.scribe import Scribe, changes_nothing
 from keyturn.storage.writing import WritingConnection, unavailable
 
@@ -302,9 +302,9 @@ class GroupWriter:
             with self._turns.held():
                 started = self._clock.monotonic()
                 alone = not (self._ground.side_by_side and all(job.appends for job in tuple(self._waiting)))
-                connection, version = self._begin(alone=alone)
+                connection, at = self._begin(alone=alone)
                 jobs = self._take(alone=alone)
-                written = self._scribe.write(connection, version, jobs, started)
+                written = self._scribe.write(connection, at, jobs, started)
                 committing = True
                 self._commit(connection)
             self._measure(len(jobs), self._clock.monotonic() - started)
@@ -336,7 +336,7 @@ class GroupWriter:
             self._held.failed(error)
             self._held.tell(partial(_settle, errand.future, unavailable(error)))
 
-    def _begin(self, *, alone: bool) -> tuple[Connection, int]:
+    def _begin(self, *, alone: bool) -> tuple[Connection, Point]:
         return self._held.begin(partial(self._ground.begin_writing, alone=alone))
 
     def _commit(self, connection: Connection) -> None:

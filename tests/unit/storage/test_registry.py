@@ -11,6 +11,7 @@ from keyturn.core.clock import SystemClock
 from keyturn.core.views import ClientView, UserView
 from keyturn.storage.carry import LAST_USE
 from keyturn.storage.feed import Confirmation, News
+from keyturn.storage.ground import Point
 from keyturn.storage.registry import CachedRegistry
 
 
@@ -68,7 +69,7 @@ async def settle():
 
 
 def touch(feed, *touched):
-    feed.apply(News(feed.applied + 1, touched, 0.0))
+    feed.apply(News(Point(feed.at.version + 1), touched, 0.0))
 
 
 async def test_concurrent_misses_share_one_read(registry, reads):

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
-import structlog
 import uvloop
 
 from keyturn.app import LocalServices, assemble, open_local, profiles, require_sound_start, upkeep_of
@@ -19,12 +18,10 @@ from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.refusals import Refusals, summarising
-from keyturn.web.server import Listeners, bind_sockets, run_servers
+from keyturn.web.server import Listeners, bind_sockets, log, run_servers
 from keyturn.web.slots import Slots
 from keyturn.web.supervisor import Supervisor, Worker
 from keyturn.web.tls import Certificates
-
-log = structlog.get_logger("keyturn")
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""

@@ -80,7 +80,7 @@ class _Unheard:
 _UNHEARD: Final = _Unheard()
 _END: Final = b"\r\n\r\n"
 _HEADS_KEPT: Final = 4
-_HEAD_KEPT_BYTES: Final = 4096
+_HEADS_KEPT_BYTES: Final = 4096  # of all of them: read, a head takes five times its bytes
 
 
 class WholeRequest:
@@ -142,19 +142,22 @@ class KnownHeads:
     which behind a proxy may be two callers'.
     """
 
-    __slots__ = ("_heads",)
+    __slots__ = ("_bytes", "_heads")
 
     def __init__(self) -> None:
         """Know none."""
         self._heads: dict[bytes, Head] = {}
+        self._bytes = 0
 
     def keep(self, raw: bytearray, head: Head, length: int) -> None:
         """Keep a head, if it is short and says how long its body is."""
-        if length < 0 or len(raw) > _HEAD_KEPT_BYTES:
+        if length < 0 or len(raw) > _HEADS_KEPT_BYTES:
             return
         head.length = length
-        if len(self._heads) >= _HEADS_KEPT:
+        self._bytes += len(raw)
+        if len(self._heads) >= _HEADS_KEPT or self._bytes > _HEADS_KEPT_BYTES:
             self._heads.clear()
+            self._bytes = len(raw)
         self._heads[bytes(raw)] = head
 
     def begin(self, data: bytes, transport: asyncio.Transport) -> WholeRequest | None:

@@ -17,7 +17,7 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyturn.web.cycle import Head
+from keyturn.web.cycle import Head, KnownHeads
 from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
 from keyturn.web.underway import ROOM
@@ -843,6 +843,18 @@ def test_a_known_head_excuses_no_other(answering):
         assert status_of(answer) == (200 if answering.seen else 400)
         assert [body for *_, body, _ in answering.seen] in ([], [b"x=G"])
         assert answer.count(b"HTTP/1.1 400") == 1
+
+
+def test_known_heads_take_little_memory():
+    """RE-10: A connection keeps four short heads or one long one, so that ten thousand fit into memory."""
+    for size, kept in ((900, 4), (1500, 2), (3000, 1), (5000, 0)):
+        known = KnownHeads()
+        heads = [GET.replace(b"a\r\n", b"a%d\r\nX: %s\r\n" % (each, b"x" * size)) for each in range(9)]
+        most = 0
+        for raw in heads:
+            known.keep(bytearray(raw), Head("GET", b"/", [], None), 0)
+            most = max(most, sum(known.begin(each, None) is not None for each in heads))
+        assert most == kept
 
 
 @given(st.text(alphabet=[chr(code) for code in range(0x21, 0x7F) if code != ord("#")], max_size=40))

@@ -9,9 +9,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Newer Pythons that `make test-all` looks for, on PATH and under pyenv.
 NEWER := 3.12 3.13 3.14
-# One worker per core; `make test JOBS=0` runs in one process. Each worker keeps neighbours together, so that what a
-# file starts is started once, and takes over from a slower one at the end.
-JOBS ?= auto
+# One worker per core and one more, because many tests wait; `make test JOBS=0` runs in one process. Each worker keeps
+# neighbours together, so that what a file starts is started once, and takes over from a slower one at the end.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 UV ?= uv
 
 # The first Python that is new enough and can make an environment. A pyenv shim may exist and still not run, so each

@@ -25,6 +25,9 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+# What tests share asserts as well; said here, before anything imports it.
+pytest.register_assert_rewrite("admin.kit", "dialects.contract", "harness")
+
 pytest_plugins = ["postgres"]
 
 NO_SKIP = "KEYTURN_TEST_NO_SKIP"

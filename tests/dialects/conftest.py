@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("dialects.contract", "harness")
-
 
 @pytest.fixture
 async def here(request):

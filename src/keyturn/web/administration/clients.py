@@ -21,6 +21,7 @@ from keyturn.web.administration.ground import (
     AdminVerb,
     Facts,
     credential_facts,
+    made_facts,
     organisation_of,
     path_in,
     record_facts,
@@ -113,9 +114,7 @@ def _shown(here: Place, credential: Credential, ports: AdminPorts) -> Facts:
 
 
 def _told(here: Place, made: tuple[Credential, Secret], ports: AdminPorts) -> Facts:
-    credential, secret = made
-    facts = {**_shown(here, credential, ports), "secret": secret}
-    return tagged(facts, f"{here.path}/secrets/{credential.id}")
+    return made_facts(made, here.organisation, f"{here.path}/secrets", ports.clock.now())
 
 
 async def _list_secrets(actor: Actor, call: Call, ports: AdminPorts) -> Facts:

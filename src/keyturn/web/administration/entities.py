@@ -19,6 +19,7 @@ from keyturn.web.administration.ground import (
     AdminVerb,
     Facts,
     credential_facts,
+    made_facts,
     organisation_of,
     path_in,
     record_facts,
@@ -101,8 +102,8 @@ def _shown(here: Place, credential: Credential, ports: AdminPorts) -> Facts:
 
 
 def _told(here: Place, made: ReadableSecret, ports: AdminPorts) -> Facts:
-    facts = {**_shown(here, made.credential, ports), "secret": made.secret}
-    return tagged(facts, f"{here.path}/secrets/{made.credential.id}")
+    pair = (made.credential, made.secret)
+    return made_facts(pair, here.organisation, f"{here.path}/secrets", ports.clock.now())
 
 
 async def _list_secrets(actor: Actor, call: Call, ports: AdminPorts) -> Facts:

@@ -16,7 +16,7 @@ from keyturn.core.ports import Digester, Lockout, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import Credential, Organisation
 from keyturn.core.requests import Call
-from keyturn.core.secret import Dice
+from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import Algorithm, CredentialKind, KeyId, OrganisationId, Reason
 from keyturn.directory.names import check_choices
@@ -202,6 +202,15 @@ def credential_facts(credential: Credential, organisation: Organisation, now: da
         "standing": status.standing.value,
         "expires_at": status.expires_at,
     }
+
+
+def made_facts(
+    made: tuple[Credential, Secret], organisation: Organisation, folder: str, now: datetime
+) -> Facts:
+    """Show a credential that lies in a folder together with its secret, for the one answer that tells it."""
+    credential, secret = made
+    facts = {**credential_facts(credential, organisation, now), "secret": secret}
+    return tagged(facts, f"{folder}/{credential.id}")
 
 
 _HIDDEN = frozenset({"life", "lookup_hash", "pepper_id", "verifier", "sealed", "accepted_step", "epoch"})

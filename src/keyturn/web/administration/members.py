@@ -20,6 +20,7 @@ from keyturn.web.administration.ground import (
     AdminVerb,
     Facts,
     credential_facts,
+    made_facts,
     organisation_of,
     path_in,
     record_facts,
@@ -103,9 +104,7 @@ def _shown(organisation: Organisation, credential: Credential, ports: AdminPorts
 
 
 def _told(organisation: Organisation, made: tuple[Credential, Secret], ports: AdminPorts) -> Facts:
-    credential, secret = made
-    facts = {**_shown(organisation, credential, ports), "secret": secret}
-    return tagged(facts, path_in(organisation, "api-tokens", credential.id))
+    return made_facts(made, organisation, path_in(organisation, "api-tokens"), ports.clock.now())
 
 
 async def _list_tokens(actor: Actor, call: Call, ports: AdminPorts) -> Facts:

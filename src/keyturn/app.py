@@ -37,7 +37,7 @@ from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
-from keyturn.wire.configure import configure, role_permissions
+from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
 
@@ -70,6 +70,12 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
         return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+    def status_of(self, dialect: str, route: str, code: str) -> int | None:
+        """Give the HTTP status that callers of a route, of the admin API too, saw with a public code."""
+        from keyturn.admin import ADMIN
+
+        return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
 
     def ring_plan(self) -> RingPlan:
         """Give the key rings of the dialects that are on."""

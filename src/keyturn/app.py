@@ -26,6 +26,7 @@ from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.audit_key import public_check as public_check
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
@@ -51,6 +52,11 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.wire.compile import CompiledRoute
 
 
+def check_chain(rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
+    """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
+    return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+
+
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     """An open deployment: what the CLI and the demo's seeding work with."""
 
@@ -69,7 +75,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
-        return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+        return check_chain(rows, place)
 
     def status_of(self, dialect: str, route: str, code: str) -> int | None:
         """Give the HTTP status that callers of a route, of the admin API too, saw with a public code."""

@@ -37,6 +37,29 @@ def show(answer: Answer, form: Format, columns: Sequence[str] = ()) -> None:
         _table([heading, *([_cell(value) for value in row.values()] for row in answer)])
 
 
+class Rolling:
+    """Prints rows as they come: a table whose columns only get wider, or one JSON object a line."""
+
+    def __init__(self, form: Format, columns: Sequence[str]) -> None:
+        """Print the heading."""
+        self._form = form
+        self._widths = [len(name) for name in columns]
+        if form is Format.TABLE:
+            self._line([name.upper() for name in columns])
+
+    def print(self, row: Row) -> None:
+        """Print one row now."""
+        if self._form is Format.JSON:
+            print(json.dumps(row), flush=True)
+        else:
+            self._line([_cell(value) for value in row.values()])
+
+    def _line(self, cells: Sequence[str]) -> None:
+        self._widths = [max(len(cell), width) for cell, width in zip(cells, self._widths, strict=True)]
+        told = "  ".join(cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True))
+        print(told.rstrip(), flush=True)
+
+
 def _table(lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

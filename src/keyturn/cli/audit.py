@@ -165,7 +165,7 @@ async def export(
 ) -> Answer | None:
     """Write the trail with its chains and checkpoints, for keeping elsewhere and for checking there.
 
-    `keyturn audit verify --file` checks it without the store. Its last record says where the next one goes on.
+    `keyturn audit verify --file` checks it without the store. The last record says where to go on.
     """
     wish = ExportWish(after=after, since=_instant(since), personal=personal)
     with writer(output, spelling) as write:

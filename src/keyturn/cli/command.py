@@ -96,8 +96,17 @@ def settings_of(data: Path | None, config: Path | None) -> Settings:
         data = _latest_demo()
     settings = load_settings(flags={"data": data}, environ=os.environ, config=config)
     if (settings.data / "demo.json").is_file():
-        return load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True)
+        return _of_demo(load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True))
     return settings
+
+
+def _of_demo(settings: Settings) -> Settings:
+    """Put the public URL that a demo keeps where nothing else says one."""
+    from keyturn.demo import kept_url
+
+    if settings.public_url is not None:
+        return settings
+    return settings.model_copy(update={"public_url": kept_url(settings.data)})
 
 
 def _latest_demo() -> Path | None:

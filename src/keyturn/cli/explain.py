@@ -18,7 +18,7 @@ async def explain(
 ) -> Answer:
     """Say what became of a request: which check refused it, who asked, and what would make it pass.
 
-    The caller saw only STATUS and CODE. That you looked is in the audit trail, because it shows an address.
+    The caller saw only HTTP_STATUS and CODE. That you looked is in the audit trail, because it shows an address.
     """
     told = await verbs.explain(request_id)
     return {
@@ -27,7 +27,7 @@ async def explain(
         "happened": told.happened,
         "to_do": told.remedy,
         "at": instant(told.at),
-        "status": told.status,
+        "http_status": told.status,
         "code": told.code,
         "reason": told.reason,
         "actor": told.actor,

@@ -147,7 +147,7 @@ RESOURCES: dict[str, dict[str, str]] = {
         "kind": "text",
         "happened": "text",
         "remedy": "text?",
-        "status": "number?",
+        "http_status": "number?",
         "code": "text?",
         "reason": "text?",
         "actor": "text",

@@ -1,7 +1,7 @@
 """The audit trail as a file that somebody else can check: rows, their chains, and signed checkpoints.
 
 An export is a sequence of records: one ``export``, then the checkpoints, then the rows in the order of
-writing, then one ``end``, which says where the next export goes on. docs/operations/audit.md has every member;
+writing, then one ``end``, which says where the next export goes on. docs/operations/audit.md has all members;
 ``audit_file`` reads it back.
 """
 

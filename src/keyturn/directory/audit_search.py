@@ -48,7 +48,7 @@ async def search_audit(
     """
     if actor.organisation_id is not None:
         wish = msgspec.structs.replace(wish, organisation_id=actor.organisation_id)
-    found = await look(store, bounded(wish, now))
+    found = await look(store, bounded(wish, now), MOST_LOOKED_AT)
     if wish.opened:
         await tell_read(actor, store, wish, {"rows": str(len(found.hits))}, now=now, dice=dice)
     return found
@@ -64,7 +64,7 @@ def bounded(wish: AuditWish, now: datetime) -> AuditWish:
     return wish
 
 
-async def look(store: DeploymentStore, wish: AuditWish, most: int | None = MOST_LOOKED_AT) -> Found:
+async def look(store: DeploymentStore, wish: AuditWish, most: int | None) -> Found:
     """Look through the positions of a wish's time, slice by slice, the newest first.
 
     Args:

@@ -56,7 +56,7 @@ async def _explain(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     except OperatorError as none:
         # In a path a text that is no id names nothing, as everywhere here.
         raise NothingThere(str(none)) from None
-    return {**record_facts(told, RESOURCES["request"]), "id": told.request_id}
+    return {**record_facts(told, RESOURCES["request"]), "id": told.request_id, "http_status": told.status}
 
 
 VERBS: dict[str, AdminVerb] = {

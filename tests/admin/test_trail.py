@@ -14,7 +14,11 @@ async def test_one_request(admin):
     request_id = answer.header("x-request-id")
     made = await admin.call("POST", "/organisations/acme/clients", {"name": "bot"})
     shown = await admin.get(f"/requests/{request_id}")
-    assert (shown["verdict"], shown["http_status"], shown["code"]) == ("refused", 400, "invalid_request")
+    assert (shown["verdict"], shown["http_status"], shown["public_code"]) == (
+        "refused",
+        400,
+        "invalid_request",
+    )
     assert shown["address"] == admin.address
     assert (await admin.get(f"/requests/{made.header('x-request-id')}"))["kind"] == "client.created"
     own = Admin(admin.here, await token_for(admin.here, "audit:read", slug="acme"))

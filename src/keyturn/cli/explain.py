@@ -18,7 +18,7 @@ async def explain(
 ) -> Answer:
     """Say what became of a request: which check refused it, who asked, and what would make it pass.
 
-    The caller saw only HTTP_STATUS and CODE. That you looked is in the audit trail, because it shows an address.
+    The caller saw only HTTP_STATUS and PUBLIC_CODE. The trail tells that you looked: it shows an address.
     """
     told = await verbs.explain(request_id)
     return {
@@ -28,7 +28,7 @@ async def explain(
         "to_do": told.remedy,
         "at": instant(told.at),
         "http_status": told.status,
-        "code": told.code,
+        "public_code": told.code,
         "reason": told.reason,
         "actor": told.actor,
         "name": told.name,

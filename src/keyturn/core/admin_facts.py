@@ -148,7 +148,7 @@ RESOURCES: dict[str, dict[str, str]] = {
         "happened": "text",
         "remedy": "text?",
         "http_status": "number?",
-        "code": "text?",
+        "public_code": "text?",
         "reason": "text?",
         "actor": "text",
         "name": "text?",

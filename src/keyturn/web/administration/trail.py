@@ -56,7 +56,8 @@ async def _explain(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     except OperatorError as none:
         # In a path a text that is no id names nothing, as everywhere here.
         raise NothingThere(str(none)) from None
-    return {**record_facts(told, RESOURCES["request"]), "id": told.request_id, "http_status": told.status}
+    seen = {"http_status": told.status, "public_code": told.code}
+    return {**record_facts(told, RESOURCES["request"]), **seen, "id": told.request_id}
 
 
 VERBS: dict[str, AdminVerb] = {

@@ -111,6 +111,8 @@ class FileCheck:
             seen = ledger.newest.seq if ledger.newest else 0
             gone = [seq for seq in self._noted if seq > seen]
             problem = (min(gone), "removed") if gone else None
+            if problem is None and not seen and self._key is not None:
+                problem = 1, "removed: there is a key that signed it"
         chains = dict.fromkeys([*self._places, *self._broken, *([] if self._after else ledger.ends)])
         return FileVerdict(
             trail=TrailVerdict(

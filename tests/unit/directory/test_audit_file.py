@@ -12,10 +12,12 @@ from keyturn.cli.audit_files import Spelling, records_of, writer
 from keyturn.core.actors import client as client_actor
 from keyturn.core.errors import OperatorError
 from keyturn.core.vocabulary import ClientId, OrganisationId
+from keyturn.directory import audit_file
 from keyturn.directory.audit_export import ExportWish, export_audit
 from keyturn.directory.audit_file import FileCheck
 from keyturn.directory.organisations import create_organisation, rename_organisation
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.storage.audit import hash_of
 from keyturn.upkeep.checkpoints import Checkpoints, Retention
 from unit.directory.conftest import NOW, OPERATOR, Deployment
 
@@ -132,6 +134,24 @@ async def test_a_forged_export_is_found(trail, forge, says):
     """AD-05: a row or checkpoint of an export that was altered, removed or cut off is found and named."""
     problems = verdict_of(forge(await trail.records())).trail.problems
     assert says in problems[0]
+
+
+async def test_a_chain_written_anew_is_found(trail):
+    """AD-05: an export whose rows were altered and hashed again is found by its checkpoints."""
+    records = changed(await trail.records(), row(3), actor="operator:nobody")
+    before = None
+    for place, record in enumerate(records):
+        if record["type"] == "row":
+            linked = record if before is None else {**record, "prev_hash": before}
+            before = hash_of(audit_file._row(linked)).hex()
+            records[place] = {**linked, "row_hash": before}
+    [problem] = verdict_of(records).trail.problems
+    assert "at row 3 or before it: written anew" in problem or "at row 4" in problem
+    unsigned = without(records, lambda each: each["type"] == "checkpoint")
+    assert verdict_of(unsigned).trail.problems == ["checkpoint 1 removed: there is a key that signed it"]
+    keyless = changed(unsigned, lambda each: each["type"] == "export", key=None)
+    assert verdict_of(keyless).trail.intact
+    assert not verdict_of(keyless, key=records[0]["key"]).trail.intact
 
 
 async def test_an_export_made_anew_needs_another_key(trail):

@@ -152,6 +152,15 @@ class FileCheck:
             self._problem = self._ledger.broken_seq(checkpoint, problem), problem
         elif self._noted.get(checkpoint.seq, checkpoint.digest) != checkpoint.digest:
             self._problem = checkpoint.seq, "altered: it is not the one that was noted"
+        else:
+            self._look_back(checkpoint, self._ledger)
+
+    def _look_back(self, checkpoint: Checkpoint, ledger: Ledger) -> None:
+        """Compare what a checkpoint fixes with the rows of earlier parts, which nobody had signed yet."""
+        for end in checkpoint.read().chains:
+            place = self._places.get(end.chain)
+            if place is not None and place.seq == end.seq and place.row_hash != end.row_hash:
+                self._break(place, end.seq, ledger, anew=True)
 
     def _link(self, position: int, row: AuditRow) -> None:
         if _whole(position) <= self._position or self._ledger is None:
@@ -167,14 +176,20 @@ class FileCheck:
         if broken is None and unlike is None:
             self._places[row.chain] = ChainEnd(row.chain, row.seq, row.row_hash)
             return
-        last = place.seq if place else 0
-        self._broken[row.chain] = ChainVerdict(
-            chain=row.chain,
-            rows=last - self._firsts[row.chain],
+        held = place or ChainEnd(row.chain, 0, row.prev_hash)
+        found = held.seq + 1 if broken is not None else row.seq
+        self._break(held, found, self._ledger, anew=broken is None)
+
+    def _break(self, held: ChainEnd, found: int, ledger: Ledger, *, anew: bool) -> None:
+        """Note that a chain holds up to a place and no further."""
+        last = min(held.seq, found - 1)
+        self._broken[held.chain] = ChainVerdict(
+            chain=held.chain,
+            rows=last - self._firsts[held.chain],
             last=last,
-            signed=self._ledger.signed_seq(row.chain),
-            broken_at=last + 1 if broken is not None else unlike,
-            written_anew=broken is None,
+            signed=ledger.signed_seq(held.chain),
+            broken_at=found,
+            written_anew=anew,
         )
 
     def _start(self, row: AuditRow, ledger: Ledger) -> ChainEnd | None:

@@ -5,14 +5,16 @@ import secrets
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from contract.store_kit import PlainSealer, open_file
 from keyturn.app import check_chain, public_check
 from keyturn.cli.audit_files import Spelling, records_of, writer
 from keyturn.core.actors import client as client_actor
+from keyturn.core.checkpoints import ChainEnd, Statement, sign_statement
 from keyturn.core.errors import OperatorError
 from keyturn.core.vocabulary import ClientId, OrganisationId
-from keyturn.directory import audit_file
+from keyturn.directory import audit_export, audit_file
 from keyturn.directory.audit_export import ExportWish, export_audit
 from keyturn.directory.audit_file import FileCheck
 from keyturn.directory.organisations import create_organisation, rename_organisation
@@ -184,6 +186,30 @@ async def test_parts_fit_together(trail):
     with pytest.raises(OperatorError, match="begins after position"):
         verdict_of(second, second)
     assert (await trail.records(since=NOW + timedelta(days=1)))[-1]["rows"] == 0
+
+
+async def test_a_later_part_proves_an_earlier_one(trail):
+    """AD-05: rows that nobody had signed when a part was made are proved by the next part's checkpoint."""
+    first = await trail.records()
+    rows = [each for each in first if each["type"] == "row"]
+    newest = await trail.upkeep.newest_checkpoint()
+    end, key = ChainEnd(rows[-1]["chain"], rows[-1]["seq"], bytes(32)), await trail.keys.find()
+    statement = Statement(
+        seq=newest.seq + 1,
+        at=NOW,
+        previous=newest.digest,
+        covered=first[-1]["position"],
+        chains=(structs.replace(end, row_hash=bytes.fromhex(rows[-1]["row_hash"])),),
+    )
+    for told, holds in ((statement, True), (structs.replace(statement, chains=(end,)), False)):
+        signed = audit_export._checkpoint(sign_statement(told, key.key_id, key.sign))
+        place = first[-1]["position"]
+        second = [
+            {**first[0], "after": place, "to": place},
+            signed,
+            {"type": "end", "position": place, "rows": 0, "checkpoints": 1},
+        ]
+        assert verdict_of(first, second).trail.intact is holds
 
 
 async def test_what_retention_cut_is_not_missed(tmp_path):

@@ -62,14 +62,15 @@ async def tail(
     if not follow:
         return [_shown(each) for each in await verbs.tail_audit(limit)]
     _, place = await verbs.audit_since(None)
-    rolling = Rolling(form, COLUMNS.split())
-    for row in await verbs.tail_audit(limit):
-        rolling.print(_shown(row))
+    rows = await verbs.tail_audit(limit)
+    printed = {(row.chain, row.seq) for row in rows}  # some may have come after that place
+    rolling = Rolling(form, COLUMNS.split(), [*map(_shown, rows)])
     with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how this ends
         while True:
             hits, place = await verbs.audit_since(place)
             for hit in hits:
-                rolling.print(_shown(hit.row))
+                if (hit.row.chain, hit.row.seq) not in printed:
+                    rolling.print(_shown(hit.row))
             if not hits:
                 await asyncio.sleep(POLL_SECONDS)
     return None

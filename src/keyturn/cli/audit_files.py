@@ -61,12 +61,19 @@ def writer(path: Path | None, spelling: Spelling) -> Iterator[Callable[[Record],
         yield lambda record: table.writerow({name: _cell(value) for name, value in record.items()})
 
 
-def _made(path: Path) -> IO[str]:
+@contextlib.contextmanager
+def _made(path: Path) -> Iterator[IO[str]]:
+    """Make a file that is gone again where it could not be finished."""
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise OperatorError(f"{path}: {error.strerror}") from None
-    return os.fdopen(made, "w", encoding="utf-8", newline="")
+    try:
+        with os.fdopen(made, "w", encoding="utf-8", newline="") as out:
+            yield out
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _cell(value: Any) -> Any:

@@ -283,6 +283,10 @@ async def test_spellings(trail, tmp_path, spelling):
     assert kept == [{name: value for name, value in each.items() if value is not None} for each in records]
     with pytest.raises(OperatorError, match="exists"), writer(path, spelling):
         pass
+    with pytest.raises(OperatorError, match="away"), writer(tmp_path / "half", spelling):
+        raise OperatorError("the store went away")
+    assert not (tmp_path / "half").exists()
+    assert path.exists()
 
 
 async def test_personal_fields_stay_sealed(trail):

@@ -14,13 +14,13 @@ from keyturn.core.vocabulary import RequestId
 from keyturn.web.cycle import Head
 from keyturn.wire.ask import Asked
 from keyturn.wire.compile import CompiledRoute, Match
-from keyturn.wire.http import WireRequest
+from keyturn.wire.http import HeadNotes, WireRequest
 
 BODY_KEPT_BYTES = 4096
 
 
 class Door:
-    """One head's path, routes and caller.
+    """One head's path, routes and caller, and what readers found in it.
 
     Args:
         path: As sent, still percent-encoded.
@@ -30,11 +30,12 @@ class Door:
     ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method.
     """
 
-    __slots__ = ("_head", "_params", "_said", "address", "path", "route", "routes")
+    __slots__ = ("_head", "_notes", "_params", "_said", "address", "path", "route", "routes")
 
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
         self._head = head
+        self._notes = HeadNotes()
         self._said: dict[bytes, TokenRequest | Question] = {}
         self.path = path
         self.address = address
@@ -55,6 +56,7 @@ class Door:
             address=self.address,
             oversized=oversized,
             params=self._params,
+            notes=self._notes,
         )
 
     def asked_again(self, body: bytes, request_id: RequestId) -> Asked | None:

@@ -260,6 +260,20 @@ class Shape(msgspec.Struct, frozen=True):
     members: tuple[Constant | Member | Each | Switch, ...]
 
 
+class LastingFacts(dict[str, Any]):
+    """Facts that whoever made them gives again, unchanged, as often as they are asked for.
+
+    ``written`` belongs to who writes them: an answer, and what wrote it.
+    """
+
+    __slots__ = ("written",)
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        """Take the facts."""
+        super().__init__(facts)
+        self.written: tuple[object, Any] | None = None
+
+
 Part = Constant | Member | Each | Switch
 Facts = Mapping[str, Any]
 Renderer = Callable[[Facts], dict[str, Any]]

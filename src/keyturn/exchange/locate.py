@@ -32,8 +32,10 @@ async def locate(client: PresentedCredential, organisation: str | None, registry
     the keys that could prove it (RFC 7521 section 4.2).
     """
     client_id = ClientId(_claimed(client) or "")
-    FROM_MEMORY.set(registry.remembers(client_id))
-    view = await registry.find_client(client_id)
+    view = registry.remembered_client(client_id)
+    FROM_MEMORY.set(view is not None)
+    if view is None:
+        view = await registry.find_client(client_id)
     if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)

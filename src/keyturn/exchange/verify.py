@@ -3,6 +3,7 @@
 ``standing`` asks that. Key sets are imported once for each state of a ring, verified tokens are remembered.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from keyturn.core.ports import KeyRings
@@ -26,7 +27,7 @@ class OwnTokens:
         self._rings = rings
         self._public_url = public_url
         self._verified = VerifiedCache()
-        self._key_sets: dict[str, tuple[tuple[str, ...], KeySet]] = {}
+        self._key_sets: dict[str, tuple[Sequence[dict[str, str]], KeySet]] = {}
 
     async def verify(
         self, token: Secret, profiles: tuple[TokenProfile, ...], organisation: Organisation, now: datetime
@@ -55,12 +56,11 @@ class OwnTokens:
 
     async def _keys(self, issuer_id: str, now: datetime) -> KeySet:
         published = await self._rings.published(issuer_id, now)
-        key_ids = tuple(key["kid"] for key in published)
         known = self._key_sets.get(issuer_id)
-        if known is not None and known[0] == key_ids:
+        if known is not None and known[0] == published:
             return known[1]
         keys = KeySet.from_jwks(published)
         if len(self._key_sets) >= KEY_SETS_KEPT:
             self._key_sets.clear()
-        self._key_sets[issuer_id] = (key_ids, keys)
+        self._key_sets[issuer_id] = (published, keys)
         return keys

@@ -14,6 +14,7 @@ from keyturn.core.shapes import (
     OPERATION_FACTS,
     REFUSAL_FACTS,
     BodyRenderer,
+    LastingFacts,
     compile_body,
     compile_shape,
     is_known,
@@ -103,7 +104,15 @@ def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where:
     def write(facts: dict[str, Any]) -> WireResponse:
         return WireResponse(answer.status, _encode(render(facts)), headers, _changing(shown, facts))
 
-    return write
+    def write_once(facts: dict[str, Any]) -> WireResponse:
+        if not isinstance(facts, LastingFacts):
+            return write(facts)
+        if facts.written is None or facts.written[0] is not write:
+            facts.written = write, write(facts)
+        response: WireResponse = facts.written[1]
+        return response
+
+    return write_once
 
 
 def _changing(shown: list[tuple[bytes, str]], facts: dict[str, Any]) -> Headers:

@@ -8,7 +8,7 @@ import pytest
 
 from keyturn.core.errors import InvalidClient, InvalidGrant, InvalidRequest, SlowDown, Unavailable
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.shapes import Constant, Each, LastingFacts, Member, Shape
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 from keyturn.wire.write import compile_answer, compile_document, compile_refusals
@@ -39,6 +39,24 @@ def test_answer():
     assert (b"cache-control", b"no-store") in response.headers
     assert (b"x-content-type-options", b"nosniff") in response.headers
     assert (b"content-type", b"application/json") in response.headers
+
+
+def test_facts_that_last_are_written_once_by_each_writer():
+    """An answer about the same thing is spelled once for a route; another route has words of its own."""
+    one, other = (
+        compile_answer(
+            Route(name="get", path="/t", answer=Answer(Shape((Member(name, "subject"),)))), "toy.get"
+        )
+        for name in ("sub", "who")
+    )
+    facts = LastingFacts({"subject": "a"})
+    assert one(facts) is one(facts)
+    assert [json.loads(write(facts).body) for write in (one, other, one)] == [
+        {"sub": "a"},
+        {"who": "a"},
+        {"sub": "a"},
+    ]
+    assert one(dict(facts)) is not one(dict(facts))
 
 
 def test_document():

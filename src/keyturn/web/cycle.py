@@ -63,11 +63,7 @@ BROKEN: Final = WireResponse(
 @lru_cache(maxsize=1024)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Spell status line and headers; few differ, so each is joined once."""
-    return STATUS_LINE[status] + _spell(headers)
-
-
-def _spell(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
+    return STATUS_LINE[status] + b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class _Unheard:
@@ -112,7 +108,9 @@ class WholeRequest:
 
     def spell(self, request_id: bytes, response: WireResponse) -> bytes:
         """Give the answer as bytes on the wire."""
-        head = _head(response.status, response.headers) + _spell(response.changing)
+        head = _head(response.status, response.headers)
+        for header in response.changing:
+            head += b"%s: %s\r\n" % header
         body = b"" if self.head.method == "HEAD" else response.body
         close = b"" if self.keep_alive else b"connection: close\r\n"
         return b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s" % (

@@ -221,7 +221,7 @@ class Desk:
         FROM_MEMORY.set(False)
         echoes: Mapping[str, Any] = {}
         try:
-            if self._administration is not None and route.is_administration:
+            if door.administers and self._administration is not None:
                 request = door.request(request_id, body, oversized=oversized)
                 return "ok", self._limited(await self._administration.answer(door.routes, route, request))
             asked = None if oversized else door.asked_again(body, request_id)

@@ -27,10 +27,11 @@ class Door:
         match: What the path leads to; None for nothing.
         address: The caller's.
 
-    ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method.
+    ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method;
+    ``administers`` tells whether it is for administrators.
     """
 
-    __slots__ = ("_head", "_notes", "_params", "_said", "address", "path", "route", "routes")
+    __slots__ = ("_head", "_notes", "_params", "_said", "address", "administers", "path", "route", "routes")
 
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
@@ -42,6 +43,7 @@ class Door:
         self.routes: Mapping[str, CompiledRoute] = {} if match is None else match.routes
         self._params: Mapping[str, str] = {} if match is None else match.params
         self.route = _route_of(self.routes, head.method)
+        self.administers = self.route is not None and self.route.is_administration
 
     def request(self, request_id: RequestId, body: bytes, *, oversized: bool) -> WireRequest:
         """Give a request that came in by this door, as its reader wants it."""

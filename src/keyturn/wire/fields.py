@@ -172,7 +172,10 @@ class Bodies:
                     self._known.clear()
                 self._known[media, body] = known
         slots, deprecated = known
-        reading.merge(slots, self._name_of)
+        if reading.slots:
+            reading.merge(slots, self._name_of)
+        else:
+            reading.slots.update(slots)
         reading.deprecated += deprecated
 
     def _field_of(self, name: str) -> BoundField | None:
@@ -213,24 +216,26 @@ def _simple(fields: Iterable[BoundField]) -> _Simple:
 
 
 def _read_simple(pairs: Pairs, simple: _Simple, slots: Slots) -> bool:
-    """Read a form of simple fields, each there once and sound; False of any other, which is to be read anew.
+    """Read a form of simple fields, each there once, sound and not empty; False of any other.
 
     So are most, and ``_read_fields`` costs them several times as much.
     """
     found: Slots = {}
-    for name, value in pairs:
+    for name, text in pairs:
         field = simple.get(name)
         if field is None:
             return False
         slot, read, narrow = field
-        if slot in found:
+        if slot in found or not text:
             return False
         try:
-            read_as = read(value) if value else None
-            found[slot] = read_as if narrow is None or not value else narrow(read_as)
+            value = read(text)
+            found[slot] = value if narrow is None else narrow(value)
         except ValueError:
             return False
-    slots.update((slot, value) for slot, value in found.items() if value is not None)
+        if value is None:
+            return False
+    slots.update(found)
     return True
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from keyturn.core.errors import UnauthorizedClient
 from keyturn.core.requests import Proof, Question
-from keyturn.core.shapes import QUESTION_FACTS, LastingFacts
+from keyturn.core.shapes import QUESTION_FACTS, LastingFacts, Spelling
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
 from keyturn.exchange.describe import find_secret
@@ -37,7 +37,9 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
     if isinstance(subject, LivingFamily):
         return _INACTIVE | _facts(subject) | await _owner_facts(subject, services)
     if subject.facts is None:
-        subject.facts = LastingFacts(_INACTIVE | _facts(subject) | await _owner_facts(subject, services))
+        facts = LastingFacts(_INACTIVE | _facts(subject) | await _owner_facts(subject, services))
+        facts.spelling = Spelling()
+        subject.facts = facts
     return subject.facts
 
 

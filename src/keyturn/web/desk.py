@@ -229,7 +229,11 @@ class Desk:
                 asked = await self._asked(door, route, door.request(request_id, body, oversized=oversized))
                 door.keep(body, asked)
             echoes = asked.origin.echoes
-            return "ok", self._limited(route.write(await self._facts(route, asked)))
+            if isinstance(asked, Question):
+                facts = await QUESTIONS[asked.operation](asked, self._services)
+            else:
+                facts = await self._facts(route, asked)
+            return "ok", self._limited(route.write(facts))
         except Refusal as refusal:
             echoes = echoes or refusal.echoes
             request = door.request(request_id, body, oversized=oversized)
@@ -270,11 +274,9 @@ class Desk:
         changing = (*response.changing, *self._rate_headers.of(taken))
         return WireResponse(response.status, response.body, response.headers, changing)
 
-    async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
+    async def _facts(self, route: CompiledRoute, asked: TokenRequest | Call | Publication) -> dict[str, Any]:
         """Do what is asked, and give the facts that its answer may show."""
         services = self._services
-        if isinstance(asked, Question):
-            return await QUESTIONS[asked.operation](asked, services)
         if isinstance(asked, Call):
             return await self._call(route, asked)
         if isinstance(asked, Publication):

@@ -380,10 +380,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._allow(self.limits.idle_seconds)
         self._step = self._read_head
         self._idle = not self._inbox
-        if not self.transport.is_closing():
+        if self.flow.read_paused and not self.transport.is_closing():
             self.flow.resume_reading()
-            if self._inbox:
-                self.data_received(b"")
+        if self._inbox and not self.transport.is_closing():
+            self.data_received(b"")
 
     def shutdown(self) -> None:
         """Let a request that is under way, or already sent to us, have its answer; then close (RE-03).

@@ -191,6 +191,7 @@ class Desk:
         """Find where a head leads, and keep that with it."""
         path = head.path.decode("ascii")
         head.memory = door = Door(head, path, self._router.match(path), self._address(head))
+        head.at_once = door.asks
         return door
 
     def _nothing_here(self, request: WireRequest) -> WireResponse:

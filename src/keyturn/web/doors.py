@@ -28,10 +28,22 @@ class Door:
         address: The caller's.
 
     ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method;
-    ``administers`` tells whether it is for administrators.
+    ``administers`` tells whether it is for administrators, ``asks`` whether it is for questions about tokens,
+    which memory answers.
     """
 
-    __slots__ = ("_head", "_notes", "_params", "_said", "address", "administers", "path", "route", "routes")
+    __slots__ = (
+        "_head",
+        "_notes",
+        "_params",
+        "_said",
+        "address",
+        "administers",
+        "asks",
+        "path",
+        "route",
+        "routes",
+    )
 
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
@@ -44,6 +56,8 @@ class Door:
         self._params: Mapping[str, str] = {} if match is None else match.params
         self.route = _route_of(self.routes, head.method)
         self.administers = self.route is not None and self.route.is_administration
+        operation = None if self.route is None else self.route.table.operation
+        self.asks = operation is not None and operation.name == "introspect"
 
     def request(self, request_id: RequestId, body: bytes, *, oversized: bool) -> WireRequest:
         """Give a request that came in by this door, as its reader wants it."""

@@ -130,14 +130,19 @@ async def _organisation_of(held: Held, registry: Registry) -> Organisation | Non
 
 
 async def locate_family(
-    presented: Secret, registry: Registry, digester: Digester
+    presented: Secret, registry: Registry, digester: Digester, *, current: bool = False
 ) -> tuple[RefreshToken, RefreshFamily] | None:
-    """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
+    """Find the family of a refresh token that we really made; a made-up one costs no read of the store.
+
+    Args:
+        current: Whether the family may be from memory where the token is its current one there; then only
+            what loses to whatever has happened to it since may rest on it.
+    """
     parts = split_refresh_token(presented)
     if parts is None:
         return None
     token, message, tag = parts
     if not any(compare_digest(ours[: len(tag)], tag) for ours in digester.tags(message)):
         return None
-    family = await registry.find_family(token.family_id)
+    family = await registry.find_family(token.family_id, token.generation if current else None)
     return None if family is None else (token, family)

@@ -6,7 +6,7 @@ refusal may have a consequence: a replayed token ends its family, committed with
 
 from datetime import datetime, timedelta
 
-from keyturn.core.changes import Change, Replace, RequireVersion
+from keyturn.core.changes import Change, RequireVersion, Rotate
 from keyturn.core.errors import Concern, InvalidGrant
 from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
@@ -42,7 +42,7 @@ async def refresh(request: TokenRequest, services: Services) -> Issued:
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = begin(services)
     presented, digester = request.credential.secret, services.digester
-    held = await locate_family(presented, services.registry, digester)
+    held = await locate_family(presented, services.registry, digester, current=True)
     await admit(request.origin, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
     asker = await prove_asker(request, services, now)
@@ -115,4 +115,4 @@ def _turn(
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
         return presented, unchanged
     turned, successor = succeed(family, presented, services, now)
-    return successor, (Replace(turned, family.version),)
+    return successor, (Rotate(turned),)

@@ -104,7 +104,11 @@ class MemoryStore:
         """Find the admin token that a secret is, ended ones included."""
         return await self._shelf.admin.token_by_hash(lookup_hashes)
 
-    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+    async def find_family(
+        self,
+        family_id: FamilyId,
+        generation: int | None = None,  # noqa: ARG002  # the port
+    ) -> RefreshFamily | None:
         """Find a refresh family by its id, ended ones included."""
         return await self._shelf.family(family_id)
 

@@ -22,6 +22,7 @@ from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
 from keyturn.storage.carry import ADMIN_TOKEN, LAST_USE
+from keyturn.storage.families import Families
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
 from keyturn.storage.views import OWNERS, View, Views
@@ -72,6 +73,7 @@ class CachedRegistry:
         self._admin_tokens: Lru[bytes, AdminToken] = Lru(ADMIN_TOKENS_LIMIT)
         self._absent: Lru[_Key, bool] = Lru(ABSENT_LIMIT)
         self._flights: dict[_Key, _Flight] = {}
+        self.families = Families()
         self.versions = self._views.versions
         feed.on_change(self._touched)
 
@@ -110,8 +112,15 @@ class CachedRegistry:
             return view
         return await self._share(("entity", entity_id), self._reads.people.entity_view(entity_id), self._keep)
 
-    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
-        """Find a refresh family by its id, ended or not; never from memory, since each use changes it."""
+    async def find_family(self, family_id: FamilyId, generation: int | None = None) -> RefreshFamily | None:
+        """Find a refresh family by its id, ended or not; from memory only where that has this generation.
+
+        Each use changes it, so memory knows no more than what this process wrote last. That is enough to
+        rotate it: the rotation loses if another process was first, and then memory has forgotten it.
+        """
+        family = None if generation is None else self.families.get(family_id)
+        if family is not None and family.generation == generation:
+            return family
         return await self._reads.family(family_id)
 
     # --- by another name ---
@@ -265,6 +274,7 @@ class CachedRegistry:
             self._aliases.clear()
             self._absent.clear()
             self._admin_tokens.clear()
+            self.families.clear()
             self._ground_flights()
         elif topic == ADMIN_TOKEN:
             # They are few and change seldom: all are forgotten, and all that is on its way.

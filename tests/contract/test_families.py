@@ -8,7 +8,7 @@ import asyncio
 import msgspec
 import pytest
 
-from contract.store_kit import ACME, NOW, client, family, next_version, open_at, open_file, seed, unit
+from contract.store_kit import ACME, BETA, NOW, client, family, next_version, open_at, open_file, seed, unit
 from keyturn.core.changes import Add, EndFamily, Lost, Recorded, RequireVersion, Rotate
 from keyturn.core.errors import Fault
 from keyturn.core.refresh import rotated
@@ -51,6 +51,24 @@ async def test_rotation(store):
     assert await store.recorder.record(unit(ON_CLIENT, change)) == Recorded()
     for generation in (None, 0, 1):
         assert await store.registry.find_family("f", generation) == change.record
+
+
+async def test_what_is_not_as_it_was_does_not_turn(store):
+    """RT-01: a rotation loses to another token, another version, another organisation and to nobody."""
+    (born,) = await begun(store, "f")
+    good = turned(born).record
+    differing = (
+        {"previous_hash": b"another"},
+        {"version": good.version + 1},
+        {"organisation_id": BETA},
+        {"id": "nobody"},
+    )
+    for fields in differing:
+        wrong = Rotate(msgspec.structs.replace(good, **fields))
+        event = {"organisation_id": wrong.record.organisation_id}
+        assert isinstance(await store.recorder.record(unit(ON_CLIENT, wrong, **event)), Lost)
+        assert await store.registry.find_family("f") == born
+        assert await store.registry.find_family("nobody") is None
 
 
 async def test_many_at_once(store):

@@ -12,7 +12,7 @@ from keyturn.exchange.holders import check_holder
 from keyturn.exchange.locate import locate_holder
 from keyturn.exchange.passcodes import admit_guess, check_passcode, forgive
 from keyturn.exchange.policy import decide
-from keyturn.exchange.road import begin, conclude, walk
+from keyturn.exchange.road import begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 
 
@@ -37,5 +37,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     proof = check_passcode(request, located, proof, services, now)
     await forgive(tickets, services, now)
     await admit_holder(proof, services.limits, services.clock.monotonic())
+    terms = services.terms.find(request, proof)
+    if terms is not None:
+        return await finish(request, terms, services, now)
     decision = decide(grant.authorize(request, proof))
     return await conclude(request, decision, services, now)

@@ -11,7 +11,6 @@ from keyturn.core.errors import Concern, InvalidGrant
 from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
 from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
-from keyturn.core.secret import Secret
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_holder
@@ -22,7 +21,7 @@ from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import Place, objection_to
 from keyturn.exchange.locate import locate_family, named_organisation
 from keyturn.exchange.policy import decide
-from keyturn.exchange.road import begin, conclude, walk
+from keyturn.exchange.road import Renewal, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
 
@@ -50,6 +49,10 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     proof = await _prove_owner(request, family, asker, services, now)
     if proof.holder is not None:
         await admit_holder(proof, services.limits, services.clock.monotonic())
+    terms = services.terms.find(request, proof, family)
+    if terms is not None:
+        renewal = _turn(token, family, request, proof, services, now)
+        return await finish(request, terms, services, now, renewal)
     decision = decide(authorize_refresh(request, proof, family))
     renewal = _turn(token, family, request, proof, services, now)
     return await conclude(request, decision, services, now, renewal)
@@ -91,7 +94,7 @@ def _turn(
     proof: Proof,
     services: Services,
     now: datetime,
-) -> tuple[Secret, tuple[Change, ...]]:
+) -> Renewal:
     """Carry out the family's verdict: the refresh token to answer with, and what that changes.
 
     Raises:
@@ -99,7 +102,7 @@ def _turn(
     """
     profile, presented = request.profile, request.credential.secret
     setting = proof.organisation.setting
-    unchanged = (RequireVersion("refresh_family", family.id, family.version),)
+    unchanged: tuple[Change, ...] = (RequireVersion("refresh_family", family.id, family.version),)
     grace = timedelta(
         seconds=setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
     )
@@ -111,8 +114,8 @@ def _turn(
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
-        return same_again(family, presented), unchanged
+        return Renewal(family, same_again(family, presented), unchanged)
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
-        return presented, unchanged
+        return Renewal(family, presented, unchanged)
     turned, successor = succeed(family, presented, services, now)
-    return successor, (Rotate(turned),)
+    return Renewal(family, successor, (Rotate(turned),))

@@ -76,12 +76,14 @@ class Registry(Protocol):
         """Find the admin token that a secret is, by its digest under each pepper, ended ones included."""
         ...
 
-    async def find_family(self, family_id: FamilyId, generation: int | None = None) -> RefreshFamily | None:
-        """Find a refresh family by its id anywhere in the deployment, ended ones included.
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Find a refresh family by its id anywhere in the deployment, ended ones included; never cached."""
+        ...
 
-        Args:
-            generation: Where the family was last seen to be of this one, it may come from memory, as it was
-                then: only for what is recorded with a change that loses if it is not so any more.
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family whose current token had this digest when this process last wrote it, if it knows.
+
+        Another process may have changed it since: only for what is recorded with a change that loses then.
         """
         ...
 

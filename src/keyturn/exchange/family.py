@@ -65,7 +65,7 @@ def succeed(
 ) -> tuple[RefreshFamily, Secret]:
     """Make the next token of a family and seal it under a key that only the presented one gives."""
     successor = make_refresh_token(family.id, family.generation + 1, services.digester.tag, services.dice)
-    nonce = services.dice(_NONCE_BYTES)
+    nonce = services.naming(_NONCE_BYTES)  # no secret, and the key is of this one token
     cipher = _cipher(presented, family.id)
     sealed = nonce + cipher.encrypt(nonce, successor.reveal().encode(), family.id.encode())
     pepper_id = family.pepper_id

@@ -136,13 +136,19 @@ async def locate_family(
 
     Args:
         current: Whether the family may be from memory where the token is its current one there; then only
-            what loses to whatever has happened to it since may rest on it.
+            what loses to whatever has happened to it since may rest on it. A digest that memory has proves
+            the token.
     """
+    if current:
+        for digest in digester.lookup_hashes(presented.sha256()):
+            known = registry.recall_family(digest)
+            if known is not None:
+                return RefreshToken(known.id, known.generation), known
     parts = split_refresh_token(presented)
     if parts is None:
         return None
     token, message, tag = parts
     if not any(compare_digest(ours[: len(tag)], tag) for ours in digester.tags(message)):
         return None
-    family = await registry.find_family(token.family_id, token.generation if current else None)
+    family = await registry.find_family(token.family_id)
     return None if family is None else (token, family)

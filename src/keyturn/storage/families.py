@@ -55,17 +55,30 @@ class Families:
 
     def __init__(self) -> None:
         """Know none."""
-        self._kept: Lru[FamilyId, RefreshFamily] = Lru(FAMILY_LIMIT)
-        self.get = self._kept.get
-        self.clear = self._kept.clear
+        self._kept: Lru[FamilyId, RefreshFamily] = Lru(FAMILY_LIMIT, self._let_go)
+        self._current: dict[bytes, RefreshFamily] = {}
+
+    def current(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family whose current token has a digest."""
+        return self._current.get(current_hash)
 
     def learn(self, seen: Seen) -> None:
         """Take over what a transaction left, once it is committed."""
         for family_id, family in seen.items():
-            if family is None:
-                self._kept.pop(family_id)
-            else:
+            before = self._kept.pop(family_id)
+            if before is not None:
+                self._let_go(before)
+            if family is not None:
                 self._kept.put(family_id, family)
+                self._current[family.current_hash] = family
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._current.clear()
+
+    def _let_go(self, family: RefreshFamily) -> None:
+        self._current.pop(family.current_hash, None)
 
 
 def family_in(unit: Unit) -> RefreshFamily | None:

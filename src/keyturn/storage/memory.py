@@ -104,13 +104,13 @@ class MemoryStore:
         """Find the admin token that a secret is, ended ones included."""
         return await self._shelf.admin.token_by_hash(lookup_hashes)
 
-    async def find_family(
-        self,
-        family_id: FamilyId,
-        generation: int | None = None,  # noqa: ARG002  # the port
-    ) -> RefreshFamily | None:
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id, ended ones included."""
         return await self._shelf.family(family_id)
+
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:  # noqa: ARG002  # the port
+        """Recall none: here a read costs nothing."""
+        return None
 
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""

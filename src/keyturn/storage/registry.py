@@ -112,16 +112,17 @@ class CachedRegistry:
             return view
         return await self._share(("entity", entity_id), self._reads.people.entity_view(entity_id), self._keep)
 
-    async def find_family(self, family_id: FamilyId, generation: int | None = None) -> RefreshFamily | None:
-        """Find a refresh family by its id, ended or not; from memory only where that has this generation.
-
-        Each use changes it, so memory knows no more than what this process wrote last. That is enough to
-        rotate it: the rotation loses if another process was first, and then memory has forgotten it.
-        """
-        family = None if generation is None else self.families.get(family_id)
-        if family is not None and family.generation == generation:
-            return family
+    async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
+        """Find a refresh family by its id, ended or not; never from memory, since each use changes it."""
         return await self._reads.family(family_id)
+
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family that had this current token when this process last wrote it.
+
+        That is enough to rotate it: the rotation loses if another process was first, and then memory has
+        forgotten it.
+        """
+        return self.families.current(current_hash)
 
     # --- by another name ---
 

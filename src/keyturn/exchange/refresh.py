@@ -66,6 +66,8 @@ async def _prove_owner(
     Raises:
         InvalidGrant: It is not, or the request names another organisation.
     """
+    if asker.proof is not None and _is_same(asker.proof, request, family):
+        return asker.proof
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
@@ -85,6 +87,23 @@ async def _prove_owner(
     if reason is not None:
         raise InvalidGrant(reason, about=about)
     return Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
+
+
+def _is_same(proof: Proof, request: TokenRequest, family: RefreshFamily) -> bool:
+    """Tell whether a client renews what it got for the credential that it has just proved, unchanged since.
+
+    Then all that the family rests on was found in force with the proof; and the proof is of the organisation
+    that the path names, which is the family's.
+    """
+    held = proof.credential
+    return (
+        held is not None
+        and held.id == family.credential_id
+        and proof.client.id == family.subject
+        and family.owner_kind is OwnerKind.CLIENT
+        and family.epochs == (proof.organisation.epoch, proof.client.epoch, held.epoch)
+        and request.organisation_alias is None
+    )
 
 
 def _turn(

@@ -15,6 +15,7 @@ from keyturn.core.errors import ConfigError
 from keyturn.web.closing import LAST_COMERS_SECONDS, let_in_again, turn_away
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
+from keyturn.web.listening import Listener
 from keyturn.web.management import Management
 from keyturn.web.protocol import BoundedProtocol, protocol_class
 from keyturn.web.tls import Certificates, TlsListener
@@ -227,18 +228,19 @@ class _Server(uvicorn.Server):
         self.ready = asyncio.Event()
         self._certificates = certificates
         self._last_comers_seconds = last_comers_seconds
-        self._secured: list[TlsListener] = []
+        self._listeners: list[Listener | TlsListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._certificates is None:
-            await super().startup(sockets)
-        else:
-            shared = self._protocol.shared
-            self._secured = [
-                TlsListener(each, self._make, shared, self._certificates) for each in sockets or ()
-            ]
-            self.servers = [*self._secured]  # type: ignore[list-item]  # closes alike
-            self.started = True
+        for each in sockets or ():
+            if self._certificates is None:
+                plain = Listener(each, self._make, backlog=BACKLOG)
+                await plain.open()
+                self._listeners.append(plain)
+            else:
+                shared = self._protocol.shared
+                self._listeners.append(TlsListener(each, self._make, shared, self._certificates))
+        self.servers = [*self._listeners]  # type: ignore[list-item]  # closes alike
+        self.started = True
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -252,11 +254,11 @@ class _Server(uvicorn.Server):
             server.close()
         for each in sockets or ():
             each.close()
-        for number, door in enumerate(doors):
-            await self._let_in(door, self._secured[number] if self._secured else None)
+        for door, listener in zip(doors, self._listeners, strict=True):
+            await self._let_in(door, listener)
         await super().shutdown()
 
-    async def _let_in(self, door: socket.socket, secured: TlsListener | None) -> None:
+    async def _let_in(self, door: socket.socket, listener: Listener | TlsListener) -> None:
         """Accept the connections that the kernel has made for us and nobody has taken yet, then close.
 
         The door is the last handle of its listener and closes as soon as nobody waits.
@@ -270,13 +272,8 @@ class _Server(uvicorn.Server):
                 except OSError:  # nobody waits any more
                     break
         for connection, address in waiting:
-            if secured is not None:
-                secured.let_in(connection, address)
-            else:
-                connection.setblocking(False)
-                await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
-        if secured is not None:
-            await secured.finish()
+            listener.let_in(connection, address)
+        await listener.finish()
 
     def _make(self) -> BoundedProtocol:
         return self._protocol(self.config, self.server_state, self.lifespan.state)

@@ -5,6 +5,7 @@ Everything here is pure; ``web/protocol.py`` holds connections to it.
 Spec: RFC 9112 sections 3.2, 6 and 11.2.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from keyturn.web.underway import Underway
 
 CHUNKED: Final = -1
 """What ``read_framing`` gives for a chunked body."""
+# Only what a value may hold: the rest of any other line joins the line before it, and llhttp refuses that.
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNORECASE)
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 # fmt: off
 Refused = Literal[
@@ -45,6 +48,17 @@ class ProtocolLimits:
 
 class FramingRefused(Exception):
     """A head whose limits or framing we refuse; it carries its ``Refused``."""
+
+
+def without_upgrade(head: bytearray) -> bytearray:
+    """Take the wish for another protocol out of a head: we speak none, and may ignore it.
+
+    llhttp would stop reading there and leave the body to whoever comes next.
+
+    Spec: RFC 9110 section 7.8.
+    """
+    # Few wish it, so look before searching.
+    return bytearray(_UPGRADE.sub(b"", head)) if b"\r\nupgrade:" in head.lower() else head
 
 
 def read_framing(version: str, headers: list[tuple[bytes, bytes]], limits: ProtocolLimits) -> int:

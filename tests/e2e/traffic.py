@@ -1,9 +1,9 @@
 """Traffic at a rate of its own: requests come when they are due, whether or not earlier ones were answered.
 
 A caller who waits for an answer before the next request slows down with the server and hides how long the
-others would have waited; these do not. Latency counts from when a request was due. Where there are more requests
-than callers, that would measure the length of our own queue: such traffic drops what finds nobody free, and
-counts from when a request was sent.
+others would have waited; these do not. Latency counts from when a request was due. Where more is due than all
+callers together can ask, that would measure the length of our own queue: such traffic drops what finds nobody
+free, and counts from when a request was sent.
 """
 
 import asyncio
@@ -182,7 +182,7 @@ def send(
         caller: Makes what a connection says.
         connections: How many there are, made before the first request and kept.
         addresses: From which they come, in turns.
-        waits: Whether a request that finds no connection free waits for one, and is late from when it was due.
+        waits: Whether a request that finds no connection free waits for one; it is late from when it was due.
     """
 
     async def go() -> Seen:

@@ -3,6 +3,7 @@
 On PostgreSQL, where no file's lock stands between them; ``make soak`` runs them on SQLite as well.
 """
 
+from collections import Counter
 from contextlib import ExitStack
 
 import jwt
@@ -10,13 +11,14 @@ import pytest
 
 from e2e import test_races as races
 from e2e.nodes import Starter, deploy
-from e2e.servers import Client, token_path, within
-from e2e.workers import each_worker
+from e2e.servers import Caller, Client, token_path, within
+from e2e.workers import TRIES, each_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 KEYS = "/o/acme/.well-known/jwks.json"
 TURN_SECONDS = 20.0
 ROUNDS = 6
+LIMIT = 2 * TRIES
 
 
 @pytest.fixture(
@@ -31,7 +33,9 @@ def field(request, tmp_path_factory):
     members = here.members["acme"]["oauth2"]
     client = Client("oauth2", token_path("oauth2"), members["client_id"], members["client_secret"])
     with ExitStack() as stack:
-        node = stack.enter_context(here.node("--workers", "2"))
+        node = stack.enter_context(
+            here.node("--workers", "2", KEYTURN_LIMITS__CONNECTIONS_PER_ADDRESS=str(LIMIT))
+        )
         (one,), (other,) = stack.enter_context(each_worker(node, client, rows=here.rows))
         yield races.Field(here, (node, node), (one, other), stack.enter_context(Starter(2)))
 
@@ -54,6 +58,15 @@ def test_revocation(field):
 def test_lockout(field):
     """PW-05 and RL-01: guesses at both workers at once count together."""
     races.test_lockout_is_shared(field)
+
+
+def test_connections_are_counted_together(field):
+    """HT-05: one address has no more connections at all workers together than the limit says."""
+    with ExitStack() as crowd:
+        callers = [crowd.enter_context(Caller(field.nodes[0].url)) for _ in range(LIMIT + 40)]
+        statuses = Counter(caller.ask("GET", KEYS, "", {}).status for caller in callers)
+    assert set(statuses) == {200, 503}
+    assert LIMIT / 2 < statuses[200] <= LIMIT
 
 
 def test_keys_turn_for_both(field):

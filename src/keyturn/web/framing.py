@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from keyturn.web.holders import HeldElsewhere
 from keyturn.web.underway import Underway
 
 CHUNKED: Final = -1
@@ -119,10 +120,14 @@ def answer_to(why: Refused) -> bytes:
 
 
 class Shared:
-    """What all connections of one server share: their limits, who counts refusals, who holds how many."""
+    """What all connections of one server share: their limits, who counts refusals, who holds how many.
+
+    ``others`` is a worker's: what the other ones hold.
+    """
 
     def __init__(self, limits: ProtocolLimits, on_refused: Callable[[str], None]) -> None:
         self.limits = limits
+        self.others: HeldElsewhere | None = None
         self.on_refused = on_refused
         self.underway = Underway()
         self.held: Counter[str] = Counter()
@@ -133,15 +138,20 @@ class Shared:
         if self.total >= self.limits.connections:
             return "server_full"
         # A Unix socket has no address: everybody behind it would share one place.
-        if holder and self.held[holder] >= self.limits.connections_per_address:
+        elsewhere = 0 if self.others is None else self.others.elsewhere(holder)
+        if holder and self.held[holder] + elsewhere >= self.limits.connections_per_address:
             return "address_full"
         self.held[holder] += 1
         self.total += 1
+        if self.others is not None:
+            self.others.count(holder, 1)
         return None
 
     def leave(self, holder: str) -> None:
         """Give a place back; an address without connections leaves no entry behind."""
         self.total -= 1
         self.held[holder] -= 1
+        if self.others is not None:
+            self.others.count(holder, -1)
         if not self.held[holder]:
             del self.held[holder]

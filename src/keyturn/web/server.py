@@ -15,6 +15,7 @@ from keyturn.core.errors import ConfigError
 from keyturn.web.closing import LAST_COMERS_SECONDS, let_in_again, turn_away
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
+from keyturn.web.holders import HeldElsewhere
 from keyturn.web.listening import Listener
 from keyturn.web.management import Management
 from keyturn.web.protocol import BoundedProtocol, protocol_class
@@ -141,6 +142,7 @@ async def run_servers(
     on_refused: Callable[[str], None],
     on_started: Callable[[], None],
     leash: int | None = None,
+    others: HeldElsewhere | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then readiness goes, running requests finish, both close (RE-03).
 
@@ -149,12 +151,14 @@ async def run_servers(
         on_refused: Told the reason of each refusal that the desk never sees.
         on_started: Called once, when both listeners answer.
         leash: Of a worker, a pipe from its supervisor: its end is the signal, also when the supervisor died.
+        others: Of a worker, the connections that the others have.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _hear(stop, loop, leash)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
+    public.protocol.shared.others = others
     # All workers listen on one management socket: who stops first must not close it to those who still drain.
     last_comers_seconds = 0 if leash is None else None
     side = _Server(
@@ -223,8 +227,8 @@ class _Server(uvicorn.Server):
         certificates: Certificates | None = None,
         last_comers_seconds: float | None = LAST_COMERS_SECONDS,
     ) -> None:
-        self._protocol = protocol_class(limits, on_refused)
-        super().__init__(_config(app, self._protocol, shutdown_seconds))
+        self.protocol = protocol_class(limits, on_refused)
+        super().__init__(_config(app, self.protocol, shutdown_seconds))
         self.ready = asyncio.Event()
         self._certificates = certificates
         self._last_comers_seconds = last_comers_seconds
@@ -237,7 +241,7 @@ class _Server(uvicorn.Server):
                 await plain.open()
                 self._listeners.append(plain)
             else:
-                shared = self._protocol.shared
+                shared = self.protocol.shared
                 self._listeners.append(TlsListener(each, self._make, shared, self._certificates))
         self.servers = [*self._listeners]  # type: ignore[list-item]  # closes alike
         self.started = True
@@ -276,7 +280,7 @@ class _Server(uvicorn.Server):
         await listener.finish()
 
     def _make(self) -> BoundedProtocol:
-        return self._protocol(self.config, self.server_state, self.lifespan.state)
+        return self.protocol(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

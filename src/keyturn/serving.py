@@ -16,6 +16,7 @@ from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate
 from keyturn.web.framing import ProtocolLimits
+from keyturn.web.holders import HeldElsewhere, Holders
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.readiness import tell_ready
@@ -42,6 +43,7 @@ class _Role(msgspec.Struct, frozen=True, kw_only=True):
         on_started: Called when requests are answered.
         leash: Of a worker: the pipe that tells it to stop.
         slots: Of a worker: where its figures and those of the others are, and which slot is its own.
+        others: Of a worker: the connections that the others have.
     """
 
     prepare: Prepare | None
@@ -50,6 +52,7 @@ class _Role(msgspec.Struct, frozen=True, kw_only=True):
     on_started: Callable[[], None]
     leash: int | None = None
     slots: tuple[Slots, int] | None = None
+    others: HeldElsewhere | None = None
 
 
 def bind(settings: Settings) -> Listeners:
@@ -90,7 +93,7 @@ def serve(
     if settings.workers == 1:
         role = _Role(prepare=prepare, create=create, on_prepared=_nobody_waits, on_started=started)
     else:
-        slots = Slots(settings.workers)
+        slots, holders = Slots(settings.workers), Holders(settings.workers)
         worker = _become_worker(settings, listeners, slots, started)
         role = _Role(
             prepare=prepare if worker.prepares else None,
@@ -99,6 +102,7 @@ def serve(
             on_started=worker.serving,
             leash=worker.leash,
             slots=(slots, worker.number),
+            others=holders.row(worker.number),
         )
         listeners = worker.listeners
         settings = settings.model_copy(
@@ -177,6 +181,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
                 on_refused=metrics.framing_refused,
                 on_started=partial(_started, role.on_started),
                 leash=role.leash,
+                others=role.others,
             )
 
 

@@ -30,7 +30,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.errors import ConfigError
-from keyturn.storage import migrate
 from keyturn.storage.ground import Amendment, Counting, Point
 from keyturn.storage.postgres_url import PostgresPlace
 from keyturn.storage.schema import FEED
@@ -157,14 +156,7 @@ class PostgresGround:
     # --- opening ---
 
     def require(self) -> None:
-        """Confirm that there are tables of ours."""
-        engine = self._engine(1)
-        try:
-            with engine.connect() as connection:
-                if not migrate.has_tables(connection):
-                    raise ConfigError([f"no deployment in {self.name}: `keyturn init` makes one there"])
-        finally:
-            engine.dispose()
+        """Do nothing: whoever looks at the tables sees whether there are any (``migrate``)."""
 
     def make(self) -> None:
         """Do nothing: the database is there, or an operator makes it."""

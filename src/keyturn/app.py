@@ -17,7 +17,7 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
-from keyturn.core.ports import Digester, Limits, Passwords, Sealer
+from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
@@ -28,6 +28,7 @@ from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
+from keyturn.keys.master_file import MasterKeys, sealer_of
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
@@ -37,6 +38,7 @@ from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
+from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
@@ -58,7 +60,9 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     passwords: Passwords
-    sealer: Sealer
+    sealer: MasterKeyring
+    master_keys: MasterKeys
+    following: Following
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -103,11 +107,15 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
-    sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
+    sealer = sealer_of(settings.master_key_text(), dice)
+    master_keys = MasterKeys(sealer, settings.master_key_place(), dice)
     dialects = configured_dialects(settings)
     upgrade = settings.migrate_at_start
     store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
     try:
+        node_id = uuid7(clock.now(), dice)
+        following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
+        await _seal_under_the_key_in_use(store, sealer)
         born = AuditEvent(
             at=clock.now(),
             kind="pepper.created",
@@ -122,6 +130,8 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             digester=digester,
             passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
             sealer=sealer,
+            master_keys=master_keys,
+            following=following,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
@@ -131,6 +141,17 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
         )
     finally:
         await store.close()
+
+
+async def _seal_under_the_key_in_use(store: Store, sealer: MasterSealer) -> None:
+    """Go by what the deployment says, before anything is sealed.
+
+    Raises:
+        ConfigError: The key in use was not given.
+    """
+    key_id = await key_in_use(store.deployment, sealer)
+    if key_id is not None:
+        sealer.use(key_id)
 
 
 def _open_rings(
@@ -275,6 +296,8 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         local.audit_keys,
         local.rings,
         partial(_turn_ring, local),
+        local.sealer,
+        local.following,
         check=local.check_chain,
         forget_expired=local.store.revocations.forget_expired,
         clock=local.clock,
@@ -297,6 +320,11 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
         only_if_due=True,
     )
     return isinstance(turned, Rotated)
+
+
+def make_master_key_text() -> str:
+    """Make a master key that is kept nowhere."""
+    return MasterKey.generate(os.urandom).reveal()
 
 
 async def require_sound_start(local: LocalServices) -> None:

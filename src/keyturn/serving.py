@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -156,6 +156,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
+        await local.following.enlist()
         role.on_prepared()
         management = Management(metrics, {"store": _store_check(local), "keys": _key_check(local)})
         protocol = ProtocolLimits(
@@ -164,7 +165,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             connections_per_address=settings.limits.connections_per_address,
         )
         sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
-        async with sharing, summarising(refusals), upkeep.running():
+        async with sharing, summarising(refusals), _listed(local), upkeep.running():
             await run_servers(
                 desk,
                 management,
@@ -175,6 +176,16 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
                 on_started=partial(_started, role.on_started),
                 leash=role.leash,
             )
+
+
+@contextlib.asynccontextmanager
+async def _listed(local: LocalServices) -> AsyncIterator[None]:
+    """Count among the servers of the deployment until the end."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Unavailable):  # then it is forgotten for not being seen
+            await local.following.leave()
 
 
 def _oldest_key_seconds(local: LocalServices) -> float:

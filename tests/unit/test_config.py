@@ -259,11 +259,15 @@ def test_master_key_file_mode(tmp_path):
 def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"
-    environ = {"KEYTURN_DATABASE_URL": clear, "KEYTURN_MASTER_KEY": "hunter2"}
+    environ = {
+        "KEYTURN_DATABASE_URL": clear,
+        "KEYTURN_MASTER_KEY": "hunter2",
+        "KEYTURN_PKCS11__PIN": "hunter2",
+    }
     settings = load(environ)
     assert settings.store_url() == clear
     shown = settings.shown()
-    assert {shown[name] for name in SECRETS} == {"***"}
+    assert {shown["pkcs11"]["pin"] if name == "pkcs11.pin" else shown[name] for name in SECRETS} == {"***"}
     for text in (repr(settings), str(settings), json.dumps(shown), settings.model_dump_json()):
         assert "hunter2" not in text
     told = problems({**environ, "KEYTURN_PORT": "hunter2", "KEYTURN_HOTS": "hunter2"})

@@ -44,6 +44,7 @@ NOUNS = {
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
+    "master-key": "The master key, under which everything in the store is sealed.",
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
     "clock": "The clock.",

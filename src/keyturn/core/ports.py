@@ -186,6 +186,32 @@ class Sealer(Protocol):
         ...
 
 
+class MasterKeyring(Sealer, Protocol):
+    """A sealer that knows several master keys by their ids: while one takes over from another."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Name the keys that it opens with, in the order in which they were given."""
+        ...
+
+    @property
+    def current(self) -> str:
+        """Name the key that it seals under."""
+        ...
+
+    def use(self, key_id: str) -> bool:
+        """Seal under another of the keys that are held; False where it is not held."""
+        ...
+
+    def seal_under(self, key_id: str, purpose: str, name: str, clear: bytes) -> bytes:
+        """Seal under one of the keys that are held, whichever is used now.
+
+        Raises:
+            Fault: It is not held.
+        """
+        ...
+
+
 class Limits(Protocol):
     """Counters of requests; issue and question roads take a place before anything is checked."""
 

@@ -1,0 +1,132 @@
+"""The verbs about the master key, carried out beside the data: with the keys that this process was given."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from keyturn.cli.local_ground import LocalGround
+from keyturn.core.errors import OperatorError
+from keyturn.directory import master_key
+from keyturn.directory.master_key import MasterKeyStanding
+from keyturn.upkeep.scheduler import Scheduler
+
+LOOK_SECONDS = 0.5
+_JOB = "master-key"
+_PASSES = 20
+
+
+class LocalMaster(LocalGround):
+    """The part of ``Verbs`` that is about the master key."""
+
+    _upkeep: Scheduler
+
+    async def master_keys(self) -> MasterKeyStanding:
+        """Tell how the master keys stand."""
+        services = self._services
+        return await master_key.show_master_keys(
+            self._actor, self._store, services.store.upkeep, services.sealer, now=self._now
+        )
+
+    async def add_master_key(self) -> str:
+        """Make a master key beside those there are; nothing is sealed under it yet."""
+        await self.master_keys()  # may this actor, and is the store there?
+        return self._services.master_keys.add()
+
+    async def rotate_master_key(
+        self, key_id: str | None, patience: timedelta, tell: Callable[[str], None]
+    ) -> MasterKeyStanding:
+        """Bring in another master key: have servers take it up, use it, and seal everything again under it.
+
+        What another run has done already is not done again, so this is also how an interrupted one goes on.
+        """
+        key_id = key_id or await self._successor(tell)
+        if key_id != self._services.sealer.current:
+            await self._until(
+                patience,
+                lambda standing: [node.id for node in standing.lacking(key_id)],
+                f"hold the master key {key_id}; give it to them, or stop them",
+            )
+            await master_key.use_master_key(
+                self._actor,
+                self._store,
+                self._services.store.upkeep,
+                self._services.sealer,
+                key_id,
+                **self._at,
+            )
+            tell(f"in use: {key_id}")
+        await self._until(
+            patience,
+            lambda standing: [node.id for node in standing.sealing_elsewhere()],
+            f"seal under the master key {key_id}",
+        )
+        return await self._seal_again(patience, tell)
+
+    async def retire_master_key(self, key_id: str) -> str | None:
+        """Take a master key away that nothing needs any more; give the file that it was taken from."""
+        services = self._services
+        await master_key.retire_master_key(
+            self._actor, self._store, services.store.upkeep, services.sealer, key_id, **self._at
+        )
+        if services.master_keys.path is None:
+            return None
+        services.master_keys.drop(key_id)
+        return str(services.master_keys.path)
+
+    async def _successor(self, tell: Callable[[str], None]) -> str:
+        """Find the key that shall take over: the one of a rotation that has begun, another, or a new one."""
+        standing = await self.master_keys()
+        if standing.elsewhere():
+            return standing.in_use
+        # Keys are added at the end, so what stands behind the one in use is newer.
+        at = standing.held.index(standing.in_use)
+        older, newer = standing.held[:at], standing.held[at + 1 :]
+        if len(newer) > 1:
+            raise OperatorError(f"which one? --to {' or --to '.join(newer)}")
+        if newer:
+            return newer[0]
+        if older:
+            raise OperatorError(
+                f"everything is under {standing.in_use} already; `keyturn master-key retire {older[0]}` takes"
+                " the old one away, and then there can be another"
+            )
+        fresh = self._services.master_keys.add()
+        tell(f"made: {fresh}")
+        return fresh
+
+    async def _until(
+        self,
+        patience: timedelta,
+        missing: Callable[[MasterKeyStanding], list[str]],
+        what: str,
+    ) -> None:
+        """Look again and again until no server is behind.
+
+        Raises:
+            OperatorError: One still is.
+        """
+        until = self._services.clock.monotonic() + patience.total_seconds()
+        while behind := missing(await self.master_keys()):
+            if self._services.clock.monotonic() >= until:
+                raise OperatorError(f"these servers do not {what}: {', '.join(behind)}")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _seal_again(self, patience: timedelta, tell: Callable[[str], None]) -> MasterKeyStanding:
+        until = self._services.clock.monotonic() + patience.total_seconds()
+        for _ in range(_PASSES):
+            if not (standing := await self.master_keys()).elsewhere():
+                return standing
+            try:
+                run = await self._upkeep.run_now(_JOB)
+            except OperatorError:
+                # A server has begun to do it.
+                if self._services.clock.monotonic() >= until:
+                    raise
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            if run.failures:
+                raise OperatorError(f"{run.outcome}; say it again")
+            tell(run.outcome)
+            if run.outcome.startswith("sealed 0 "):
+                break
+        return await self.master_keys()

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,12 +20,13 @@ from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
-from keyturn.core.secret import Dice
+from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.custody import Custody, SoftwareKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.master_file import MasterKeys, sealer_of
@@ -112,6 +113,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
     dialects = configured_dialects(settings)
     upgrade = settings.migrate_at_start
     store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
+    closing = contextlib.ExitStack()
     try:
         node_id = uuid7(clock.now(), dice)
         following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
@@ -123,7 +125,9 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
-        rings = _open_rings(settings, store, sealer, dice, dialects)
+        custody, let_go = _open_custody(settings, clock, dice)
+        closing.callback(let_go)
+        rings = _open_rings(settings, store, sealer, dice, dialects, custody)
         yield LocalServices(
             deployment=store.deployment,
             store=store,
@@ -140,6 +144,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             cache_seconds=settings.jwks_cache_seconds,
         )
     finally:
+        closing.close()
         await store.close()
 
 
@@ -154,8 +159,37 @@ async def _seal_under_the_key_in_use(store: Store, sealer: MasterSealer) -> None
         sealer.use(key_id)
 
 
+def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody, Callable[[], None]]:
+    """Choose where private keys are, and give what lets go of it.
+
+    Raises:
+        ConfigError: The token's library is not there, or there is no PIN.
+    """
+    software, token = SoftwareKeys(), settings.pkcs11
+    if token.module is None or token.token is None:
+        return software, _nothing
+    if token.pin is None:
+        raise ConfigError(["pkcs11.pin: give it, or pkcs11.pin_file"])
+    from keyturn.keys.pkcs11_token import Token
+    from keyturn.keys.token_keys import TokenKeys
+
+    pin = Secret(token.pin.get_secret_value())
+    opened = Token(token.module, token.token, pin, token.sessions, clock)
+    made = TokenKeys(opened, software, dice, make_here=settings.keys.signer == "pkcs11")
+    return made, opened.close
+
+
+def _nothing() -> None:
+    """Let go of keys that are nowhere but in memory."""
+
+
 def _open_rings(
-    settings: Settings, store: Store, sealer: MasterSealer, dice: Dice, dialects: Mapping[str, Dialect]
+    settings: Settings,
+    store: Store,
+    sealer: MasterSealer,
+    dice: Dice,
+    dialects: Mapping[str, Dialect],
+    custody: Custody,
 ) -> Rings:
     plan = RingPlan.of(profiles(dialects).values())
     rings = Rings(
@@ -166,6 +200,7 @@ def _open_rings(
         certified=plan.certified,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
         rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
+        custody=custody,
     )
 
     def follow(topic: str, key: str) -> None:

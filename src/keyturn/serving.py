@@ -14,6 +14,7 @@ from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate
+from keyturn.core.ports import Signer
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
@@ -25,6 +26,9 @@ from keyturn.web.tls import Certificates
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
+
+_PROBE = b"is anybody there?"
+"""Signed to see that a key can be used; no signing input of a token, which has a dot."""
 
 Prepare = Callable[[LocalServices], Awaitable[None]]
 Announce = Callable[[], None]
@@ -218,7 +222,7 @@ def _key_check(local: LocalServices) -> Check:
             for shared, algorithm in plan:
                 issuer_id = shared or own
                 if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
+                    await _require_signing(await local.rings.signer(issuer_id, algorithm, local.clock.now()))
         except Unavailable as unavailable:
             return unavailable.reason.value
         return None
@@ -228,6 +232,16 @@ def _key_check(local: LocalServices) -> Check:
         return next((each.id for each in living), None)
 
     return check
+
+
+async def _require_signing(signer: Signer) -> None:
+    """Try a key that is elsewhere; one in memory signs.
+
+    Raises:
+        Unavailable: It cannot be used now.
+    """
+    if signer.elsewhere is not None:
+        await signer.elsewhere(partial(signer.sign, _PROBE))
 
 
 def _store_check(local: LocalServices) -> Check:

@@ -5,9 +5,9 @@ contract, one name in ``app.py``. Reads return facts or None and never refuse; a
 is a returned value. Whatever cannot be reached raises ``Unavailable``.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from keyturn.core.admin_records import AdminToken
 from keyturn.core.changes import Outcome, Unit
@@ -117,12 +117,25 @@ class Recorder(Protocol):
         ...
 
 
+Elsewhere = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs work that may wait away from the event loop, and gives what comes of it."""
+
+
 class Signer(Protocol):
-    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7)."""
+    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7).
+
+    ``elsewhere`` is None where a signature takes microseconds and is made at once. Otherwise it runs what
+    signs on a thread where that may wait, and raises Unavailable where it waits too long.
+    """
 
     key_id: str
     x5t: str | None
     algorithm: Algorithm
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Give what runs a signature where it may wait."""
+        ...
 
     def sign(self, message: bytes) -> bytes:
         """Sign the JWS signing input (RFC 7515 section 5.1); raw R||S for ECDSA."""

@@ -16,6 +16,7 @@ from keyturn.core.upkeep_ports import AuditTail, JobRun, Lease, Node, key_in_ord
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage.cleaners import CLEANERS
 from keyturn.storage.rows import table_of
+from keyturn.storage.upkeep_schema import NODE
 
 
 class Rows(Protocol):
@@ -89,6 +90,11 @@ class MemoryUpkeep:
             if table_of(type(record)) is what.table
         )
         horizon = now - what.kept
+        if what.table is NODE:
+            old = [node.id for node in self._nodes.values() if node.seen_at < horizon][:limit]
+            for node_id in old:
+                del self._nodes[node_id]
+            return len(old)
         gone = [place for place, ats in instants if any(at is not None and at < horizon for at in ats)][
             :limit
         ]

@@ -19,6 +19,7 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import ConfigError, Fault, Unavailable
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
+from keyturn.keys.pkcs11_library import initialise
 
 Made = TypeVar("Made")
 
@@ -110,7 +111,7 @@ class Token:
         self._clock = clock
         self._pool = ThreadPoolExecutor(sessions, thread_name_prefix="pkcs11")
         self._places = threading.BoundedSemaphore(sessions + MAX_WAITING)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._free: list[Session] = []
         self._at_work = 0
         self._there = False
@@ -177,6 +178,7 @@ class Token:
             Unavailable: It is away.
         """
         with self._lock:
+            self._lock.wait_for(lambda: not self._mending, ANSWER_SECONDS)
             if self._there:
                 self._at_work += 1
                 return
@@ -192,6 +194,7 @@ class Token:
                 self._mending = False
                 self._next_try = self._clock.monotonic() + RETRY_SECONDS
                 self._at_work += self._there
+                self._lock.notify_all()
         if not self._there:
             raise Unavailable(Reason.KEY_UNAVAILABLE)
 
@@ -201,7 +204,7 @@ class Token:
 
         try:
             library = pkcs11.lib(str(self._module))
-            library.reinitialize()
+            initialise(self._module)
             self._token = library.get_token(token_label=self._label)
             first = self._token.open(rw=True, user_pin=self._pin.reveal())
         except (PinIncorrect, PinInvalid, PinLocked) as error:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -18,7 +18,10 @@ from keyturn.keys import pkcs11_token
 from keyturn.keys.certificates import certify
 from keyturn.keys.custody import REFERENCE, SoftwareKeys
 from keyturn.keys.pkcs11_token import RETRY_SECONDS, Token
+from keyturn.keys.ring import Rings
+from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.token_keys import TokenKeys
+from keyturn.storage import MemoryStore
 from keyturn.tokens.keyset import KeySet
 from softhsm import PIN
 
@@ -205,3 +208,26 @@ async def test_a_hanging_token_keeps_nobody(device, monkeypatch):
         await token.elsewhere(lambda: None)
     release.set()
     token.close()
+
+
+async def test_a_ring_turns(custody):
+    """TK-12, TK-14: keys of either custody sign, give way and are withdrawn; what is at rest is sealed."""
+    clock = HandClock()
+    sealer = MasterSealer(MasterKey.generate(os.urandom), os.urandom)
+    store = MemoryStore(sealer, clock, os.urandom).deployment
+    rings = Rings(store, sealer, os.urandom, lambda _: (Algorithm.ES256,), custody=custody)
+    by = {"longest_lifetime": timedelta(minutes=5), "actor": "system:test", "request_id": "r"}
+
+    async def key_now():
+        signer = await rings.signer("acme", Algorithm.ES256, clock.now())
+        published = KeySet.from_jwks(await rings.published("acme", clock.now()))
+        assert published.get(signer.key_id).verify(await signed(signer, b"m"), b"m")
+        return signer.key_id
+
+    first = await key_now()
+    turned = await rings.rotate("acme", Algorithm.ES256, clock.now(), **by)
+    assert await key_now() == turned.signing_key_id != first
+    clock.advance(3600)
+    await rings.withdraw("acme", turned.signing_key_id, clock.now(), **by)
+    assert await key_now() == turned.next_key_id
+    assert all(key.sealed_private[:1] == b"\1" for key in await store.signing_keys("acme"))

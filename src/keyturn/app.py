@@ -163,17 +163,16 @@ def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody
     """Choose where private keys are, and give what lets go of it.
 
     Raises:
-        ConfigError: The token's library is not there, or there is no PIN.
+        ConfigError: The token's library is not there.
     """
     software, token = SoftwareKeys(), settings.pkcs11
     if token.module is None or token.token is None:
         return software, _nothing
-    if token.pin is None:
-        raise ConfigError(["pkcs11.pin: give it, or pkcs11.pin_file"])
     from keyturn.keys.pkcs11_token import Token
     from keyturn.keys.token_keys import TokenKeys
 
-    pin = Secret(token.pin.get_secret_value())
+    # Most commands need no key, and so no PIN.
+    pin = None if token.pin is None else Secret(token.pin.get_secret_value())
     opened = Token(token.module, token.token, pin, token.sessions, clock)
     made = TokenKeys(opened, software, dice, make_here=settings.keys.signer == "pkcs11")
     return made, opened.close

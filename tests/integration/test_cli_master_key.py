@@ -91,7 +91,7 @@ def test_a_server_that_lacks_the_key(terminal):
 
 
 def test_where_the_file_is(terminal, monkeypatch, tmp_path):
-    """A link to the key file stays one; a file that cannot be written is left alone, and what to do is told."""
+    """A link to the key file stays one; one that cannot be written is left alone, and what to do is told."""
     kept = terminal.data / "master.key"
     link = tmp_path / "link"
     link.symlink_to(kept)

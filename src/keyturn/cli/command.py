@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from keyturn.cli.output import Answer, Format, show
+from keyturn.cli.prompt import ask_secret
 from keyturn.cli.verbs import Verbs
 from keyturn.config import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 
@@ -27,7 +29,9 @@ def noun(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
-def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callable[[Verb], Verb]:
+def verb(
+    app: typer.Typer, columns: str = "", *, dashed: bool = False, signs: bool = False
+) -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
     The options that every command has are added, so that a command names only its own.
@@ -36,12 +40,15 @@ def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callab
         columns: What its rows have, with spaces between: the heading of a list that is empty.
         dashed: Whether its argument may begin with ``-``, as one base64url text in 64 does; what is no option
             of the command is then an argument.
+        signs: Whether it uses or makes signing keys, which may be behind a PIN.
     """
 
     def register(function: Verb) -> Verb:
         @functools.wraps(function)
         def run(*, data: Path | None, config: Path | None, form: Format, **arguments: Any) -> None:
             settings = settings_of(data, config)
+            if signs:
+                settings = with_pin(settings)
             show(asyncio.run(_ask(settings, function, arguments)), form, columns.split())
 
         _, *own = inspect.signature(function).parameters.values()
@@ -83,6 +90,14 @@ def settings_of(data: Path | None, config: Path | None) -> Settings:
     if (settings.data / "demo.json").is_file():
         return load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True)
     return settings
+
+
+def with_pin(settings: Settings) -> Settings:
+    """Ask for the PIN of the PKCS#11 token, where there is one, it is not given and somebody can type it."""
+    if settings.pkcs11.module is None or settings.pkcs11.pin is not None or not sys.stdin.isatty():
+        return settings
+    pin = SecretStr(ask_secret(f"PIN of the token {settings.pkcs11.token}").reveal())
+    return settings.model_copy(update={"pkcs11": settings.pkcs11.model_copy(update={"pin": pin})})
 
 
 def _latest_demo() -> Path | None:

@@ -8,11 +8,10 @@ from keyturn.cli.local_ground import LocalGround
 from keyturn.core.errors import OperatorError
 from keyturn.directory import master_key
 from keyturn.directory.master_key import MasterKeyStanding
-from keyturn.upkeep.scheduler import Scheduler
+from keyturn.upkeep.scheduler import LEASE, Scheduler
 
 LOOK_SECONDS = 0.5
 _JOB = "master-key"
-_PASSES = 20
 
 
 class LocalMaster(LocalGround):
@@ -112,21 +111,27 @@ class LocalMaster(LocalGround):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _seal_again(self, patience: timedelta, tell: Callable[[str], None]) -> MasterKeyStanding:
-        until = self._services.clock.monotonic() + patience.total_seconds()
-        for _ in range(_PASSES):
-            if not (standing := await self.master_keys()).elsewhere():
-                return standing
+        """Run the job until nothing is left.
+
+        Raises:
+            OperatorError: Another process has the job for too long, or a value does not open.
+        """
+        until, waited = self._services.clock.monotonic() + patience.total_seconds(), False
+        while (standing := await self.master_keys()).elsewhere():
             try:
                 run = await self._upkeep.run_now(_JOB)
             except OperatorError:
-                # A server has begun to do it.
+                # A server does it, or a run that was killed still seems to.
                 if self._services.clock.monotonic() >= until:
                     raise
+                if not waited:
+                    tell(f"another process does it, or was killed: at most {LEASE.seconds} s more")
+                    waited = True
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             if run.failures:
                 raise OperatorError(f"{run.outcome}; say it again")
             tell(run.outcome)
             if run.outcome.startswith("sealed 0 "):
-                break
-        return await self.master_keys()
+                raise OperatorError(f"{standing.elsewhere()} values do not open; the log above names them")
+        return standing

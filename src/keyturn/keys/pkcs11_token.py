@@ -89,7 +89,7 @@ class Token:
     Args:
         module: The shared library of its vendor.
         label: The token's.
-        pin: The user's.
+        pin: The user's; None where it was not given, and then no key can be used.
         sessions: How many signatures are made at a time.
         clock: Says when it is tried again.
 
@@ -97,7 +97,7 @@ class Token:
         ConfigError: There is no such library, or ``keyturn[pkcs11]`` is not installed.
     """
 
-    def __init__(self, module: Path, label: str, pin: Secret, sessions: int, clock: Clock) -> None:
+    def __init__(self, module: Path, label: str, pin: Secret | None, sessions: int, clock: Clock) -> None:
         """Open nothing yet: a token that is away now may be there later."""
         try:
             import pkcs11  # noqa: F401  # only to see that it is there
@@ -202,6 +202,10 @@ class Token:
         import pkcs11
         from pkcs11.exceptions import PinIncorrect, PinInvalid, PinLocked, PKCS11Error
 
+        if self._pin is None:
+            self._pin_refused = True
+            log.error("the PKCS#11 token %s needs a PIN: pkcs11.pin or pkcs11.pin_file", self._label)
+            return
         try:
             library = pkcs11.lib(str(self._module))
             initialise(self._module)

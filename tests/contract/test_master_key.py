@@ -312,7 +312,7 @@ async def test_a_node_that_lacks_the_key(here):
         await here.use()
     await here.store.upkeep.report_node(msgspec.structs.replace(told, held=(here.old, here.new)))
     await here.use()
-    assert [node.id for node in (await here.standing()).sealing_elsewhere()] == ["one"]
+    assert [node.sealing_under for node in (await here.standing()).nodes] == [here.old]
     here.clock.advance((NODE_LIVES + timedelta(seconds=1)).total_seconds())
     assert (await here.standing()).nodes == []
 
@@ -382,9 +382,14 @@ async def test_processes_follow(here, place, caplog):
     assert (await here.standing()).nodes[0].seen_at == here.now
     await following.leave()
     assert (await here.standing()).nodes == []
-    other.hold(here.keys[:1])  # the wrong one was taken away
+    assert not other.hold(here.keys[:1])  # the wrong one was taken away
     await following.work()
-    assert "given is only" in caplog.text
+    assert other.current == here.new
+    lacking = MasterSealer(here.keys[0], os.urandom)
+    late = Following(here.store.deployment, here.store.upkeep, lacking, reload, here.clock, "two")
+    for _ in range(2):
+        await late.work()
+    assert caplog.text.count("given is only") == 1
 
 
 @pytest.mark.parametrize("place", [None])

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from keyturn.cli.local_ground import LocalGround
 from keyturn.core.errors import OperatorError
+from keyturn.core.upkeep_ports import JobRun, Node
 from keyturn.directory import master_key
 from keyturn.directory.master_key import MasterKeyStanding
 from keyturn.upkeep.scheduler import LEASE, Scheduler
@@ -42,7 +43,7 @@ class LocalMaster(LocalGround):
         if key_id != self._services.sealer.current:
             await self._until(
                 patience,
-                lambda standing: [node.id for node in standing.lacking(key_id)],
+                lambda node: key_id in node.held,
                 f"hold the master key {key_id}; give it to them, or stop them",
             )
             await master_key.use_master_key(
@@ -56,7 +57,7 @@ class LocalMaster(LocalGround):
             tell(f"in use: {key_id}")
         await self._until(
             patience,
-            lambda standing: [node.id for node in standing.sealing_elsewhere()],
+            lambda node: node.sealing_under == key_id,
             f"seal under the master key {key_id}",
         )
         return await self._seal_again(patience, tell)
@@ -93,20 +94,19 @@ class LocalMaster(LocalGround):
         tell(f"made: {fresh}")
         return fresh
 
-    async def _until(
-        self,
-        patience: timedelta,
-        missing: Callable[[MasterKeyStanding], list[str]],
-        what: str,
-    ) -> None:
+    async def _until(self, patience: timedelta, ready: Callable[[Node], bool], what: str) -> None:
         """Look again and again until no server is behind.
 
         Raises:
             OperatorError: One still is.
         """
-        until = self._services.clock.monotonic() + patience.total_seconds()
-        while behind := missing(await self.master_keys()):
-            if self._services.clock.monotonic() >= until:
+        clock, nodes = self._services.clock, self._services.store.upkeep
+        until = clock.monotonic() + patience.total_seconds()
+        while True:
+            running = await master_key.running_servers(self._actor, nodes, now=self._now)
+            if not (behind := [node.id for node in running if not ready(node)]):
+                return
+            if clock.monotonic() >= until:
                 raise OperatorError(f"these servers do not {what}: {', '.join(behind)}")
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -116,22 +116,26 @@ class LocalMaster(LocalGround):
         Raises:
             OperatorError: Another process has the job for too long, or a value does not open.
         """
-        until, waited = self._services.clock.monotonic() + patience.total_seconds(), False
         while (standing := await self.master_keys()).elsewhere():
-            try:
-                run = await self._upkeep.run_now(_JOB)
-            except OperatorError:
-                # A server does it, or a run that was killed still seems to.
-                if self._services.clock.monotonic() >= until:
-                    raise
-                if not waited:
-                    tell(f"another process does it, or was killed: at most {LEASE.seconds} s more")
-                    waited = True
-                await asyncio.sleep(LOOK_SECONDS)
-                continue
+            run = await self._run_job(patience, tell)
             if run.failures:
                 raise OperatorError(f"{run.outcome}; say it again")
             tell(run.outcome)
             if run.outcome.startswith("sealed 0 "):
                 raise OperatorError(f"{standing.elsewhere()} values do not open; the log above names them")
         return standing
+
+    async def _run_job(self, patience: timedelta, tell: Callable[[str], None]) -> JobRun:
+        """Run the job, waiting for a server that does it, or for the lease of a run that was killed."""
+        clock, waited = self._services.clock, False
+        until = clock.monotonic() + patience.total_seconds()
+        while True:
+            try:
+                return await self._upkeep.run_now(_JOB)
+            except OperatorError:
+                if clock.monotonic() >= until:
+                    raise
+            if not waited:
+                tell(f"another process does it, or was killed: at most {LEASE.seconds} s more")
+                waited = True
+            await asyncio.sleep(LOOK_SECONDS)

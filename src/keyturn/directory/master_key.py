@@ -55,10 +55,6 @@ class MasterKeyStanding(msgspec.Struct, frozen=True, kw_only=True):
         """Give the servers that do not hold a key."""
         return [node for node in self.nodes if key_id not in node.held]
 
-    def sealing_elsewhere(self) -> Sequence[Node]:
-        """Give the servers that seal under another key than the one in use."""
-        return [node for node in self.nodes if node.sealing_under != self.in_use]
-
 
 class MasterKeyPlaces(NodeStore, SealedStore, Protocol):
     """What is asked of a store."""
@@ -87,6 +83,17 @@ async def show_master_keys(
         values=await places.count_sealed(),
         nodes=await places.nodes(now - NODE_LIVES),
     )
+
+
+async def running_servers(actor: Actor, nodes: NodeStore, *, now: datetime) -> Sequence[Node]:
+    """Read which servers run and what they hold: without counting values, for who asks again and again.
+
+    Raises:
+        NotPermitted: The actor is confined to one organisation.
+        Unavailable: The store is away.
+    """
+    _check_reach(actor)
+    return await nodes.nodes(now - NODE_LIVES)
 
 
 async def use_master_key(

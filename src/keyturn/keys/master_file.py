@@ -5,6 +5,7 @@ otherwise. The file is written in whole and keeps its owner and mode.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from keyturn.keys.files import write_private
 from keyturn.keys.sealing import MasterKey, MasterSealer
 
 MOST_KEYS = 8
+
+log = logging.getLogger("keyturn.keys")
 
 _Stamp = tuple[int, int, int, int]
 
@@ -71,10 +74,16 @@ class MasterKeys:
         self._seen = seen
         try:
             keys = parse_keys(self._path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ConfigError):
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
+            log.error("%s is not read again: %s", self._path, error)  # noqa: TRY400  # that is all
             return False
         before = self.sealer.held
-        self.sealer.hold(keys)
+        if not self.sealer.hold(keys):
+            log.error(
+                "%s lacks the master key in use, %s: this process keeps it, and no other can start",
+                self._path,
+                self.sealer.current,
+            )
         return self.sealer.held != before
 
     def add(self) -> str:

@@ -115,11 +115,19 @@ class MasterSealer:
         """Name the key that it seals under."""
         return self._current[len(_VERSION) :].hex()
 
-    def hold(self, keys: Sequence[MasterKey]) -> None:
-        """Open with these keys from now on; seal under the first where the one so far is not among them."""
-        self._ciphers = {_VERSION + key.id: key.cipher() for key in keys}
-        if self._current not in self._ciphers:
-            self._current = next(iter(self._ciphers))
+    def hold(self, keys: Sequence[MasterKey]) -> bool:
+        """Open with these keys from now on, and with the one in use, whether or not it is among them.
+
+        Returns:
+            Whether it is. A file that was mended in haste must not stop a server that runs.
+        """
+        ciphers = {_VERSION + key.id: key.cipher() for key in keys}
+        complete = not self._current or self._current in ciphers
+        if not complete:
+            ciphers[self._current] = self._ciphers[self._current]
+        self._ciphers = ciphers
+        self._current = self._current or next(iter(ciphers))
+        return complete
 
     def use(self, key_id: str) -> bool:
         """Seal under another of the keys that are held; False where it is not held."""

@@ -87,6 +87,7 @@ class Following:
         self._node_id = node_id
         self._enlisted = False
         self._told: Node | None = None
+        self._complaint = ""
 
     async def enlist(self) -> None:
         """Tell from now on that this process serves: a rotation waits for it.
@@ -117,13 +118,19 @@ class Following:
         try:
             key_id = await key_in_use(self._store, self._keyring)
         except ConfigError as error:
-            log.error("%s", error)  # noqa: TRY400  # the words say what to do
+            self._complain(str(error))
             key_id = None
         if key_id is not None and key_id != self._keyring.current:
             self._keyring.use(key_id)
             log.info("sealing under the master key with id %s from now on", key_id)
         if self._enlisted:
             await self._tell(self._clock.now())
+
+    def _complain(self, problem: str) -> None:
+        """Say what is wrong, once."""
+        if problem != self._complaint:
+            self._complaint = problem
+            log.error("%s", problem)
 
     async def _tell(self, now: datetime) -> None:
         node = Node(

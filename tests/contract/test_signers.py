@@ -231,3 +231,17 @@ async def test_a_ring_turns(custody):
     await rings.withdraw("acme", turned.signing_key_id, clock.now(), **by)
     assert await key_now() == turned.next_key_id
     assert all(key.sealed_private[:1] == b"\1" for key in await store.signing_keys("acme"))
+
+
+async def test_threads_do_not_mix(device):
+    """Many signatures at once, by many keys, are each by the key that was asked."""
+    token = Token(device.module, device.label, Secret(PIN), 4, SystemClock())
+    custody = keys_in(token)
+    made = [custody.make(Algorithm.ES256, "acme") for _ in range(4)]
+    signers = [custody.load(each.public_jwk["kid"], Algorithm.ES256, each.private) for each in made]
+    keys = [verifier(each.public_jwk) for each in made]
+    for number in range(3):
+        message = b"%d" % number
+        signatures = await asyncio.gather(*(signed(each, message) for each in signers * 8))
+        assert all(key.verify(each, message) for key, each in zip(keys * 8, signatures, strict=True))
+    token.close()

@@ -69,10 +69,10 @@ class Replace(msgspec.Struct, frozen=True):
 
 
 class ReplaceKey(msgspec.Struct, frozen=True):
-    """Replace a signing key that is still as ``was``; loses where another node turned the ring first."""
+    """Replace a signing key or a sealed value that is still as ``was``; loses where another was first."""
 
-    record: SigningKey
-    was: SigningKey
+    record: SigningKey | Sealed
+    was: SigningKey | Sealed
 
 
 class RequireVersion(msgspec.Struct, frozen=True):

@@ -109,6 +109,8 @@ async def _signature(
 ) -> Awaitable[str]:
     issuer_id = profile.shared_ring or decision.proof.organisation.id
     signer = await services.rings.signer(issuer_id, profile.algorithm, now)
+    if signer.elsewhere is not None:
+        return await services.signing.token_elsewhere(claims, signer, profile.header_type)
     return services.signing.token(claims, signer, profile.header_type)
 
 

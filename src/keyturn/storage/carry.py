@@ -109,7 +109,7 @@ class Shelf(Protocol):
         """Write a new record."""
         ...
 
-    def update(self, record: Versioned | SigningKey) -> None:
+    def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         ...
 
@@ -325,7 +325,7 @@ def _has_ended(organisation: Organisation | None) -> bool:
 
 
 def _replace_key(change: ReplaceKey, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
-    current = shelf.find(SigningKey, change.record.id)
+    current = shelf.holder(change.record)
     if current != change.was:
         return _lost(change, current, scope)
     shelf.update(change.record)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -43,6 +44,7 @@ NOUNS = {
     "lockout": "Names at which somebody guessed too often.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
+    "import": "Bring owners and their secrets from another system.",
     "keys": "Signing keys.",
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
@@ -54,7 +56,8 @@ NOUNS = {
 
 
 def _module_of(name: str) -> Any:
-    return import_module(f"keyturn.cli.{name.replace('-', '_')}")
+    module = f"{name}_" if iskeyword(name) else name.replace("-", "_")
+    return import_module(f"keyturn.cli.{module}")
 
 
 class Nouns(TyperGroup):

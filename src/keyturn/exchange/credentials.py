@@ -19,6 +19,7 @@ from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.assertions import prove_assertion
+from keyturn.exchange.slow import Recognised
 
 _DECOY_HASH = bytes(32)
 
@@ -38,6 +39,7 @@ def check_client(
     digester: Digester,
     now: datetime,
     audiences: Sequence[str] = (),
+    slow: Recognised | None = None,
 ) -> Proof:
     """Prove that a client is who it claims and that all it rests on is in force now (TE-10).
 
@@ -46,12 +48,15 @@ def check_client(
 
     Args:
         audiences: What a signed assertion may name as its audience.
+        slow: What was presented, if it is under a slow hash (``slow``).
 
     Raises:
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
     proved = _prove(presented, view, digester, now, audiences)
+    if slow is not None and proved is Reason.WRONG_SECRET:
+        proved = slow.credential, slow.spends
     if view is None:
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
     about = Concern(view.organisation.id, view.client.id)

@@ -5,7 +5,7 @@ there, then writes or loses; what it lost to comes back with the loss. Whoever c
 changes of a unit that lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,8 +13,10 @@ import msgspec
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import (
     Add,
+    AddMany,
     Change,
     EndFamily,
+    Imported,
     Lost,
     Prefer,
     Record,
@@ -108,6 +110,14 @@ class Shelf(Protocol):
         """Write a new record."""
         ...
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        ...
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        ...
+
     def update(self, record: Versioned | SigningKey) -> None:
         """Write a record in place of the one with its id."""
         ...
@@ -116,8 +126,8 @@ class Shelf(Protocol):
         """Delete the record with this id, if there is one."""
         ...
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
         ...
 
 
@@ -125,7 +135,7 @@ def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
 
     Raises:
-        Fault: A version does not follow the expected one, or a table is unknown.
+        Fault: A version does not follow the expected one, a table is unknown, or an import is not sound.
     """
     for change in unit.changes:
         if isinstance(change, RequireVersion):
@@ -133,6 +143,17 @@ def require_sound(unit: Unit) -> None:
                 raise Fault(f"no versions are kept in {change.table!r}")
         elif isinstance(change, Replace) and change.record.version != change.expected + 1:
             raise Fault("a replacement's version must follow the expected one")
+        elif isinstance(change, AddMany):
+            _require_sound_import(change)
+
+
+def _require_sound_import(change: AddMany) -> None:
+    users = {each.id for each in change.records if isinstance(each, User)}
+    for each in change.records:
+        if each.organisation_id != change.organisation_id:
+            raise Fault("an import of one organisation names another")
+        if isinstance(each, Membership) and each.user_id not in users:
+            raise Fault("an import brings a membership without its user")
 
 
 def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
@@ -141,7 +162,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     Raises:
         Fault: One of its changes or events is another organisation's, or the deployment's.
     """
-    named: list[str | None] = [unit.audit.organisation_id]
+    named: list[str | None] = [each.organisation_id for each in (unit.audit, *unit.also)]
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
@@ -149,7 +170,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
-        elif isinstance(change, Touch | Shred | EndFamily):
+        elif isinstance(change, AddMany | Touch | Shred | EndFamily):
             named.append(change.organisation_id)
         elif isinstance(change, Prefer):
             named.append(change.home_id)
@@ -189,12 +210,19 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             yield SHRED, change.organisation_id
         case Add(Revocation() as revocation):
             yield REVOCATION, revocation_key(revocation)
+        case AddMany():
+            for record in change.records:
+                yield from _topic_of(record)
         case Add() | Replace() | ReplaceKey() | Remove():
-            topic, field = _TOPICS.get(type(change.record), ("", ""))
-            if topic:
-                yield topic, getattr(change.record, field)
+            yield from _topic_of(change.record)
         case RequireVersion() | EndFamily():
             return
+
+
+def _topic_of(record: Record) -> Iterator[tuple[str, str]]:
+    topic, field = _TOPICS.get(type(record), ("", ""))
+    if topic:
+        yield topic, getattr(record, field)
 
 
 REVOCATION = "revocation"
@@ -239,25 +267,29 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
     match change:
         case Add():
             lost = _add(change, shelf, scope)
+        case AddMany():
+            lost = _add_many(change, shelf, scope)
         case Replace():
             lost = _replace(change, shelf, scope)
         case ReplaceKey():
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
-        case Touch():
-            _touch(change, shelf)
-        case Prefer():
-            _prefer(change, shelf)
+        case Touch() | Prefer():
+            _note(change, shelf)
         case Remove():
             lost = _remove(change, shelf)
         case EndFamily():
             lost = _end_family(change, shelf)
         case Shred():
-            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
-            organisation = shelf.find(Organisation, change.organisation_id)
-            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
+            lost = _shred(change, shelf, scope)
     return lost
+
+
+def _shred(change: Shred, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Look only: whoever executes the transaction destroys the key itself, and what it keeps open of it."""
+    organisation = shelf.find(Organisation, change.organisation_id)
+    return None if _has_ended(organisation) else _lost(change, organisation, scope)
 
 
 def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:
@@ -280,6 +312,19 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     if lost is None:
         shelf.insert(record)
     return lost
+
+
+def _add_many(change: AddMany, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    organisation = shelf.find(Organisation, change.organisation_id)
+    if organisation is None or organisation.ended_at is not None:
+        return _lost(change, organisation, scope)
+    holder = shelf.holder_among(change.records)
+    if holder is not None:
+        return _lost(change, holder, scope)
+    if shelf.tombstone_of(*(each.lookup_hash for each in change.records if isinstance(each, Credential))):
+        return Lost(change, None)
+    shelf.insert_all(change.records)
+    return None
 
 
 def _uninhabitable(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
@@ -321,6 +366,13 @@ def _require_version(change: RequireVersion, shelf: Shelf, scope: OrganisationId
     if found is None or found.version != change.version or _foreign(found, scope):
         return _lost(change, found, scope)
     return None
+
+
+def _note(change: Touch | Prefer, shelf: Shelf) -> None:
+    if isinstance(change, Touch):
+        _touch(change, shelf)
+    else:
+        _prefer(change, shelf)
 
 
 def _touch(change: Touch, shelf: Shelf) -> None:

@@ -99,9 +99,11 @@ class Plan:
         self._owners: dict[_Key, _Known] = {}
         self._lines: dict[int, tuple[str, list[Outcome], list[str]]] = {}
         self._memberships: dict[str, Membership] = {}
+        self._addresses: set[str] = set()
         self.records: dict[str, tuple[int, Imported]] = {}
         """By id: the line that asked for it, and what will be added."""
-        self.events: list[AuditEvent] = []
+        self.events: dict[int, AuditEvent] = {}
+        """By line: one event each, since everybody else's writes wait for them all."""
         self.grown: dict[str, Owner] = {}
         """Owners that were there and get a secret more."""
         self.to_hash: list[tuple[Credential, Secret]] = []
@@ -165,11 +167,15 @@ class Plan:
         if known is not None:
             self._require_same(row, known.record, wanted, member)
             return Outcome.UNCHANGED, ""
+        if isinstance(wanted, User) and wanted.email is not None:
+            if wanted.email in self._addresses:
+                raise OperatorError("a row above has the same e-mail address")
+            self._addresses.add(wanted.email)
         self._owners[key] = _Known(wanted, fresh=True)
         self.records[wanted.id] = (number, wanted)
         if member is not None:
             self.records[member.id] = (number, member)
-        self.events.append(event)
+        self.events[number] = event
         return Outcome.CREATED, ""
 
     async def _wanted(self, row: Row) -> tuple[Owner, Membership | None, AuditEvent]:
@@ -255,10 +261,15 @@ class Plan:
         self.records[credential.id] = (number, credential)
         if not owner.fresh:
             self.grown[owner.record.id] = owner.record
-        self.events.append(
-            made(credential, self._actor, now=self._now, dice=self._dice, kind="credential.imported")
-        )
+        self.events[number] = self._told_of(credential, self.events.get(number))
         return Outcome.CREATED, wanted.remark
+
+    def _told_of(self, credential: Credential, owner_made: AuditEvent | None) -> AuditEvent:
+        """Tell of a credential, with its owner where both come in one row."""
+        if owner_made is not None:
+            brought = {"credential": credential.id, "credential_kind": credential.kind}
+            return msgspec.structs.replace(owner_made, details=owner_made.details | brought)
+        return made(credential, self._actor, now=self._now, dice=self._dice, kind="credential.imported")
 
     async def _held(self, owner: _Known, kind: CredentialKind) -> list[Credential]:
         if kind not in owner.held:

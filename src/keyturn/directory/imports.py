@@ -102,7 +102,9 @@ async def import_file(
         return report
     records = await _hashed(plan, ports.passwords)
     grown = [raise_version(owner) for owner in plan.grown.values()]
-    unit = Unit(changes=(*grown, AddMany(organisation.id, records)), audit=event, also=tuple(plan.events))
+    unit = Unit(
+        changes=(*grown, AddMany(organisation.id, records)), audit=event, also=tuple(plan.events.values())
+    )
     if isinstance(await inside.record(unit), Lost):
         raise Clash(
             "somebody else changed the same in the same moment and nothing was done; repeat", lost_race=True

@@ -149,6 +149,8 @@ def require_sound(unit: Unit) -> None:
 
 def _require_sound_import(change: AddMany) -> None:
     users = {each.id for each in change.records if isinstance(each, User)}
+    if len({(type(each), each.id) for each in change.records}) < len(change.records):
+        raise Fault("an import brings the same twice")
     for each in change.records:
         if each.organisation_id != change.organisation_id:
             raise Fault("an import of one organisation names another")

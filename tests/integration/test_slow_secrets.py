@@ -75,7 +75,7 @@ async def kept(here, client_id, credential_id):
 
 
 async def test_upgraded_at_first_use(here):
-    """TK-12: a right secret of 256 bits is kept like one of ours from its first use on; a wrong one is not."""
+    """TK-12: a right secret of 256 bits is kept like one of ours from its first use on."""
     client_id, held = await slow_client(here, STRONG)
     wrong = await token(here, client_id, STRONG + "x")
     unknown = await token(here, "nobody", STRONG)

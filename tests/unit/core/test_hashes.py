@@ -62,7 +62,7 @@ def test_pbkdf2(text):
     ],
 )
 def test_slow(text, kept):
-    """bcrypt and argon2 are kept as they are, without what frameworks write before and without stray bits."""
+    """Bcrypt and argon2 are kept as they are, without what frameworks write before and without stray bits."""
     assert read_hash(text).verifier == kept
 
 
@@ -87,8 +87,18 @@ def test_absurd_costs(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "secret", "$2x$" + BCRYPT[4:], BCRYPT[:-1], DIGEST.hex()[:-1], "scrypt:32768:8:1$salt$" + "ab" * 64]
-    + ["pbkdf2:md5:1000$salt$" + "ab" * 16, "pbkdf2:sha256:1000$salt$abc", "0" * 40, ARGON2[:-30]],
+    [
+        "",
+        "secret",
+        "$2x$" + BCRYPT[4:],
+        BCRYPT[:-1],
+        DIGEST.hex()[:-1],
+        "scrypt:32768:8:1$salt$" + "ab" * 64,
+        "pbkdf2:md5:1000$salt$" + "ab" * 16,
+        "pbkdf2:sha256:1000$salt$abc",
+        "0" * 40,
+        ARGON2[:-30],
+    ],
 )
 def test_unknown(text):
     """AD-04: what is no hash that is known is refused without a word of it."""

@@ -41,12 +41,14 @@ class Slow:
     async def hash(self, password):
         return "slow:" + password.reveal()[::-1]
 
-    hash_exactly = hash
+    async def hash_exactly(self, secret):
+        return await self.hash(secret)
 
     async def check(self, password, verifier):
         return verifier == await self.hash(password)
 
-    check_exactly = check
+    async def check_exactly(self, secret, verifier):
+        return await self.check(secret, verifier)
 
 
 class Desk:

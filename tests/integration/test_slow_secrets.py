@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import json
 import secrets
+from urllib.parse import urlencode
 
 import bcrypt
 import msgspec
 import pytest
 
 from harness import basic, deployment
+from keyturn.core.vocabulary import CredentialKind
 from keyturn.exchange.slow import RATE_OF_PLACE
 
 STRONG = secrets.token_hex(32)
@@ -157,3 +160,56 @@ async def test_a_fast_secret_beside_it_costs_nothing(here):
     await here.import_secret(client_id, fast)
     assert (await token(here, client_id, fast)).status == 200
     assert here.counted.checks == 0
+
+
+async def imported_before(here, owner_id, kind, text):
+    """Put a secret that is there under bcrypt, as if it had been imported so."""
+    inside = here.local.deployment.organisation_store((await here.organisation()).id)
+    held = (await inside.credentials_of(owner_id, kind))[-1]
+    verifier = bcrypt.hashpw(text.encode(), bcrypt.gensalt(4)).decode()
+    await here.replace(held, verifier=verifier, lookup_hash=held.id.encode(), pepper_id="")
+    return lambda: inside.credential(held.id)
+
+
+async def test_a_users_key(here):
+    """A user key under bcrypt is right with its owner's address, and is kept better then."""
+    told = here.members["acme"]["mend"]
+    user = await here.local.deployment.user_by_email(told["email"])
+    again = await imported_before(here, user.id, CredentialKind.USER_KEY, told["user_key"])
+
+    async def log_in(key, email=told["email"]):
+        body = json.dumps({"email": email, "userKey": key}).encode()
+        return await here.ask(
+            "POST", "/api/v2.0/login", headers=[("content-type", "application/json")], body=body
+        )
+
+    assert (await log_in("wrong")).seen() == (await log_in("wrong", "nobody@example.com")).seen()
+    assert (await log_in(told["user_key"])).status == 200
+    assert (await again()).verifier is None
+    assert (await log_in(told["user_key"])).status == 200
+    assert here.counted.checks == 2
+
+
+async def test_a_password(here):
+    """PW-01, PW-02: a short password under bcrypt goes on, and is under argon2id from its first use on."""
+    told = here.members["acme"]["checkmarx"]
+    inside = here.local.deployment.organisation_store((await here.organisation()).id)
+    user = await inside.user_by_name(told["username"].lower())
+    again = await imported_before(here, user.id, CredentialKind.PASSWORD, "kitten")
+    form = {
+        "username": told["username"],
+        "password": "kitten",
+        "grant_type": "password",
+        "scope": "sca_api",
+        "client_id": "sca_resource_owner",
+        "acr_values": f"Tenant:{told['tenant']}",
+    }
+
+    async def log_in(**changes):
+        body = urlencode(form | changes).encode()
+        return await here.ask("POST", "/identity/connect/token", headers=[FORM], body=body)
+
+    assert (await log_in(password="kitte")).status == 400
+    assert (await log_in()).status == 200
+    assert (await again()).verifier.startswith("$argon2id$")
+    assert (await log_in()).status == 200

@@ -1,5 +1,6 @@
 """``keyturn import``: bring owners and their secrets from another system."""
 
+import asyncio
 import csv
 import json
 import sys
@@ -9,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from keyturn.cli.command import verb
-from keyturn.cli.output import Answer, Row
-from keyturn.cli.verbs import Verbs
+from keyturn.cli.command import Config, Data, Form, settings_of
+from keyturn.cli.output import Format, Row, show
+from keyturn.config import Settings
 from keyturn.core.errors import OperatorError
 from keyturn.directory.import_plan import Outcome
 from keyturn.directory.import_rows import MAX_BYTES, FileForm
@@ -22,25 +23,32 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 _COLUMNS = ("line", "name", "outcome", "reason")
 
 
-@verb(app)
-async def import_(
-    verbs: Verbs,
-    file: Annotated[Path, typer.Argument(help="A CSV or JSON file, or - for standard input.")],
-    organisation: Annotated[str, typer.Option(help="The organisation's slug.")],
+@app.command()
+def import_(
+    *,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV or JSON file, or - for standard input.")
+    ],
+    organisation: Annotated[str, typer.Option(metavar="SLUG", help="The organisation's slug.")],
     written: Annotated[
         FileForm | None, typer.Option("--as", help="How it is written; by its name, if not said.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,  # a flag
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Where to write what becomes of each row: .csv, else JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write what becomes of each row: .csv, else JSON."),
     ] = None,
-) -> Answer:
+    data: Data = None,
+    config: Config = None,
+    form: Form = Format.TABLE,
+) -> None:
     """Bring clients, users, entities and their secrets, in clear or hashed: all of the file or nothing.
 
     A row that is here already changes nothing. Exit code 1 where a row is refused. The formats are in
-    docs/operations/import.md. The file has secrets in it: end it when it is imported.
+    docs/operations/import.md. The file has secrets in it: remove it when it is imported.
     """
-    came = await verbs.import_rows(organisation, _read(file), written or _form(file), dry_run=dry_run)
+    body, settings = _read(file), settings_of(data, config)
+    came = asyncio.run(_bring(settings, organisation, body, written or _form(file), dry_run=dry_run))
     rows = [_row(came, number) for number in range(len(came.verdicts))]
     if report is not None:
         _write(report, rows)
@@ -48,8 +56,21 @@ async def import_(
     if refused:
         _complain(rows)
         raise OperatorError(f"{refused} of {len(rows)} rows cannot be imported, and nothing was changed")
+    show(_summary(organisation, came, rows), form)
+
+
+async def _bring(
+    settings: Settings, slug: str, body: bytes, written: FileForm, *, dry_run: bool
+) -> ImportReport:
+    from keyturn.cli.local import open_verbs
+
+    async with open_verbs(settings) as verbs:
+        return await verbs.import_rows(slug, body, written, dry_run=dry_run)
+
+
+def _summary(slug: str, came: ImportReport, rows: Sequence[Row]) -> Row:
     return {
-        "organisation": organisation,
+        "organisation": slug,
         "rows": len(rows),
         "created": came.count(Outcome.CREATED),
         "unchanged": came.count(Outcome.UNCHANGED),

@@ -19,8 +19,6 @@ from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted
-from keyturn.directory.import_rows import FileForm
-from keyturn.directory.imports import ImportReport
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Sight
@@ -211,10 +209,6 @@ class Verbs(PeopleVerbs, Protocol):
 
     async def withdraw_key(self, key_id: str) -> Gone:
         """Take a signing key out of its key set at once; it never signs again."""
-        ...
-
-    async def import_rows(self, slug: str, body: bytes, form: FileForm, *, dry_run: bool) -> ImportReport:
-        """Import owners and secrets from a file, all or nothing."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

@@ -213,3 +213,24 @@ async def test_a_password(here):
     assert (await log_in()).status == 200
     assert (await again()).verifier.startswith("$argon2id$")
     assert (await log_in()).status == 200
+
+
+async def test_a_client_that_asks_for_a_user(here):
+    """A client whose secret is kept better in the unit that issues a user's token does not lose to itself."""
+    told = here.members["acme"]["checkmarx"]
+    home = await here.organisation()
+    await here.replace(home, settings=home.settings | {"oauth2": {"password_grant": True}})
+    inside = here.local.deployment.organisation_store(home.id)
+    user = await inside.user_by_name(told["username"].lower())
+    (password,) = await inside.credentials_of(user.id, CredentialKind.PASSWORD)
+    await here.replace(password, dialects=("oauth2",))
+    client_id, held = await slow_client(here, STRONG, grants=("password",))
+    form = {"grant_type": "password", "username": told["username"], "password": told["password"]}
+    answer = await here.ask(
+        "POST",
+        "/o/acme/oauth2/token",
+        headers=[("authorization", basic(client_id, STRONG)), FORM],
+        body=urlencode(form).encode(),
+    )
+    assert answer.status == 200, answer.body
+    assert (await kept(here, client_id, held)).verifier is None

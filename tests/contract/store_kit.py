@@ -22,8 +22,24 @@ from keyturn.core.changes import Add, Recorded, Replace, Unit
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life
-from keyturn.core.records import AuditEvent, Client, Credential, Organisation, Sealed, SigningKey
-from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, KeyId, OrganisationId
+from keyturn.core.records import (
+    AuditEvent,
+    Client,
+    Credential,
+    Organisation,
+    RefreshFamily,
+    Sealed,
+    SigningKey,
+)
+from keyturn.core.vocabulary import (
+    Algorithm,
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    FamilyId,
+    KeyId,
+    OrganisationId,
+)
 from keyturn.storage import MemoryStore, open_store
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -114,17 +130,36 @@ def signing_key(key_id="kid-1", issuer_id=ACME, **fields):
     )
 
 
+def family(family_id="family-1", organisation_id=ACME):
+    """Make a refresh family of the seeded client."""
+    return RefreshFamily(
+        id=FamilyId(family_id),
+        organisation_id=organisation_id,
+        client_id=ClientId("client-1"),
+        subject="client-1",
+        dialect="oauth2",
+        profile="oauth2.access",
+        credential_id=CredentialId("cred-1"),
+        scopes=("read",),
+        audiences=("https://api.example",),
+        created_at=NOW,
+        ends_at=NOW + timedelta(days=30),
+        epochs=(0, 0, 0),
+        current_hash=b"h",
+        pepper_id="pepper-1",
+    )
+
+
 def pepper(name="pepper-1"):
     return Sealed(id=name, purpose="pepper", value=b"value", created_at=NOW)
 
 
 def event(kind="test.done", organisation_id=ACME, **fields):
     return AuditEvent(
-        at=NOW,
         kind=kind,
         actor="operator:test",
         organisation_id=organisation_id,
-        **({"request_id": "req-1", "details": {"route": "token", "dialect": "oauth2"}} | fields),
+        **({"at": NOW, "request_id": "req-1", "details": {"route": "token", "dialect": "oauth2"}} | fields),
     )
 
 

@@ -36,8 +36,8 @@ class Registry(Protocol):
         """Find a client by its id anywhere in the deployment, ended ones included."""
         ...
 
-    def remembers(self, client_id: ClientId) -> bool:
-        """Tell whether finding a client costs less now than finding none: memory has it and the store not."""
+    def remembered_client(self, client_id: ClientId) -> ClientView | None:
+        """Give a client that is found now for less than none is: memory has it; None for any other."""
         ...
 
     async def find_organisation(self, slug: str) -> Organisation | None:
@@ -78,6 +78,13 @@ class Registry(Protocol):
 
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id anywhere in the deployment, ended ones included; never cached."""
+        ...
+
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family whose current token had this digest when this process last wrote it, if it knows.
+
+        Another process may have changed it since: only for what is recorded with a change that loses then.
+        """
         ...
 
     def require_fresh(self) -> None:

@@ -31,18 +31,20 @@ async def locate(client: PresentedCredential, organisation: str | None, registry
     A signed assertion may come without a ``client_id``: then its own, unproven ``sub`` says where to look for
     the keys that could prove it (RFC 7521 section 4.2).
     """
-    client_id = ClientId(_claimed(client) or "")
-    FROM_MEMORY.set(registry.remembers(client_id))
-    view = await registry.find_client(client_id)
+    claimed = _claimed(client) if client.owner is None else client.owner
+    client_id = ClientId(claimed or "")
+    view = registry.remembered_client(client_id)
+    FROM_MEMORY.set(view is not None)
+    if view is None:
+        view = await registry.find_client(client_id)
     if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)
 
 
 def _claimed(client: PresentedCredential) -> str | None:
-    if client.owner is None and client.kind is CredentialKind.PUBLIC_KEY:
-        return unverified_subject(client.secret.reveal())
-    return client.owner
+    """Say who a client that names nobody beside its credential claims to be."""
+    return unverified_subject(client.secret.reveal()) if client.kind is CredentialKind.PUBLIC_KEY else None
 
 
 async def locate_holder(request: TokenRequest, registry: Registry, digester: Digester) -> LocatedHolder:
@@ -130,9 +132,20 @@ async def _organisation_of(held: Held, registry: Registry) -> Organisation | Non
 
 
 async def locate_family(
-    presented: Secret, registry: Registry, digester: Digester
+    presented: Secret, registry: Registry, digester: Digester, *, current: bool = False
 ) -> tuple[RefreshToken, RefreshFamily] | None:
-    """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
+    """Find the family of a refresh token that we really made; a made-up one costs no read of the store.
+
+    Args:
+        current: Whether the family may be from memory where the token is its current one there; then only
+            what loses to whatever has happened to it since may rest on it. A digest that memory has proves
+            the token.
+    """
+    if current:
+        for digest in digester.lookup_hashes(presented.sha256()):
+            known = registry.recall_family(digest)
+            if known is not None:
+                return RefreshToken(known.id, known.generation), known
     parts = split_refresh_token(presented)
     if parts is None:
         return None

@@ -25,6 +25,7 @@ from keyturn.core.changes import (
     Replace,
     ReplaceKey,
     RequireVersion,
+    Rotate,
     Shred,
     Touch,
     Unit,
@@ -168,7 +169,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
-        if isinstance(change, Add | Replace | Remove):
+        if isinstance(change, Add | Replace | Rotate | Remove):
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
@@ -217,14 +218,13 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
                 yield from _topic_of(record)
         case Add() | Replace() | ReplaceKey() | Remove():
             yield from _topic_of(change.record)
-        case RequireVersion() | EndFamily():
+        case RequireVersion() | Rotate() | EndFamily():
             return
 
 
 def _topic_of(record: Record) -> Iterator[tuple[str, str]]:
-    topic, field = _TOPICS.get(type(record), ("", ""))
-    if topic:
-        yield topic, getattr(record, field)
+    if place := _TOPICS.get(type(record)):
+        yield place[0], getattr(record, place[1])
 
 
 REVOCATION = "revocation"
@@ -256,7 +256,9 @@ def revocation_key(revocation: Revocation) -> str:
     return f"{revocation.id}|{revocation.expires_at.isoformat()}"
 
 
-def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+def carry_out(  # noqa: C901  # one case for each kind of change
+    change: Change, shelf: Shelf, scope: OrganisationId | None
+) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:
@@ -277,21 +279,32 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
-        case Touch() | Prefer():
-            _note(change, shelf)
+        case Rotate():
+            lost = _rotate(change, shelf, scope)
+        case Touch():
+            _touch(change, shelf)
+        case Prefer():
+            _prefer(change, shelf)
         case Remove():
             lost = _remove(change, shelf)
         case EndFamily():
             lost = _end_family(change, shelf)
         case Shred():
-            lost = _shred(change, shelf, scope)
+            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
+            organisation = shelf.find(Organisation, change.organisation_id)
+            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
     return lost
 
 
-def _shred(change: Shred, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
-    """Look only: whoever executes the transaction destroys the key itself, and what it keeps open of it."""
-    organisation = shelf.find(Organisation, change.organisation_id)
-    return None if _has_ended(organisation) else _lost(change, organisation, scope)
+def _rotate(change: Rotate, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    record = change.record
+    family = shelf.find(RefreshFamily, record.id)
+    if family is None or family.organisation_id != record.organisation_id:
+        return Lost(change, None)
+    if (family.version, family.current_hash) != (record.version - 1, record.previous_hash):
+        return _lost(change, family, scope)
+    shelf.update(record)
+    return None
 
 
 def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:
@@ -318,10 +331,9 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
 
 def _add_many(change: AddMany, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
     organisation = shelf.find(Organisation, change.organisation_id)
-    if organisation is None or organisation.ended_at is not None:
-        return _lost(change, organisation, scope)
-    holder = shelf.holder_among(change.records)
-    if holder is not None:
+    dead = organisation is None or organisation.ended_at is not None
+    holder = organisation if dead else shelf.holder_among(change.records)
+    if dead or holder is not None:
         return _lost(change, holder, scope)
     if shelf.tombstone_of(*(each.lookup_hash for each in change.records if isinstance(each, Credential))):
         return Lost(change, None)
@@ -368,13 +380,6 @@ def _require_version(change: RequireVersion, shelf: Shelf, scope: OrganisationId
     if found is None or found.version != change.version or _foreign(found, scope):
         return _lost(change, found, scope)
     return None
-
-
-def _note(change: Touch | Prefer, shelf: Shelf) -> None:
-    if isinstance(change, Touch):
-        _touch(change, shelf)
-    else:
-        _prefer(change, shelf)
 
 
 def _touch(change: Touch, shelf: Shelf) -> None:

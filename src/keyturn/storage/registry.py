@@ -22,6 +22,7 @@ from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
 from keyturn.storage.carry import ADMIN_TOKEN, LAST_USE
+from keyturn.storage.families import Families
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
 from keyturn.storage.views import OWNERS, View, Views
@@ -65,36 +66,27 @@ class CachedRegistry:
 
     def __init__(self, reads: Reads, feed: Confirmation, limit: int = CLIENT_LIMIT) -> None:
         self._reads = reads
-        self._feed = feed
         self._views = Views(limit)
-        self._clients = self._views.clients
+        self.remembered_client = self._views.clients.get
+        """Gives a client that costs no read; an unknown one always costs one (TE-09)."""
         self._aliases: Lru[_Key, Any] = Lru(ALIASES_EACH * limit)
         self._admin_tokens: Lru[bytes, AdminToken] = Lru(ADMIN_TOKENS_LIMIT)
         self._absent: Lru[_Key, bool] = Lru(ABSENT_LIMIT)
         self._flights: dict[_Key, _Flight] = {}
+        self.families = Families()
         self.versions = self._views.versions
+        self.require_fresh = feed.require_fresh
+        """Confirms that what memory holds was current within the last second; raises ``Unavailable``."""
         feed.on_change(self._touched)
-
-    def require_fresh(self) -> None:
-        """Confirm that what memory holds was current within the last second.
-
-        Raises:
-            Unavailable: It was not (Reason.CACHE_STALE).
-        """
-        self._feed.require_fresh()
 
     # --- by id ---
 
     async def find_client(self, client_id: ClientId) -> ClientView | None:
         """Find a client by its id anywhere in the deployment, ended ones included."""
-        view = self._clients.get(client_id)
+        view = self.remembered_client(client_id)
         if view is not None:
             return view
         return await self._share(("client", client_id), self._reads.client_view(client_id), self._keep)
-
-    def remembers(self, client_id: ClientId) -> bool:
-        """Tell whether finding a client would cost no read; an unknown one always costs one (TE-09)."""
-        return client_id in self._clients
 
     async def find_user(self, user_id: UserId) -> UserView | None:
         """Find a user by id anywhere in the deployment, ended ones included."""
@@ -113,6 +105,14 @@ class CachedRegistry:
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id, ended or not; never from memory, since each use changes it."""
         return await self._reads.family(family_id)
+
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family that had this current token when this process last wrote it.
+
+        That is enough to rotate it: the rotation loses if another process was first, and then memory has
+        forgotten it.
+        """
+        return self.families.current(current_hash)
 
     # --- by another name ---
 
@@ -265,6 +265,7 @@ class CachedRegistry:
             self._aliases.clear()
             self._absent.clear()
             self._admin_tokens.clear()
+            self.families.clear()
             self._ground_flights()
         elif topic == ADMIN_TOKEN:
             # They are few and change seldom: all are forgotten, and all that is on its way.

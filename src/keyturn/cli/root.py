@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +45,7 @@ NOUNS = {
     "lockout": "Names at which somebody guessed too often.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
+    "import": "Bring owners and their secrets from another system.",
     "keys": "Signing keys.",
     "master-key": "The master key, under which everything in the store is sealed.",
     "explain": "Say what became of a request, and what would make it pass.",
@@ -56,8 +58,10 @@ NOUNS = {
 """Every noun, in the order of ``--help``; the module of that name holds its ``app``."""
 
 
-def _module_of(name: str) -> Any:
-    return import_module(f"keyturn.cli.{name.replace('-', '_')}")
+def module_of(name: str) -> Any:
+    """Import the module of a noun; one that Python keeps for itself has an underscore more."""
+    module = f"{name}_" if iskeyword(name) else name.replace("-", "_")
+    return import_module(f"keyturn.cli.{module}")
 
 
 class Nouns(TyperGroup):
@@ -73,7 +77,7 @@ class Nouns(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         if name is None or found is None:
             return name, found, rest
-        return name, typer.main.get_command(_module_of(name).app), rest
+        return name, typer.main.get_command(module_of(name).app), rest
 
 
 root = typer.Typer(cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)

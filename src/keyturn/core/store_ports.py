@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Change, Outcome, Unit
+from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -276,6 +276,10 @@ class DeploymentStore(Protocol):
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find the credential that one of a secret's digests (``Digester.lookup_hashes``) belongs to."""
+        ...
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who in the deployment already has the id or another unique name of one of many records."""
         ...
 
     async def wipe_log(self) -> bool:

@@ -25,6 +25,7 @@ from keyturn.core.secret import Dice, Secret
 from keyturn.exchange.known import KnownHolders
 from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
+from keyturn.exchange.slow import SlowChecks
 from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
@@ -59,6 +60,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         naming: Dice for identifiers, which are no secrets; on the event loop only.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
+        slow: Checks machines' secrets that are under a slow hash.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
         living: Tokens that were alive when somebody asked before.
@@ -86,6 +88,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
+    slow: SlowChecks = msgspec.field(default_factory=SlowChecks)
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
     living: KnownTokens = msgspec.field(default_factory=KnownTokens)

@@ -5,7 +5,7 @@ there, then writes or loses; what it lost to comes back with the loss. Whoever c
 changes of a unit that lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,8 +13,10 @@ import msgspec
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import (
     Add,
+    AddMany,
     Change,
     EndFamily,
+    Imported,
     Lost,
     Prefer,
     Record,
@@ -109,6 +111,14 @@ class Shelf(Protocol):
         """Write a new record."""
         ...
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        ...
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        ...
+
     def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         ...
@@ -117,8 +127,8 @@ class Shelf(Protocol):
         """Delete the record with this id, if there is one."""
         ...
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
         ...
 
 
@@ -126,7 +136,7 @@ def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
 
     Raises:
-        Fault: A version does not follow the expected one, or a table is unknown.
+        Fault: A version does not follow the expected one, a table is unknown, or an import is not sound.
     """
     for change in unit.changes:
         if isinstance(change, RequireVersion):
@@ -134,6 +144,19 @@ def require_sound(unit: Unit) -> None:
                 raise Fault(f"no versions are kept in {change.table!r}")
         elif isinstance(change, Replace) and change.record.version != change.expected + 1:
             raise Fault("a replacement's version must follow the expected one")
+        elif isinstance(change, AddMany):
+            _require_sound_import(change)
+
+
+def _require_sound_import(change: AddMany) -> None:
+    users = {each.id for each in change.records if isinstance(each, User)}
+    if len({(type(each), each.id) for each in change.records}) < len(change.records):
+        raise Fault("an import brings the same twice")
+    for each in change.records:
+        if each.organisation_id != change.organisation_id:
+            raise Fault("an import of one organisation names another")
+        if isinstance(each, Membership) and each.user_id not in users:
+            raise Fault("an import brings a membership without its user")
 
 
 def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
@@ -142,7 +165,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     Raises:
         Fault: One of its changes or events is another organisation's, or the deployment's.
     """
-    named: list[str | None] = [unit.audit.organisation_id]
+    named: list[str | None] = [each.organisation_id for each in (unit.audit, *unit.also)]
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
@@ -150,7 +173,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
-        elif isinstance(change, Touch | Shred | EndFamily):
+        elif isinstance(change, AddMany | Touch | Shred | EndFamily):
             named.append(change.organisation_id)
         elif isinstance(change, Prefer):
             named.append(change.home_id)
@@ -190,12 +213,18 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             yield SHRED, change.organisation_id
         case Add(Revocation() as revocation):
             yield REVOCATION, revocation_key(revocation)
+        case AddMany():
+            for record in change.records:
+                yield from _topic_of(record)
         case Add() | Replace() | ReplaceKey() | Remove():
-            topic, field = _TOPICS.get(type(change.record), ("", ""))
-            if topic:
-                yield topic, getattr(change.record, field)
+            yield from _topic_of(change.record)
         case RequireVersion() | Rotate() | EndFamily():
             return
+
+
+def _topic_of(record: Record) -> Iterator[tuple[str, str]]:
+    if place := _TOPICS.get(type(record)):
+        yield place[0], getattr(record, place[1])
 
 
 REVOCATION = "revocation"
@@ -242,6 +271,8 @@ def carry_out(  # noqa: C901  # one case for each kind of change
     match change:
         case Add():
             lost = _add(change, shelf, scope)
+        case AddMany():
+            lost = _add_many(change, shelf, scope)
         case Replace():
             lost = _replace(change, shelf, scope)
         case ReplaceKey():
@@ -296,6 +327,18 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     if lost is None:
         shelf.insert(record)
     return lost
+
+
+def _add_many(change: AddMany, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    organisation = shelf.find(Organisation, change.organisation_id)
+    dead = organisation is None or organisation.ended_at is not None
+    holder = organisation if dead else shelf.holder_among(change.records)
+    if dead or holder is not None:
+        return _lost(change, holder, scope)
+    if shelf.tombstone_of(*(each.lookup_hash for each in change.records if isinstance(each, Credential))):
+        return Lost(change, None)
+    shelf.insert_all(change.records)
+    return None
 
 
 def _uninhabitable(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:

@@ -172,7 +172,8 @@ class MemoryStore:
         try:
             lost = self._carry(unit, scope)
             if lost is None:
-                self._append(unit.audit)
+                for event in (unit.audit, *unit.also):
+                    self._append(event)
         except Exception as error:
             self._shelf.rows = before
             self._keys.forget()

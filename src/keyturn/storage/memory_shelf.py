@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Record, Removable, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Versioned
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -64,6 +64,15 @@ class MemoryShelf:
         """Write a new record."""
         self.rows[_place(record)] = record
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return next((held for held in map(self.holder, records) if held is not None), None)
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        for record in records:
+            self.insert(record)
+
     def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         self.rows[_place(record)] = record
@@ -76,10 +85,10 @@ class MemoryShelf:
         """Delete a sealed value by its place, if there is one."""
         self.rows.pop((Sealed, name, purpose), None)
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
         ended = {each.id for each in self.all(Organisation) if each.ended_at is not None}
-        held = (each for each in self.all(Credential) if each.lookup_hash == lookup_hash)
+        held = (each for each in self.all(Credential) if each.lookup_hash in lookup_hashes)
         return next((each for each in held if each.organisation_id in ended), None)
 
     def all(self, kind: type[_ANY]) -> list[_ANY]:
@@ -141,6 +150,10 @@ class MemoryShelf:
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""
         return next((each for each in self.all(Credential) if each.lookup_hash in lookup_hashes), None)
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return self.holder_among(records)
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Change, Outcome, Unit
+from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
@@ -324,6 +324,10 @@ class WideStore:
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find the credential that one of a secret's digests belongs to."""
         return await self._reads.credential_by_hash(lookup_hashes)
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return await self._reads.taken_by(records)
 
     async def wipe_log(self) -> bool:
         """Leave nothing that was erased in any file of the store; False while somebody still reads it."""

@@ -150,9 +150,9 @@ def page(path: str, operation: str, scope: str, sorts: tuple[str, ...], *filters
     )
 
 
-def filter_by(name: str, reader: str = "text", choices: tuple[str, ...] = ()) -> Field:
+def filter_by(name: str, reader: str = "text", *, required: bool = False) -> Field:
     """Let a list show only what has a fact of some value."""
-    return Field(name=name, slot=f"filter.{name}", source=From.QUERY, reader=reader, choices=choices)
+    return Field(name=name, slot=f"filter.{name}", source=From.QUERY, reader=reader, required=required)
 
 
 LIFE_FILTERS = (filter_by("name"), filter_by("disabled", "boolean"), filter_by("ended", "boolean"))

@@ -46,6 +46,7 @@ USERS = (
         filter_by("service", "boolean"),
     ),
     call("GET", "/users/{user}", "users.find", _READ),
+    page("/users", "users.by_email", _READ, ("created_at",), filter_by("email", "email", required=True)),
     call(
         "POST",
         _USERS,

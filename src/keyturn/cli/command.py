@@ -1,11 +1,12 @@
 """What all commands share: where the deployment is, how to print, and the way to its verbs."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,35 @@ from keyturn.config import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
+Server = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="A server, by its admin API, not this machine.")
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="A server of ~/.config/keyturn/profiles.toml.")
+]
 Form = Annotated[Format, typer.Option("--format", help="How to print.")]
 
 Verb = Callable[..., Awaitable[Answer]]
 
 
-def noun(help_text: str) -> typer.Typer:
-    """Make the group of a noun's commands."""
-    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+def noun(help_text: str, *examples: str) -> typer.Typer:
+    """Make the group of a noun's commands.
+
+    Args:
+        examples: Command lines, as they are typed.
+    """
+    return typer.Typer(
+        help=help_text,
+        epilog=epilog(*examples),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+
+
+def epilog(*examples: str) -> str | None:
+    """Write examples as they stand below a help text."""
+    return "\n".join(("\b", "Examples:", *(f"  {each}" for each in examples))) if examples else None
 
 
 def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callable[[Verb], Verb]:
@@ -40,9 +62,17 @@ def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callab
 
     def register(function: Verb) -> Verb:
         @functools.wraps(function)
-        def run(*, data: Path | None, config: Path | None, form: Format, **arguments: Any) -> None:
-            settings = settings_of(data, config)
-            show(asyncio.run(_ask(settings, function, arguments)), form, columns.split())
+        def run(
+            *,
+            data: Path | None,
+            config: Path | None,
+            server: str | None,
+            profile: str | None,
+            form: Format,
+            **arguments: Any,
+        ) -> None:
+            opened = _opened(data, config, server, profile)
+            show(asyncio.run(_ask(opened, function, arguments)), form, columns.split())
 
         _, *own = inspect.signature(function).parameters.values()
         run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
@@ -57,17 +87,40 @@ _SHARED = tuple(
     for name, default, annotation in (
         ("data", None, Data),
         ("config", None, Config),
+        ("server", None, Server),
+        ("profile", None, Profile),
         ("form", Format.TABLE, Form),
     )
 )
 
 
-async def _ask(settings: Settings, function: Verb, arguments: dict[str, Any]) -> Answer:
+async def _ask(
+    opened: contextlib.AbstractAsyncContextManager[Verbs], function: Verb, arguments: dict[str, Any]
+) -> Answer:
+    async with opened as verbs:
+        return await function(verbs, **arguments)
+
+
+def _opened(
+    data: Path | None, config: Path | None, server: str | None, profile: str | None
+) -> contextlib.AbstractAsyncContextManager[Verbs]:
+    """Open the deployment that a command is about: on this machine, or behind a server's admin API."""
+    from keyturn.cli.profiles import chosen
+
+    remote = chosen(server, profile, local=bool(data or config), environ=os.environ)
+    if remote is None:
+        return _local(settings_of(data, config))
+    from keyturn.cli.remote import open_remote
+
+    return open_remote(remote)
+
+
+@contextlib.asynccontextmanager
+async def _local(settings: Settings) -> AsyncIterator[Verbs]:
     from keyturn.cli.local import open_verbs
 
     async with open_verbs(settings) as local:
-        verbs: Verbs = local
-        return await function(verbs, **arguments)
+        yield local
 
 
 def settings_of(data: Path | None, config: Path | None) -> Settings:

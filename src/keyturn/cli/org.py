@@ -28,8 +28,8 @@ def shown(organisation: Organisation) -> Row:
         "erased_at": instant(organisation.erased_at),
         "settings": {
             f"{dialect}.{name}": value
-            for dialect, values in organisation.settings.items()
-            for name, value in values.items()
+            for dialect, values in sorted(organisation.settings.items())
+            for name, value in sorted(values.items())
         },
     }
 

@@ -214,6 +214,7 @@ OPERATIONS: dict[str, str] = {
     "public_keys.end": "public_key",
     "users.list": "user*",
     "users.find": "user",
+    "users.by_email": "user*",
     "users.create": "user",
     "users.show": "user",
     "users.change": "user",

@@ -9,7 +9,6 @@ from keyturn.core.errors import NothingThere
 from keyturn.core.records import Client, Entity, User
 from keyturn.core.requests import Call
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, EntityId, UserId
-from keyturn.directory.people_names import canonical_address
 from keyturn.web.administration.ground import (
     AdminPorts,
     AdminVerb,
@@ -18,6 +17,7 @@ from keyturn.web.administration.ground import (
     record_facts,
     tagged,
 )
+from keyturn.web.administration.pages import page_of
 
 
 def _shown(found: Client | User | Entity | None, word: str, named: str, actor: Actor, resource: str) -> Facts:
@@ -33,13 +33,16 @@ async def _client(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 
 async def _user(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
-    """Find a user by id or e-mail address."""
-    named, found = call.arguments["user"], None
-    if "@" in named:
-        found = await ports.deployment.user_by_email(canonical_address(named))
-    elif (view := await ports.deployment.user_view(UserId(named.lower()))) is not None:
-        found = view.user
-    return _shown(found, "user", named, actor, "user")
+    named = call.arguments["user"]
+    view = await ports.deployment.user_view(UserId(named.lower()))
+    return _shown(None if view is None else view.user, "user", named, actor, "user")
+
+
+async def _user_by_email(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
+    found = await ports.deployment.user_by_email(call.arguments["filter.email"])
+    there = found is not None and actor.may_act_in(found.organisation_id)
+    shown = [record_facts(found, RESOURCES["user"])] if there else []
+    return page_of(shown, actor, call, ports.digester)
 
 
 async def _entity(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -67,6 +70,7 @@ def _credential(*kinds: CredentialKind) -> AdminVerb:
 VERBS: dict[str, AdminVerb] = {
     "admin.clients.find": _client,
     "admin.users.find": _user,
+    "admin.users.by_email": _user_by_email,
     "admin.entities.find": _entity,
     "admin.credentials.of_clients": _credential(CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY),
     "admin.credentials.of_users": _credential(CredentialKind.USER_KEY, CredentialKind.API_TOKEN),

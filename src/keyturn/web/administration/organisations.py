@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from keyturn.core.actors import Actor
 from keyturn.core.admin_facts import RESOURCES
 from keyturn.core.admin_records import BASE, AdminToken
-from keyturn.core.errors import NothingThere, NotPermitted
+from keyturn.core.errors import NothingThere, NotPermitted, OperatorError
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.requests import Call
@@ -14,7 +14,7 @@ from keyturn.core.secret_policy import GROUP
 from keyturn.core.vocabulary import AdminTokenId
 from keyturn.directory import admin_tokens, deletion, organisations
 from keyturn.directory.admin_tokens import AdminTokenWish
-from keyturn.directory.dialect_settings import SettingTable, SettingTables
+from keyturn.directory.dialect_settings import SettingTable, SettingTables, find_setting
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.web.administration.ground import (
@@ -177,6 +177,11 @@ def _setting_of(organisation: Organisation, call: Call, ports: AdminPorts) -> Fa
     for facts in _settings(organisation, ports):
         if facts["name"] == name:
             return facts
+    owner, _, last = name.partition(".")
+    try:
+        find_setting(_tables(ports), owner, last, "organisation")
+    except OperatorError as error:
+        raise NothingThere(str(error)) from None
     raise NothingThere(f"no setting {name!r}")
 
 

@@ -24,15 +24,8 @@ from keyturn.setting_groups import AuditSettings, KeySettings, LimitSettings, Pa
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
-_NOT_SETTINGS = (
-    CONFIG_VARIABLE,
-    "KEYTURN_TEST_",
-    # Where commands go that go to a server: cli/profiles.py.
-    "KEYTURN_SERVER",
-    "KEYTURN_PROFILE",
-    "KEYTURN_TOKEN_FILE",
-    "KEYTURN_CA_FILE",
-)
+_OF_COMMANDS = ("KEYTURN_SERVER", "KEYTURN_PROFILE", "KEYTURN_TOKEN_FILE", "KEYTURN_CA_FILE")
+_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_", *_OF_COMMANDS)
 _ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
 _MAX_PORT = 65_535

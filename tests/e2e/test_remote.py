@@ -166,7 +166,7 @@ def people(t, org):
     t("user", "list", org)
     t("team", "create", org, "Root")
     t("team", "create", org, "Leaf", "--parent", "/Root")
-    t("team", "rename", org, "/root/leaf", "Twig")
+    t("team", "rename", org, "/ROOT/leaf", "Twig")
     t.fails("team", "end", org, "/Root")
     t("membership", "change", org, user, "--team", "/Root/Twig", "--role", "checkmarx:sca_viewer")
     project = t("project", "create", org, "pay", "--team", "/Root/Twig")["project_id"]

@@ -12,7 +12,11 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.records import AuditRow
 from keyturn.directory.audit import ChainVerdict, TrailVerdict
 
-app = noun("The audit trail.")
+app = noun(
+    "The audit trail.",
+    "keyturn audit tail -n 50",
+    "keyturn audit verify",
+)
 
 _DIGEST_BYTES = 32
 

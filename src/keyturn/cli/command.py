@@ -75,14 +75,14 @@ def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callab
             show(asyncio.run(_ask(opened, function, arguments)), form, columns.split())
 
         _, *own = inspect.signature(function).parameters.values()
-        run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
+        run.__signature__ = inspect.Signature([*own, *_COMMON])  # type: ignore[attr-defined]  # typer reads it
         app.command(context_settings={"ignore_unknown_options": dashed})(run)
         return function
 
     return register
 
 
-_SHARED = tuple(
+_COMMON = tuple(
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
     for name, default, annotation in (
         ("data", None, Data),
@@ -92,6 +92,8 @@ _SHARED = tuple(
         ("form", Format.TABLE, Form),
     )
 )
+SHARED = frozenset(each.name for each in _COMMON)
+"""What every command takes that asks a deployment."""
 
 
 async def _ask(

@@ -11,7 +11,11 @@ from keyturn.cli.verbs import Ring, Turned, Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.vocabulary import Algorithm
 
-app = noun("Signing keys.")
+app = noun(
+    "Signing keys.",
+    "keyturn keys list --org acme",
+    "keyturn keys rotate --org acme --algorithm ES256",
+)
 
 Org = Annotated[
     str | None, typer.Option("--org", metavar="SLUG", help="One organisation's; all if not given.")

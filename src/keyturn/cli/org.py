@@ -10,7 +10,12 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Organisation
 
-app = noun("Organisations.")
+app = noun(
+    "Organisations.",
+    'keyturn org create acme --name "Acme"',
+    "keyturn org set acme oauth2.lifetime_seconds 600",
+    "keyturn org list --format json",
+)
 
 Slug = Annotated[str, typer.Argument(help="The organisation's slug.")]
 

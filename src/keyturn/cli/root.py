@@ -1,5 +1,6 @@
 """The command ``keyturn`` itself: its nouns, found late, and what its exit codes mean."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -91,6 +92,10 @@ REMOTE = frozenset(
 """The nouns that may go to a server (``--server``, ``--profile``); every other is about this machine."""
 
 
+COMPLETE = "_KEYTURN_COMPLETE"
+"""A shell's completion script sets it, and asks by it what could come next."""
+
+
 def _module_of(name: str) -> Any:
     return import_module(f"keyturn.cli.{name.replace('-', '_')}")
 
@@ -158,6 +163,10 @@ def keyturn(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; an error is told on standard error, without a traceback."""
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # typer tells of it there
+
+        completion_init()
     try:
         typer.main.get_command(root).main(list(arguments), prog_name="keyturn")
     except SystemExit as done:

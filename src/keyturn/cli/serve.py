@@ -5,12 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from keyturn.cli.command import Config, Data
+from keyturn.cli.command import Config, Data, epilog
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=epilog(
+        "keyturn serve --demo", "keyturn serve --data /var/lib/keyturn --public-url https://tokens.example"
+    )
+)
 def serve(
     *,
     demo: Annotated[

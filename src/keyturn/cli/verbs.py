@@ -3,7 +3,7 @@
 ``local.py`` works on the data folder, ``remote.py`` over the admin API. A new verb is added here and to both:
 to the remote side as a call, or, where the admin API has none, to ``remote_machine.py``, which refuses it in
 words. The verbs of a noun are then written once, in the file of that name, and the noun is listed in
-``nouns.py``, which also says whether it may go to a server.
+``root.py``, which also says whether it may go to a server.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,6 +26,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _WAITS = (0.2, 1.0)
 """Seconds before each further attempt."""
 _LONGEST_WAIT = 5.0
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 502, 503, 504})
 _LOOPBACK = re.compile(r"localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1")
 
@@ -182,6 +183,8 @@ class Link:
         kind = reply.headers.get("content-type", "").partition(";")[0].strip()
         if reply.status in {200, 201} and kind == "application/json":
             return reply.body
+        if "location" in reply.headers and reply.status in _ELSEWHERE:
+            raise ConfigError([f"{self._name} points elsewhere ({reply.status}), which is not followed"])
         if kind != "application/problem+json":
             raise ConfigError([f"{self._name} answers {reply.status}, and no admin API is there"])
         words = _words(reply)

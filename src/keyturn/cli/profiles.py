@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import typer
@@ -96,7 +97,7 @@ def _read(name: str, folder: Path) -> Profile:
     if name not in found:
         raise ConfigError([f"no profile {name!r} in {path}; there is {', '.join(sorted(found)) or 'none'}"])
     try:
-        profile = msgspec.convert(found[name], Profile)
+        profile = msgspec.convert(found[name], Profile, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise ConfigError([f"profile {name!r} in {path}: {error}"]) from None
     if profile.token_command and profile.token_file is not None:
@@ -104,6 +105,12 @@ def _read(name: str, folder: Path) -> Profile:
     return msgspec.structs.replace(
         profile, token_file=_below(folder, profile.token_file), ca_file=_below(folder, profile.ca_file)
     )
+
+
+def _path(kind: Any, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError("a path is a text")
 
 
 def _below(folder: Path, path: Path | None) -> Path | None:

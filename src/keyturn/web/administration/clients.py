@@ -102,7 +102,7 @@ async def _add_key(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 
 VERBS: dict[str, AdminVerb] = {
-    "admin.clients.list": CLIENTS.listing(clients.list_clients),
+    "admin.clients.list": CLIENTS.listing(clients.list_clients, clients.page_clients),
     "admin.clients.create": _create,
     "admin.clients.show": CLIENTS.show,
     "admin.clients.change": _change,

@@ -25,7 +25,7 @@ from keyturn.web.administration.ground import (
     record_facts,
     tagged,
 )
-from keyturn.web.administration.pages import page_of
+from keyturn.web.administration.pages import cut_page, page_of, wish_of
 
 ENDED = "ended by an administrator"
 
@@ -70,11 +70,15 @@ class Owners(msgspec.Struct, frozen=True):
         found = await self.find(actor, store, call.arguments[self.resource])
         return Place(organisation, store, found, self.path(organisation, found.id))
 
-    def listing(self, do: Done) -> AdminVerb:
-        """Make the verb that lists them."""
+    def listing(self, do: Done, page: Done | None = None) -> AdminVerb:
+        """Make the verb that lists them; ``page`` gives those that are wanted, where a store can tell."""
 
         async def act(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
             store = ports.inside(await organisation_of(actor, call, ports))
+            wish = None if page is None else wish_of(actor, call, ports.digester)
+            if page is not None and wish is not None:
+                wanted = await page(actor, store, wish)
+                return cut_page(map(self.facts, wanted), actor, call, ports.digester)
             return page_of(map(self.facts, await do(actor, store)), actor, call, ports.digester)
 
         return act

@@ -163,7 +163,7 @@ async def _rotate_key(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 
 VERBS: dict[str, AdminVerb] = {
-    "admin.users.list": USERS.listing(users.list_users),
+    "admin.users.list": USERS.listing(users.list_users, users.page_users),
     "admin.users.create": _create,
     "admin.users.show": USERS.show,
     "admin.users.change": _change,

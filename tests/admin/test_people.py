@@ -110,10 +110,32 @@ async def test_second_factor_is_reset(admin, user):
     await refused(admin, "DELETE", f"{user}/totp", 409)
 
 
+async def test_second_factor_is_enrolled(admin, user):
+    """PW-06: a device waits until a code of it came; recovery codes are told once, or again by a key."""
+    here = admin.here
+    made = await admin.make(f"{user}/totp", {"name": "phone"}, status=200)
+    [device] = (await admin.get(f"{user}/totp"))["items"]
+    assert (device["id"], device["state"]) == (made["id"], "pending")
+    await refused(admin, "POST", f"{user}/totp/confirm", 400, {"code": "000000"})
+    code = totp.passcode(totp.from_base32(Secret(made["seed"])), totp.step_at(here.clock.now()))
+    told = await admin.make(f"{user}/totp/confirm", {"code": code}, status=200, key="confirm")
+    assert (told["state"], len(set(told["recovery_codes"]))) == ("active", 10)
+    assert await admin.make(f"{user}/totp/confirm", {"code": code}, status=200, key="confirm") == told
+    renewed = await admin.make(f"{user}/totp/recovery-codes", status=200)
+    assert not set(renewed["recovery_codes"]) & set(told["recovery_codes"])
+    page = await here.local.deployment.audit_page(limit=10_000)
+    hidden = [made["seed"], *told["recovery_codes"], *renewed["recovery_codes"]]
+    assert not any(each in repr((page.rows, page.personal)) for each in hidden)
+
+
 async def test_an_address_is_proved(admin):
-    """The code that proves an address is told to the administrator, once for each asking."""
+    """The code that proves an address is told to the administrator, and good once, where it is at home."""
     user = below(await admin.call("POST", f"{ACME}/users", {"name": "bo", "email": "bo@mail.example"}))
-    assert (await admin.make(f"{user}/email-code", status=200))["code"]
+    code = (await admin.make(f"{user}/email-code", status=200))["code"]
+    bound = Admin(admin.here, await token_for(admin.here, slug="globex"))
+    await refused(bound, "POST", "/confirm-email", 404, {"code": code})
+    assert (await admin.make("/confirm-email", {"code": code}, status=200))["email_verified_at"]
+    await refused(admin, "POST", "/confirm-email", 409, {"code": code})
     other = below(await admin.call("POST", f"{ACME}/users", {"name": "cy"}))
     await refused(admin, "POST", f"{other}/email-code", 409)
 

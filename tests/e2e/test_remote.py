@@ -1,8 +1,10 @@
 """The same commands on the machine and through a server: the same words, the same exit codes, to the byte."""
 
+import gc
 import io
 import json
 import re
+from datetime import UTC, datetime
 from importlib import import_module
 
 import pytest
@@ -152,7 +154,7 @@ def people(t, org):
     t("user", "password", user, typed=WORD)
     t.fails("user", "password", user, typed="short")
     seed = t("user", "totp", "enrol", user, "--name", "phone")["seed"]
-    passcode = totp.passcode(totp.from_base32(Secret(seed)), totp.step_at(t.now()))
+    passcode = totp.passcode(totp.from_base32(Secret(seed)), totp.step_at(datetime.now(UTC)))
     t("user", "totp", "confirm", user, typed=passcode)
     t("user", "totp", "recovery", user)
     t("user", "totp", "devices", user)
@@ -227,22 +229,15 @@ def looks(t, client, user):
     """Read what is there, as tables and as JSON."""
     for words in (
         ("org", "list"),
-        ("org", "show", "acme"),
         ("client", "list", "acme"),
-        ("client", "show", client),
         ("secret", "list", client),
-        ("key", "list", client),
         ("user", "list", "acme"),
-        ("service-user", "list", "acme"),
         ("user-key", "list", user),
         ("api-token", "list", "acme", user),
         ("membership", "list", "acme"),
-        ("team", "list", "acme"),
         ("project", "list", "acme"),
-        ("entity", "list", "acme"),
         ("keys", "list"),
         ("org", "show", "nobody"),
-        ("keys", "list", "--org", "nobody"),
     ):
         for form in ("table", "json"):
             t.said.append((words, *t.code(*words, "--format", form)))
@@ -251,8 +246,6 @@ def looks(t, client, user):
 @pytest.fixture
 def sides(changing, capsys, monkeypatch, tmp_path):
     """Be here and there: on the machine, and at the server with an admin token."""
-    from datetime import UTC, datetime
-
     demo = changing.demo()
     token = tmp_path / "token"
     token.write_text(demo["admin"]["token"] + "\n")
@@ -260,13 +253,17 @@ def sides(changing, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KEYTURN_TOKEN_FILE", str(token))
     here = Terminal(capsys, monkeypatch, ["--data", str(changing.data)], "twinl")
     there = Terminal(capsys, monkeypatch, ["--server", changing.url], "twinr")
+    guest = json.loads(here.code("user", "list", "acme", "--format", "json")[1])[0]["user_id"]
     for each in (here, there):
-        each.folder, each.now = tmp_path, lambda: datetime.now(UTC)
-    here.guest = there.guest = here.code("user", "list", "acme", "--format", "json")[1]
-    here.guest = there.guest = json.loads(here.guest)[0]["user_id"]
-    return here, there
+        each.folder, each.guest = tmp_path, guest
+    before = gc.get_threshold()
+    gc.set_threshold(50_000)  # as the command itself does
+    yield here, there
+    gc.set_threshold(*before)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # three hundred commands, on a machine that may do other things too
 def test_every_verb_says_the_same(sides):
     """Each verb that works both ways answers alike, refusals and exit codes too; none is left out."""
     here, there = sides

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from keyturn.admin.requests import Facts, answer_of, fields_of, request_of
 from keyturn.cli.link import Link
 from keyturn.cli.people_verbs import End
+from keyturn.core.admin_facts import OPERATIONS
 from keyturn.core.errors import Fault, NothingThere, NotPermitted, OperatorError
 from keyturn.core.life import Life, Standing, State
 from keyturn.core.records import Credential, User
@@ -108,13 +109,10 @@ class RemoteGround:
         path: Facts = {"organisation": found["organisation_id"], slot: found["id"]}
         if owner is not None:
             path[owner] = found["owner_id"]
-        try:
-            return await self._ask(f"{noun}.{verb}", **path, **more)
-        except KeyError:
+        if f"{noun}.{verb}" not in OPERATIONS:
             what = found["kind"].replace("_", " ")
-            raise OperatorError(
-                f"the admin API cannot {verb} {what}s; on the machine it can be done"
-            ) from None
+            raise OperatorError(f"the admin API cannot {verb} a {what}; on the machine it can be done")
+        return await self._ask(f"{noun}.{verb}", **path, **more)
 
 
 def record_of(kind: type[_RECORD], facts: Facts, **more: Any) -> _RECORD:

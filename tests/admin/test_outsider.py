@@ -25,7 +25,8 @@ FOLDERS = (
 async def furnish(admin, inside, mark):
     """Make something of every kind in an organisation, and give what paths and bodies call it."""
     make, slug = admin.make, inside.rpartition("/")[2]
-    client = (await make(f"{inside}/clients", {"name": mark}))["id"]
+    made = await admin.call("POST", f"{inside}/clients", {"name": mark})
+    client = made.json["id"]
     user = (await make(f"{inside}/users", {"name": mark, "email": f"{mark}@mail.example"}))["id"]
     await make(f"{inside}/entities", {"id": f"{mark}-1", "type": "party"})
     entity = f"{inside}/entities/{mark}-1"
@@ -34,6 +35,7 @@ async def furnish(admin, inside, mark):
     await make(f"{inside}/signing-keys/rotate", {"algorithm": "ES256"}, status=200)
     return {
         "client": client,
+        "request": made.header("x-request-id"),
         "secret": (await make(f"{inside}/clients/{client}/secrets"))["id"],
         "user": user,
         "key": (await make(f"{inside}/users/{user}/keys"))["id"],

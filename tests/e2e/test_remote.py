@@ -27,7 +27,10 @@ MASKS = (
     (re.compile(r'(?<="kid": ")[^"]+'), "kid"),
     (re.compile(r'(?<="records_erased": )\d+'), "number"),  # kept answers are erased too
 )
-ON_THE_MACHINE = {("admin-token", "setup"), ("audit", "verify"), ("audit", "key")}
+ON_THE_MACHINE = {("admin-token", "setup"), ("audit", "verify"), ("audit", "key")} | {
+    ("audit", "search"),
+    ("audit", "export"),
+}
 
 
 class Terminal:
@@ -133,7 +136,7 @@ def machines(t, org):
     t("client", "enable", client)
     t("secret", "list", client)
     t("client", "list", org)
-    t("client", "end", client)
+    t("client", "end", client, "--yes")
     t("client", "show", client)
     token = t("admin-token", "create", "--organisation", org, "--scope", "clients:read", "--name", "narrow")
     t.fails("admin-token", "create", "--scope", "nonsense")
@@ -187,7 +190,7 @@ def people(t, org):
     t("membership", "add", org, t.guest, "--role", "checkmarx:sca_viewer")
     t("membership", "end", org, t.guest)
     keys(t, org, user, robot)
-    t("user", "end", user)
+    t("user", "end", user, "--yes")
 
 
 def keys(t, org, user, robot):
@@ -220,7 +223,7 @@ def entities(t, org):
     t("entity", "disable", entity)
     t("entity", "enable", entity)
     t("entity", "list", org)
-    t("entity", "end", entity)
+    t("entity", "end", entity, "--yes")
     t.fails("entity", "read", entity)
     t("entity", "show", entity)
 

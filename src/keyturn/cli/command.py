@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,8 @@ Profile = Annotated[
 ]
 Form = Annotated[Format, typer.Option("--format", help="How to print.")]
 
-Verb = Callable[..., Awaitable[Answer]]
+Verb = Callable[..., Awaitable[Answer | None]]
+"""What answers None has printed its answer itself."""
 
 
 def noun(help_text: str, *examples: str) -> typer.Typer:
@@ -49,15 +50,25 @@ def epilog(*examples: str) -> str | None:
     return "\n".join(("\b", "Examples:", *(f"  {each}" for each in examples))) if examples else None
 
 
-def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callable[[Verb], Verb]:
+def verb(
+    app: typer.Typer,
+    columns: str = "",
+    *,
+    dashed: bool = False,
+    offline: Callable[..., Answer | None] | None = None,
+    examples: Sequence[str] = (),
+) -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
-    The options that every command has are added, so that a command names only its own.
+    The options that every command has are added, so that a command names only its own; one that prints for
+    itself takes ``form`` too.
 
     Args:
         columns: What its rows have, with spaces between: the heading of a list that is empty.
         dashed: Whether its argument may begin with ``-``, as one base64url text in 64 does; what is no option
             of the command is then an argument.
+        offline: Answers without a deployment where it can; None where it cannot.
+        examples: Of a command that is a noun by itself; else the noun has them.
     """
 
     def register(function: Verb) -> Verb:
@@ -71,12 +82,19 @@ def verb(app: typer.Typer, columns: str = "", *, dashed: bool = False) -> Callab
             form: Format,
             **arguments: Any,
         ) -> None:
-            opened = _opened(data, config, server, profile)
-            show(asyncio.run(_ask(opened, function, arguments)), form, columns.split())
+            answer = None if offline is None else offline(**arguments)
+            if answer is None:
+                told = {"form": form} if "form" in named else {}
+                opened = _opened(data, config, server, profile)
+                answer = asyncio.run(_ask(opened, function, arguments | told))
+            if answer is not None:
+                show(answer, form, columns.split())
 
-        _, *own = inspect.signature(function).parameters.values()
+        _, *parameters = inspect.signature(function).parameters.values()
+        named = {each.name for each in parameters}
+        own = [each for each in parameters if each.name != "form"]
         run.__signature__ = inspect.Signature([*own, *_COMMON])  # type: ignore[attr-defined]  # typer reads it
-        app.command(context_settings={"ignore_unknown_options": dashed})(run)
+        app.command(context_settings={"ignore_unknown_options": dashed}, epilog=epilog(*examples))(run)
         return function
 
     return register
@@ -98,7 +116,7 @@ SHARED = frozenset(each.name for each in _COMMON)
 
 async def _ask(
     opened: contextlib.AbstractAsyncContextManager[Verbs], function: Verb, arguments: dict[str, Any]
-) -> Answer:
+) -> Answer | None:
     async with opened as verbs:
         return await function(verbs, **arguments)
 
@@ -136,8 +154,17 @@ def settings_of(data: Path | None, config: Path | None) -> Settings:
         data = _latest_demo()
     settings = load_settings(flags={"data": data}, environ=os.environ, config=config)
     if (settings.data / "demo.json").is_file():
-        return load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True)
+        return _of_demo(load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True))
     return settings
+
+
+def _of_demo(settings: Settings) -> Settings:
+    """Put the public URL that a demo keeps where nothing else says one."""
+    from keyturn.demo import kept_url
+
+    if settings.public_url is not None:
+        return settings
+    return settings.model_copy(update={"public_url": kept_url(settings.data)})
 
 
 def _latest_demo() -> Path | None:

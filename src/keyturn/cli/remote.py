@@ -14,7 +14,7 @@ from keyturn.cli.verbs import Gone, KeySight, Ring, Turned, Verbs
 from keyturn.core.errors import NotPermitted, OperatorError
 from keyturn.core.records import AuditRow, Organisation
 from keyturn.core.vocabulary import Algorithm
-from keyturn.directory.deletion import Deleted
+from keyturn.directory.deletion import Deleted, Deletion, Progress
 
 _Issuer = tuple[str, str, Facts]
 """What people call it, the noun of its operations, and its path."""
@@ -69,11 +69,16 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
             await self._ask("settings.change", **path, value=value)
         return await self.organisation(slug)
 
-    async def delete_organisation(self, slug: str) -> Deleted:
-        """End it and erase all it had."""
+    async def delete_organisation(self, slug: str, progress: Progress | None = None) -> Deleted:  # noqa: ARG002
+        """End it and erase all it had; how far it is, a server tells only at the end."""
         done = await self._ask("organisations.delete", organisation=slug)
         organisation = record_of(Organisation, done)
         return Deleted(organisation=organisation, records=done["records_erased"], wiped=done["complete"])
+
+    async def deletion(self, slug: str) -> Deletion:
+        """Tell how far its deletion is."""
+        told = await self._ask("organisations.deletion", organisation=slug)
+        return record_of(Deletion, told, organisation=await self.organisation(slug))
 
     async def clear_lockout(self, slug: str, user_name: str) -> str:
         """Forget the failures of a user name, and give it in its canonical form."""

@@ -43,6 +43,22 @@ class OnTheMachine:
         """It is that machine's."""
         _refuse("the clock is accepted")
 
+    async def search_audit(self, *_: Any) -> NoReturn:
+        """``GET /audit`` searches; a command for it is still to come."""
+        _refuse("the audit trail is searched by a command")
+
+    async def audit_since(self, *_: Any) -> NoReturn:
+        """A server is asked, it does not tell by itself."""
+        _refuse("the audit trail is followed")
+
+    def export_audit(self, *_: Any) -> NoReturn:
+        """What is to be checked elsewhere comes from the store itself."""
+        _refuse("the audit trail is exported")
+
+    async def explain(self, *_: Any) -> NoReturn:
+        """``GET /requests/{request}`` explains; a command for it is still to come."""
+        _refuse("a request is explained by a command")
+
 
 def _refuse(what: str) -> NoReturn:
     raise OperatorError(f"{what} on the deployment's own machine only, not through a server")

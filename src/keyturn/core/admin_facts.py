@@ -164,10 +164,44 @@ RESOURCES: dict[str, dict[str, str]] = {
         "details": "object",
         "personal": "object?",
     },
+    "request": {
+        "id": "text",
+        "verdict": "text",
+        "at": "instant",
+        "kind": "text",
+        "happened": "text",
+        "remedy": "text?",
+        "http_status": "number?",
+        "public_code": "text?",
+        "reason": "text?",
+        "actor": "text",
+        "name": "text?",
+        "organisation": "text?",
+        "organisation_id": "text?",
+        "subject": "text?",
+        "address": "text?",
+        "dialect": "text?",
+        "route": "text?",
+        "details": "object",
+        "rows": "texts",
+    },
+    "deletion": {
+        "id": "text",
+        "slug": "text",
+        "state": "text",
+        "begun_at": "instant",
+        "completed_at": "instant?",
+        "deleted": "object?",
+        "left": "object",
+    },
 }
 """Name of a resource -> its facts and what each is."""
 RESOURCES["new_admin_token"] = {**RESOURCES["admin_token"], "token": "secret"}
-RESOURCES["deletion"] = {**RESOURCES["organisation"], "records_erased": "number", "complete": "flag"}
+RESOURCES["deleted_organisation"] = {
+    **RESOURCES["organisation"],
+    "records_erased": "number",
+    "complete": "flag",
+}
 
 MANY = "*"
 """After a resource's name: a list of them, ``items``, and the ``next`` cursor, None at the end."""
@@ -184,7 +218,8 @@ OPERATIONS: dict[str, str] = {
     "organisations.change": "organisation",
     "organisations.disable": "organisation",
     "organisations.enable": "organisation",
-    "organisations.delete": "deletion",
+    "organisations.delete": "deleted_organisation",
+    "organisations.deletion": "deletion",
     "settings.list": "setting*",
     "settings.show": "setting",
     "settings.change": "setting",
@@ -289,6 +324,7 @@ OPERATIONS: dict[str, str] = {
     "credentials.of_entities": "credential",
     "limits.list": "limit*",
     "audit.list": "audit_row*",
+    "requests.show": "request",
 }
 """Name of an operation, without the ``admin.`` before it, -> the resource that its answer shows."""
 

@@ -9,6 +9,7 @@ from keyturn.web.administration import (
     organisations,
     people,
     teams,
+    trail,
 )
 from keyturn.web.administration.ground import AdminVerb
 
@@ -21,4 +22,5 @@ ADMIN_VERBS: dict[str, AdminVerb] = {
     **entities.VERBS,
     **deployment.VERBS,
     **found.VERBS,
+    **trail.VERBS,
 }

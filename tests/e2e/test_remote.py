@@ -26,6 +26,7 @@ MASKS = (
     (re.compile(r'(?<="key_id": ")[^"]+'), "key id"),
     (re.compile(r'(?<="kid": ")[^"]+'), "kid"),
     (re.compile(r'(?<="records_erased": )\d+'), "number"),  # kept answers are erased too
+    (re.compile(r'(?<="deleted": )\{[^}]*\}'), "number"),  # and are counted among what was there
 )
 ON_THE_MACHINE = {("admin-token", "setup"), ("audit", "verify"), ("audit", "key")} | {
     ("audit", "search"),
@@ -273,7 +274,8 @@ def test_every_verb_says_the_same(sides):
     for side in sides:
         journey(side)
     pairs = zip(here.masked(), there.masked(), strict=True)
-    assert [pair for pair in pairs if pair[0] != pair[1]] == []
+    for a, b in pairs:
+        assert a == b
     client = json.loads(here.code("client", "list", "acme", "--format", "json")[1])[0]["client_id"]
     for side in sides:
         side.said.clear()

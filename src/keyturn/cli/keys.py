@@ -1,13 +1,14 @@
 """``keyturn keys``: signing keys."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
-from keyturn.cli.verbs import Ring, Turned, Verbs
+from keyturn.cli.verbs import KeySight, Ring, Turned, Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.vocabulary import Algorithm
 
@@ -35,8 +36,13 @@ async def list(verbs: Verbs, org: Org = None, issuer: Issuer = None) -> Answer: 
     return [row for ring in await verbs.rings(org, issuer) for row in _rows(ring)]
 
 
+def _age(key: KeySight) -> tuple[datetime, bool, str]:
+    """Put the oldest first, and of two that were published in one moment the one that signs."""
+    return key.published_at, key.active_at is None, key.id
+
+
 def _rows(ring: Ring) -> Iterator[Row]:
-    for key in ring.keys:
+    for key in sorted(ring.keys, key=_age):
         yield {
             "issuer": ring.issuer,
             "key_id": key.id,

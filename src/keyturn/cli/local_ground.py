@@ -14,7 +14,7 @@ from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, EntityId, UserId
 from keyturn.dialects import load_dialects
-from keyturn.directory.names import check_choices
+from keyturn.directory.names import check_takers
 from keyturn.directory.organisations import show_organisation
 from keyturn.directory.people_names import canonical_address, check_user_name
 from keyturn.directory.secret_status import SecretStatus, status_of
@@ -113,11 +113,7 @@ class LocalGround:
         ]
         if not asked:
             return tuple(takers) or tuple(known)
-        chosen = check_choices("dialect", asked, known)
-        if useless := [name for name in chosen if name not in takers]:
-            what = kind.replace("_", " ")
-            raise OperatorError(f"no {what} works in {', '.join(useless)}, only in {', '.join(takers)}")
-        return chosen
+        return check_takers(kind, asked, known, takers)
 
     def _dialects_on(self, asked: Iterable[str], had: Iterable[str] = ()) -> tuple[str, ...]:
         """Give the wire formats that a client may have: those that are on, and what it had when they were.

@@ -6,7 +6,7 @@ cannot be reached raises ``Unavailable``.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -39,6 +39,8 @@ from keyturn.core.vocabulary import (
     TeamId,
     UserId,
 )
+
+_LISTED = TypeVar("_LISTED", Client, User)
 
 Leftover = (
     Credential
@@ -88,6 +90,10 @@ class OrganisationStore(Protocol):
 
     async def clients(self) -> Sequence[Client]:
         """Read all its clients, oldest first."""
+        ...
+
+    async def page(self, kind: type[_LISTED], wish: "PageWish") -> Sequence[_LISTED]:
+        """Read those of its clients, or of the users at home in it, that are wanted."""
         ...
 
     async def credential(self, credential_id: CredentialId) -> Credential | None:
@@ -172,6 +178,24 @@ class AuditPage(msgspec.Struct, frozen=True):
 
     rows: tuple[AuditRow, ...]
     personal: tuple[dict[str, str] | None, ...]
+
+
+class PageWish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of an organisation's clients or users are wanted, and in what order.
+
+    Args:
+        equal: Fields and what they must be.
+        ended: Only what has ended, or only what has not; None for both.
+        sort: ``created_at`` or ``name``; the id decides between equal ones.
+        after: Only what follows this value of ``sort`` and id.
+    """
+
+    equal: Mapping[str, Any] = {}
+    ended: bool | None = None
+    sort: str = "created_at"
+    descending: bool = False
+    after: tuple[datetime | str, str] | None = None
+    limit: int = 50
 
 
 class AuditWish(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import AuditEvent, Client, Organisation
 from keyturn.core.secret import Dice
-from keyturn.core.store_ports import OrganisationStore
+from keyturn.core.store_ports import OrganisationStore, PageWish
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
     CLIENT_KINDS,
@@ -125,6 +125,12 @@ async def list_clients(actor: Actor, store: OrganisationStore) -> Sequence[Clien
     """List an organisation's clients, oldest first, ended ones included."""
     check_reach(actor, store)
     return await store.clients()
+
+
+async def page_clients(actor: Actor, store: OrganisationStore, wish: PageWish) -> Sequence[Client]:
+    """List those of an organisation's clients that are wanted, ended ones included."""
+    check_reach(actor, store)
+    return await store.page(Client, wish)
 
 
 async def show_client(actor: Actor, store: OrganisationStore, client_id: ClientId) -> Client:

@@ -16,7 +16,7 @@ from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import Clash, NothingThere, OperatorError
 from keyturn.core.records import AuditEvent, Membership, Organisation, User
 from keyturn.core.secret import Dice
-from keyturn.core.store_ports import DeploymentStore, OrganisationStore
+from keyturn.core.store_ports import DeploymentStore, OrganisationStore, PageWish
 from keyturn.core.vocabulary import CredentialKind, UserId
 from keyturn.directory.credentials import live_secrets
 from keyturn.directory.events import carry_out, told
@@ -132,6 +132,12 @@ async def list_users(actor: Actor, store: OrganisationStore) -> Sequence[User]:
     """List the users at home in an organisation, oldest first, ended ones included."""
     check_reach(actor, store)
     return await store.users()
+
+
+async def page_users(actor: Actor, store: OrganisationStore, wish: PageWish) -> Sequence[User]:
+    """List those of the users at home in an organisation that are wanted, ended ones included."""
+    check_reach(actor, store)
+    return await store.page(User, wish)
 
 
 async def show_user(actor: Actor, store: OrganisationStore, user_id: UserId) -> User:

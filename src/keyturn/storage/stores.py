@@ -33,6 +33,7 @@ from keyturn.core.store_ports import (
     DeploymentStore,
     Leftover,
     OrganisationStore,
+    PageWish,
 )
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.views import ClientView, UserView
@@ -50,6 +51,7 @@ from keyturn.core.vocabulary import (
 )
 from keyturn.storage.feed import Confirmation
 from keyturn.storage.lockout import Tag
+from keyturn.storage.people_reads import Paged
 from keyturn.storage.personal import key_place, open_personal
 from keyturn.storage.reads import Reads
 
@@ -162,6 +164,10 @@ class NarrowStore:
     async def clients(self) -> Sequence[Client]:
         """Read all its clients, oldest first."""
         return await self._reads.clients(self._id)
+
+    async def page(self, kind: type[Paged], wish: PageWish) -> Sequence[Paged]:
+        """Read those of its clients, or of the users at home in it, that are wanted."""
+        return await self._people.page(kind, self._id, wish)
 
     async def credential(self, credential_id: CredentialId) -> Credential | None:
         """Read one of its credentials."""

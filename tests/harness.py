@@ -316,6 +316,7 @@ async def deployment(
     environ: Mapping[str, str] | None = None,
     rates: Mapping[str, Rate] | None = None,
     kept_refusals: int = 1_000_000,
+    status_lists: bool = False,
 ) -> AsyncIterator[Deployment]:
     """Open a deployment with every dialect of the house on.
 
@@ -323,6 +324,7 @@ async def deployment(
         extra: Dialects that exist only in the test.
         environ: Settings, as the environment gives them.
         rates: Limits that are not out of the way: ``client``, ``address``, ``organisation``.
+        status_lists: Whether tokens name the list that tells their status.
         kept_refusals: Of one address and public code in a minute; the rest are folded.
     """
     ground = await ground_of(extra, dict(environ or {}))
@@ -334,6 +336,7 @@ async def deployment(
     local = local_services(
         store, Moody(ground.digester), passwords, sealer, clock, dice, ground.dialects, ground.cache_seconds
     )
+    local = msgspec.structs.replace(local, status_lists=status_lists)
     limits = MemoryLimits(
         dict.fromkeys(("client", "user", "address", "organisation"), PLENTY) | dict(rates or {})
     )

@@ -76,6 +76,8 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dice: Dice
     dialects: Mapping[str, Dialect]
     cache_seconds: int
+    status_lists: bool = False
+    status_list_seconds: int = 60
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
@@ -154,6 +156,8 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             dice=dice,
             dialects=dialects,
             cache_seconds=settings.jwks_cache_seconds,
+            status_lists=settings.status_lists,
+            status_list_seconds=settings.status_list_seconds,
         )
     finally:
         closing.close()
@@ -247,24 +251,28 @@ def assemble(
     from keyturn.admin import ADMIN, admin_routes
     from keyturn.exchange.minting import compile_claims
     from keyturn.exchange.services import Services
+    from keyturn.exchange.status import Places
     from keyturn.exchange.verify import OwnTokens
     from keyturn.web.descriptions import Descriptions
     from keyturn.web.desk import Desk, check_roads
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
+    from keyturn.web.status_lists import StatusLists
     from keyturn.web.verbs import Ports
     from keyturn.wire.compile import Router, compile_routes
 
     urls = {
         name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
     }
+    naming = in_bulk(local.dice)
     services = Services(
+        places=Places(public_url, naming) if local.status_lists else None,
         token_paths={name: paths["token"] for name, paths in urls.items() if "token" in paths},
         own_tokens=OwnTokens(local.rings, public_url),
         revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
-        naming=in_bulk(local.dice),
+        naming=naming,
         registry=local.store.registry,
         recorder=local.store.recorder,
         digester=local.digester,
@@ -296,8 +304,18 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
+    algorithm = profiles(local.dialects)["oauth2.access"].algorithm
     desk = Desk(
-        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
+        Router(routes),
+        urls,
+        services,
+        ports,
+        metrics,
+        refusals,
+        descriptions,
+        StatusLists(local.store.status, services, algorithm, local.status_list_seconds),
+        trusted,
+        administration,
     )
     return desk, metrics
 

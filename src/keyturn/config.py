@@ -83,6 +83,8 @@ class Settings(BaseModel):
     passwords: PasswordSettings = PasswordSettings()
     audit: AuditSettings = AuditSettings()
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    status_lists: bool = False
+    status_list_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
     _master_key_told: SecretStr | None = PrivateAttr(default=None)
 

@@ -26,6 +26,7 @@ from keyturn.core.records import (
     Team,
     User,
 )
+from keyturn.core.status_records import StatusBlock, StatusMark
 from keyturn.core.vocabulary import CredentialId, FamilyId, OrganisationId, UserId
 
 Versioned = (
@@ -43,7 +44,7 @@ Versioned = (
 )
 """Records that change; each change raises their ``version``."""
 
-Record = Versioned | SigningKey | Sealed | Revocation | Spent
+Record = Versioned | SigningKey | Sealed | Revocation | Spent | StatusBlock | StatusMark
 Removable = RefreshFamily | SigningKey | Membership | Team | Project | AdminToken | KeptAnswer
 
 
@@ -52,7 +53,7 @@ class Add(msgspec.Struct, frozen=True):
 
     It also loses where its organisation has ended, or where a deleted organisation had the same secret.
 
-    Adding a ``Revocation`` that is there already holds: what is dead may be killed again.
+    Adding a ``Revocation`` or ``StatusMark`` that is there already holds: what is dead may be killed again.
     """
 
     record: Record

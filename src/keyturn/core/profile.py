@@ -48,6 +48,11 @@ class TokenProfile(msgspec.Struct, frozen=True, kw_only=True):
     shared_ring: str | None = None
     certificate: bool = False
 
+    @property
+    def has_status(self) -> bool:
+        """Whether its tokens may name a status list: one of their issuer, which is an organisation's own."""
+        return self.shared_ring is None
+
     def issuer_for(self, slug: str, public_url: str) -> str:
         """Give the ``iss`` of an organisation's tokens; a template that is a whole URL stands by itself."""
         issuer = self.issuer.replace("{organisation}", slug)

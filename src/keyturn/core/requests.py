@@ -18,6 +18,7 @@ from keyturn.core.records import Client, Credential, Entity, Membership, Organis
 from keyturn.core.secret import Secret
 from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import (
+    ClientId,
     CredentialId,
     CredentialKind,
     FamilyId,
@@ -307,6 +308,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: timedelta
     refreshable: bool
     ends_at: datetime | None = None
+
+    @property
+    def asked_by(self) -> ClientId | None:
+        """Name the client that asked, where it is ours and not the subject."""
+        asked_by_other = isinstance(self.proof.holder, Member) and not self.proof.client.built_in
+        return self.proof.client.id if asked_by_other else None
 
 
 class IssuedToken(msgspec.Struct, frozen=True):

@@ -110,7 +110,7 @@ row, ``errors`` the bad fields (``Refusal.errors``), ``request.<slot>`` what was
 (None if nothing), never the private reason."""
 
 DOCUMENT_FACTS: dict[str, frozenset[str]] = {
-    "metadata": frozenset({"issuer", "algorithms", "request.", "setting."}),
+    "metadata": frozenset({"issuer", "algorithms", "status_lists", "request.", "setting."}),
     "jwks": frozenset({"issuer", "keys", "request."}),
     "public_key": frozenset({"issuer", "keys", "pem", "algorithm", "request."}),
 }

@@ -197,6 +197,7 @@ _METADATA = (
     Constant("introspection_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
     Constant("revocation_endpoint_auth_methods_supported", CLIENT_METHODS),
     Constant("revocation_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS),
+    Member("status_list_aggregation_endpoint", "status_lists", optional=True),
 )
 
 METADATA = Route(

@@ -17,11 +17,12 @@ from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsTable, Services
 from keyturn.exchange.terms import Draft
 from keyturn.tokens.own import CLAIM, OwnClaim
+from keyturn.tokens.status_list import CLAIM as STATUS
 
 _OF_EACH = frozenset({"token_id", "issued_at", "expires_at"})
 """The facts in which the tokens of one decision differ."""
-_OF_EVERY = frozenset({"iss", "sub", "aud", "iat", "exp", "jti", CLAIM})
-"""The claims that every token has."""
+_OF_EVERY = frozenset({"iss", "sub", "aud", "iat", "exp", "jti", STATUS, CLAIM})
+"""The claims that every token has, or may have."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,11 +56,14 @@ def of_family(draft: Draft, family_id: FamilyId) -> Draft:
     return Draft(decision, draft.facts, draft.begun, _ended(decision, decision.profile))
 
 
-async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:
+async def mint(
+    draft: Draft, services: Services, now: datetime, status: bytes | None = None
+) -> tuple[dict[str, Any], Awaitable[str]]:
     """Make a token that says what was decided, and have it signed.
 
     Args:
         now: The instant of the operation; ``iat`` is its whole second, ``exp`` that plus the lifetime.
+        status: The claim that names its place in a status list, with a comma; None for no place.
 
     Returns:
         The facts that its claims and the answer show, and the token once it is signed.
@@ -77,7 +81,7 @@ async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[st
     facts["issued_at"] = issued_at
     facts["expires_at"] = issued_at + decision.lifetime
     begun = draft.begun or _begun(decision, decision.profile, facts, services)
-    claims = _spelled(begun, draft.ended, facts)
+    claims = _spelled(begun, draft.ended if status is None else status + draft.ended, facts)
     return facts, await _signature(decision, decision.profile, claims, services, now)
 
 
@@ -127,7 +131,6 @@ def _begun(decision: Decision, profile: TokenProfile, facts: dict[str, Any], ser
 def _ended(decision: Decision, profile: TokenProfile) -> bytes:
     """Spell the claim by which revocation and introspection go, which every token ends with."""
     proof, basis = decision.proof, decision.basis
-    asked_by_other = isinstance(proof.holder, Member) and not proof.client.built_in
     own = OwnClaim(
         kind=profile.kind,
         organisation_id=proof.organisation.id,
@@ -135,7 +138,7 @@ def _ended(decision: Decision, profile: TokenProfile) -> bytes:
         epochs=basis.epochs,
         family_id=basis.family_id,
         owner_kind=proof.owner_kind,
-        client_id=proof.client.id if asked_by_other else None,
+        client_id=decision.asked_by,
     )
     return _encode({CLAIM: own})[1:]
 

@@ -12,6 +12,7 @@ from keyturn.exchange.family import end_family
 from keyturn.exchange.question import LivingFamily, Subject, find_living, prove_questioner, spend
 from keyturn.exchange.recording import refuse_lost
 from keyturn.exchange.services import Services
+from keyturn.exchange.status import mark_of
 
 ATTEMPTS = 4
 """A family may be renewed in the moment in which it is revoked; the next look finds it as it is then."""
@@ -75,4 +76,4 @@ def _changes(
         revoked_at=now,
         expires_at=access.expires_at,
     )
-    return access.token_id, (Add(revocation),)
+    return access.token_id, (Add(revocation), *mark_of(access))

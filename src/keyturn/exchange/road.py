@@ -3,8 +3,9 @@
 ``issue`` shows the steps between; a road differs in what is located and proved, never in how it ends.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,8 @@ from keyturn.exchange.minting import draft, mint, mint_id_token, of_family
 from keyturn.exchange.policy import require_current_forms
 from keyturn.exchange.recording import details_of, issued, refuse_lost, still_as_proved
 from keyturn.exchange.services import Services
-from keyturn.exchange.terms import Terms
+from keyturn.exchange.status import Place, Places
+from keyturn.exchange.terms import Draft, Terms
 
 Attempt = Callable[[TokenRequest, Services], Awaitable[Issued | None]]
 """Walks a road once; None when something it rests on was changed before it could be recorded."""
@@ -100,13 +102,13 @@ def _terms(request: TokenRequest, decision: Decision, services: Services) -> Ter
     )
 
 
-async def finish(
+def finish(
     request: TokenRequest,
     terms: Terms,
     services: Services,
     now: datetime,
     renewal: Renewal | None = None,
-) -> Issued | None:
+) -> Coroutine[Any, Any, Issued | None]:
     """Mint on terms that are settled, and record it; None where the recording lost.
 
     Args:
@@ -118,12 +120,48 @@ async def finish(
         renewal = Renewal(family, token, (Add(family),))
     if renewal is not None:
         written = of_family(written, renewal.family.id)
+    if services.places is None or not written.decision.profile.has_status:
+        return _recorded(request, terms, written, services, now, renewal)
+    return _placed(request, terms, written, services, services.places, now, renewal)
+
+
+async def _placed(
+    request: TokenRequest,
+    terms: Terms,
+    written: Draft,
+    services: Services,
+    places: Places,
+    now: datetime,
+    renewal: Renewal | None,
+) -> Issued | None:
+    """Take a place in a status list, and let others use what was recorded with it."""
+    place = await places.take(written.decision, now)
+    done = None
+    try:
+        done = await _recorded(request, terms, written, services, now, renewal, place)
+    finally:
+        place.settle(kept=done is not None)
+    return done
+
+
+async def _recorded(
+    request: TokenRequest,
+    terms: Terms,
+    written: Draft,
+    services: Services,
+    now: datetime,
+    renewal: Renewal | None,
+    place: Place | None = None,
+) -> Issued | None:
+    """Mint what is written down, at its place in a status list, and record it."""
     decision = written.decision
-    facts, signature = await mint(written, services, now)
+    facts, signature = await mint(written, services, now, None if place is None else place.claim)
     id_token = None
     if request.id_profile is not None and OPENID in decision.scopes:
         id_token = await mint_id_token(decision, request.id_profile, facts, services, now)
     changes = (*decision.proof.spends, *(renewal.changes if renewal else ()))
+    if place is not None:
+        changes = (*place.changes, *changes)
     if changes:
         await signature  # one that fails must use nothing up (RT-03)
     # Else it may as well be made while the row is written: a row without a token gives nobody anything.

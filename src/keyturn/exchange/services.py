@@ -26,6 +26,7 @@ from keyturn.exchange.known import KnownHolders
 from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
 from keyturn.exchange.slow import SlowChecks
+from keyturn.exchange.status import Places
 from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
@@ -68,6 +69,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
+        places: Gives tokens places in status lists; None where that is off.
         clock_watch: Says whether the clock may be trusted (RE-07).
     """
 
@@ -95,3 +97,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
+    places: Places | None = None

@@ -48,6 +48,7 @@ from keyturn.core.records import (
     User,
 )
 from keyturn.core.refresh import ended
+from keyturn.core.status_records import StatusMark
 from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.core.vocabulary import OrganisationId
@@ -321,9 +322,10 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     holder = shelf.holder(record)
     if holder is not None:
         # What is dead may be killed again: the first revocation covers it.
-        return None if isinstance(record, Revocation) else _lost(change, holder, scope)
+        return None if isinstance(record, Revocation | StatusMark) else _lost(change, holder, scope)
     # A revocation and a spent thing hold whatever has become of their organisation.
-    lost = None if isinstance(record, Revocation | Spent) else _uninhabitable(change, shelf, scope)
+    unbound = isinstance(record, Revocation | StatusMark | Spent)
+    lost = None if unbound else _uninhabitable(change, shelf, scope)
     if lost is None:
         shelf.insert(record)
     return lost

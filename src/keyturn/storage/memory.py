@@ -27,6 +27,7 @@ from keyturn.storage.memory_shelf import MemoryShelf
 from keyturn.storage.memory_upkeep import MemoryUpkeep
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.revocations import RevocationSet
+from keyturn.storage.status_reads import MemoryStatus
 from keyturn.storage.stores import WideStore
 
 
@@ -43,6 +44,7 @@ class MemoryStore:
         self.feed = Confirmation(clock)
         self.revocations = RevocationSet(self._shelf, self.feed)
         self.upkeep = MemoryUpkeep(self._shelf)
+        self.status = MemoryStatus(self._shelf)
         self.deployment = WideStore(self._shelf, self, sealer, clock)
 
     @property

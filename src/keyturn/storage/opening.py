@@ -25,6 +25,7 @@ from keyturn.storage.reads import SqlReads
 from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
 from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.scribe import Scribe
+from keyturn.storage.status_reads import SqlStatus
 from keyturn.storage.stores import WideStore
 from keyturn.storage.upkeep import SqlUpkeep
 from keyturn.storage.writer import PATIENCE_SECONDS, GroupWriter
@@ -155,6 +156,7 @@ class SqlStore:
         self.upkeep = upkeep
         self.feed = feed
         self.deployment = deployment
+        self.status = SqlStatus(reads.ask)
         self._reads = reads
         self._counters = counters
 

@@ -38,9 +38,10 @@ from keyturn.core.records import (
     Team,
     User,
 )
+from keyturn.core.status_records import StatusBlock, StatusMark
 from keyturn.core.store_ports import LEFTOVER_NAMES, Leftover
 from keyturn.core.tombstones import ERASED
-from keyturn.storage import admin_schema, people_schema, schema
+from keyturn.storage import admin_schema, people_schema, schema, status_schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
@@ -59,6 +60,8 @@ _TABLES: dict[type[Any], Table] = {
     RefreshFamily: schema.REFRESH_FAMILY,
     Revocation: schema.REVOCATION,
     Spent: schema.SPENT,
+    StatusBlock: status_schema.STATUS_BLOCK,
+    StatusMark: status_schema.STATUS_MARK,
     AdminToken: admin_schema.ADMIN_TOKEN,
     KeptAnswer: admin_schema.KEPT_ANSWER,
 }

@@ -25,6 +25,7 @@ from keyturn.core.records import (
     Team,
     User,
 )
+from keyturn.core.status_records import StatusReader
 from keyturn.core.store_ports import (
     AuditHit,
     AuditPage,
@@ -99,6 +100,11 @@ class Store(Protocol):
     @property
     def upkeep(self) -> UpkeepStore:
         """What upkeep keeps: leases, checkpoints, the clock's mark."""
+        ...
+
+    @property
+    def status(self) -> StatusReader:
+        """What published status lists are made of."""
         ...
 
     @property

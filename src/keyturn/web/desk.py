@@ -61,6 +61,7 @@ from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
 from keyturn.web.refusals import Refusals
+from keyturn.web.status_lists import StatusLists
 from keyturn.web.verbs import VERBS, Ports
 from keyturn.wire.ask import Asked, Publication
 from keyturn.wire.compile import CompiledRoute, Router
@@ -114,6 +115,7 @@ class Desk:
         router: Every route of every dialect that is on.
         refusals: Brings refusals into the audit trail.
         descriptions: Answers paths of no dialect that describe what there is.
+        status_lists: Answers paths of no dialect that say which tokens are dead.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
         administration: The road of administrators; None where the admin API is off.
     """
@@ -127,6 +129,7 @@ class Desk:
         metrics: Metrics,
         refusals: Refusals,
         descriptions: Descriptions,
+        status_lists: StatusLists,
         trusted_proxies: Sequence[Network] = (),
         administration: Administration | None = None,
     ) -> None:
@@ -140,6 +143,7 @@ class Desk:
         self._administration = administration
         self._refusals = refusals
         self._descriptions = descriptions
+        self._status_lists = status_lists
         self._rate_headers = RateHeaders(services.limits.rates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,6 +186,8 @@ class Desk:
         if route is None:
             request = door.request(request_id, body, oversized=oversized)
             described = self._descriptions.answer(request)
+            if described is None:
+                described = await self._status_lists.answer(request.method, request.path)
             return request_id.encode(), described or self._nothing_here(request)
         outcome, response = await self._serve(door, route, request_id, body, oversized=oversized)
         self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)

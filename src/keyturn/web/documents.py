@@ -10,6 +10,7 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.services import Services
+from keyturn.exchange.status import status_uri
 from keyturn.tokens.public_key import public_pem
 from keyturn.web.added import setting_facts
 from keyturn.wire.ask import Publication
@@ -74,7 +75,10 @@ async def _issuer_of(asked: Publication, services: Services) -> Issuer:
 
 async def _metadata(issuer: Issuer, services: Services) -> dict[str, Any]:
     keys = await services.rings.published(issuer.ring, services.clock.now())
-    return {"algorithms": sorted({key["alg"] for key in keys})}
+    lists = None
+    if services.places is not None and issuer.organisation is not None:
+        lists = status_uri(services.public_url, issuer.organisation.slug, "")
+    return {"algorithms": sorted({key["alg"] for key in keys}), "status_lists": lists}
 
 
 async def _jwks(issuer: Issuer, services: Services) -> dict[str, Any]:

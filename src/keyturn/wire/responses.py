@@ -114,6 +114,7 @@ _FACTS: dict[str, Schema] = {
     },
     "keys": {"type": "array", "items": {"type": "object"}},
     "issuer": URL,
+    "status_lists": URL,
     "request_id": {"type": "string", "format": "uuid"},
     "fresh_id": {"type": "string", "format": "uuid"},
     **dict.fromkeys(

@@ -1,0 +1,225 @@
+"""Status lists over the whole road: what an API can know of a token without asking about it (RV-02 to RV-04)."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from harness import PUBLIC_URL, Deployment, deployment
+from integration.renewal import FORM, another_caller, demo_caller
+from integration.status_reading import bit, claims_of, fetched, named, statuses
+from integration.test_endings import Operator
+from keyturn.core.errors import Unavailable
+from keyturn.core.status_records import StatusBlock
+from keyturn.core.vocabulary import Reason
+from keyturn.seeding import OTHER
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def here():
+    """Open a deployment whose tokens name status lists."""
+    async with deployment(status_lists=True) as opened:
+        yield opened
+
+
+def blocks(here: Deployment) -> list[StatusBlock]:
+    """Give the rows of all blocks."""
+    return here.store._shelf.all(StatusBlock)
+
+
+async def test_a_fresh_token(here: Deployment) -> None:
+    """The claim is as the draft has it, the list proves by the organisation's keys, and says valid."""
+    token = (await demo_caller(here).begin("read"))["access_token"]
+    assert claims_of(token)["status"].keys() == {"status_list"}
+    uri, number = named(token)
+    claims = await fetched(here, uri)
+    assert bit(claims, number) == 0
+    assert claims["exp"] - claims["iat"] == 2 * claims["ttl"] == 120
+    answer = await here.ask("GET", uri.removeprefix(PUBLIC_URL))
+    assert answer.header("cache-control") == "public, max-age=60"
+    head = await here.ask("HEAD", uri.removeprefix(PUBLIC_URL))
+    assert (head.status, head.body) == (200, b"")
+    assert (await here.ask("POST", uri.removeprefix(PUBLIC_URL))).status == 405
+
+
+async def test_a_revoked_token_alone(here: Deployment) -> None:
+    """RV-01: the bit of a revoked token is 1 and no neighbour's; revoking twice changes nothing."""
+    caller = demo_caller(here)
+    tokens = [(await caller.begin("read"))["access_token"] for _ in range(9)]
+    assert len(set(map(named, tokens))) == 9
+    for _ in range(2):
+        await caller.post("revoke", token=tokens[4])
+    assert await statuses(here, *tokens) == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    claims = await fetched(here, named(tokens[4])[0])
+    assert sum(bit(claims, number) for number in range(64)) == 1
+
+
+@pytest.mark.parametrize("what", ["secret", "client", "organisation"])
+async def test_disabling_and_enabling(here: Deployment, what: str) -> None:
+    """RV-04: all tokens of what is disabled are 1, others' are 0, and enabling revives none."""
+    caller, other = await another_caller(here), await another_caller(here)
+    operator = Operator(here, caller)
+    old = [(await caller.begin("read"))["access_token"] for _ in range(6)]
+    others = (await other.begin("read"))["access_token"]
+    await operator.switch(what, "disable")
+    spared = 1 if what == "organisation" else 0
+    assert await statuses(here, *old, others) == [1] * 6 + [spared]
+    await operator.switch(what, "enable")
+    new = (await caller.begin("read"))["access_token"]
+    assert await statuses(here, *old, others, new) == [1] * 6 + [spared, 0]
+
+
+async def test_an_overlap_that_passes(here: Deployment) -> None:
+    """RV-04: what time alone ends is 1 as well."""
+    caller = await another_caller(here)
+    await Operator(here, caller).rotate(timedelta(seconds=90))
+    token = (await caller.begin("read"))["access_token"]
+    here.clock.advance(88)
+    assert await statuses(here, token) == [0]
+    assert await statuses(here, token) == [1]
+
+
+async def test_a_family(here: Deployment) -> None:
+    """RV-02: revoking a refresh token sets the bits of all its family's tokens, and of no other family's."""
+    caller = demo_caller(here)
+    first, other = await caller.begin(), await caller.begin()
+    renewed = [first]
+    for _ in range(5):
+        renewed.append(await caller.renewed(renewed[-1]["refresh_token"]))
+    await caller.post("revoke", token=renewed[-1]["refresh_token"])
+    tokens = [each["access_token"] for each in (*renewed, other)]
+    assert await statuses(here, *tokens) == [1] * 6 + [0]
+
+
+async def test_a_user(here: Deployment) -> None:
+    """A user's token names a list too; it dies with the client that asked."""
+    shown = here.members["acme"]["oauth2"]
+    body = (
+        f"grant_type=password&client_id={shown['public_client_id']}"
+        f"&username={shown['username']}&password={shown['password']}"
+    )
+    answer = await here.ask("POST", "/o/acme/oauth2/token", headers=[FORM], body=body.encode())
+    token = answer.json["access_token"]
+    assert await statuses(here, token) == [0]
+    client = await here.client(shown["public_client_id"])
+    await here.replace(client, disabled=True, epoch=client.epoch + 1)
+    assert await statuses(here, token) == [1]
+
+
+async def test_rows_grow_with_groups(here: Deployment) -> None:
+    """A row stands for ever more tokens: 1000 of a client take nine rows."""
+    caller = demo_caller(here)
+    found = [named((await caller.begin("read"))["access_token"]) for _ in range(1000)]
+    assert len(set(found)) == 1000
+    assert [each.size for each in blocks(here)] == [4, 8, 16, 32, 64, 128, 256, 512]
+    numbers = [number for _, number in found]
+    assert numbers[100:200] != sorted(numbers[100:200])
+
+
+async def test_many_at_once(here: Deployment) -> None:
+    """Concurrent first tokens wait for one block after another: no two have a place, few rows are made."""
+    caller = demo_caller(here)
+    found = await asyncio.gather(*(caller.begin("read") for _ in range(40)))
+    assert len({named(each["access_token"]) for each in found}) == 40
+    assert [each.size for each in blocks(here)] == [4, 8, 16, 32]
+
+
+async def test_a_block_is_not_used_for_ever(here: Deployment) -> None:
+    """No token outlives its block's row."""
+    caller = demo_caller(here)
+    await caller.begin("read")
+    here.clock.advance(6 * 3600 + 1)
+    token = (await caller.begin("read"))["access_token"]
+    assert len(blocks(here)) == 2
+    kept = {
+        each.list_id + "." + str(number): each
+        for each in blocks(here)
+        for number in range(each.first, each.first + each.size)
+    }
+    uri, number = named(token)
+    row = kept[f"{uri.rpartition('/')[2]}.{number}"]
+    assert row.expires_at.timestamp() >= claims_of(token)["exp"]
+
+
+async def test_a_token_that_was_not_recorded(here: Deployment) -> None:
+    """Where the unit fails nobody has the block: the next token brings a row of its own."""
+    caller = demo_caller(here)
+    here.store.recorder.raises = Unavailable(Reason.STORE_UNAVAILABLE)
+    assert (await caller.post("token", grant_type="client_credentials")).status == 503
+    here.store.recorder.raises = None
+    token = (await caller.begin("read"))["access_token"]
+    [block] = blocks(here)
+    assert block.first <= named(token)[1] < block.first + block.size
+    assert block.first == 4
+    await Operator(here, caller).switch("client", "disable")
+    assert await statuses(here, token) == [1]
+
+
+async def test_a_full_list(here: Deployment) -> None:
+    """A list that is full is followed by another, and both are published and listed."""
+    here.desk._services.places.list_size = 8
+    caller = demo_caller(here)
+    tokens = [(await caller.begin("read"))["access_token"] for _ in range(20)]
+    uris = {named(token)[0] for token in tokens}
+    assert len(uris) == 3
+    metadata = await here.ask("GET", "/o/acme/.well-known/oauth-authorization-server")
+    index = metadata.json["status_list_aggregation_endpoint"]
+    answer = await here.ask("GET", index.removeprefix(PUBLIC_URL))
+    assert set(answer.json["status_lists"]) == uris
+    assert (await fetched(here, tokens and named(tokens[0])[0]))["status_list"]["aggregation_uri"] == index
+    await Operator(here, caller).switch("secret", "end")
+    assert await statuses(here, *tokens) == [1] * 20
+
+
+async def test_what_is_not_there(here: Deployment) -> None:
+    """TN-03: another organisation's list, an unknown one and a dropped one look like a path that is nothing."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    nothing = await here.ask("GET", "/nothing/here")
+    assert nothing.status == 404
+    for wrong in (
+        path.replace("/acme/", f"/{OTHER}/"),
+        path[:-1] + "_",
+        path[:-12] + "0" * 12,
+        "/o/none/status",
+    ):
+        assert (await here.ask("GET", wrong)).seen() == nothing.seen()
+    here.clock.advance(6 * 3600 + 600 + DAY)
+    for cleaner in ("status_block", "status_mark"):
+        await here.store.upkeep.sweep(cleaner, here.clock.now(), 100)
+    assert (await here.ask("GET", path)).status == 200
+    here.clock.advance(1)
+    await here.store.upkeep.sweep("status_block", here.clock.now(), 100)
+    assert (await here.ask("GET", path)).seen() == nothing.seen()
+
+
+async def test_nobody_can_tell(here: Deployment) -> None:
+    """HT-09: where memory is not current there is no list, rather than an old one."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    await fetched(here, uri)
+    here.store.registry.raises = Unavailable(Reason.CACHE_STALE)
+    answer = await here.ask("GET", uri.removeprefix(PUBLIC_URL))
+    assert (answer.status, answer.header("cache-control")) == (503, "no-store")
+    assert answer.header("retry-after")
+
+
+async def test_made_once_a_second(here: Deployment) -> None:
+    """However many ask, a list is signed once a second."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    answers = await asyncio.gather(*(here.ask("GET", path) for _ in range(5)))
+    assert len({each.body for each in answers}) == 1
+    here.clock.advance(1)
+    assert (await here.ask("GET", path)).body != answers[0].body
+
+
+async def test_off() -> None:
+    """By default no token names a list, metadata tells of none, and there is no row."""
+    async with deployment() as here:
+        token = (await demo_caller(here).begin("read"))["access_token"]
+        assert "status" not in claims_of(token)
+        metadata = await here.ask("GET", "/o/acme/.well-known/oauth-authorization-server")
+        assert "status_list_aggregation_endpoint" not in metadata.json
+        assert blocks(here) == []

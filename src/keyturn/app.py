@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,18 +26,22 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
+from keyturn.keys import streams as streams
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
+from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage import copies as copies
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
+from keyturn.storage.writer import PATIENCE_SECONDS
 from keyturn.wire.configure import configure, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
@@ -91,22 +96,45 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
+def master_key_of(settings: Settings) -> MasterKey:
+    """Give the master key that settings lead to.
+
+    Raises:
+        ConfigError: There is none, or it cannot be used.
+    """
+    return MasterKey.parse(settings.master_key_text())
+
+
+_PATIENT_SECONDS = 600.0
+
+
 @contextlib.asynccontextmanager
-async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterator[LocalServices]:
+async def open_local(
+    settings: Settings, *, create: bool = False, apart: Path | None = None, patient: bool = False
+) -> AsyncIterator[LocalServices]:
     """Open a deployment's store and keys, and close them again.
 
     Args:
         create: Whether to make a database where there is none.
+        apart: A copy of its database to open in place of it; its tables are brought up to date.
+        patient: Whether one unit may take minutes, as what touches all organisations may.
 
     Raises:
         ConfigError: There is no usable master key, or no database.
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
-    sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
+    sealer = MasterSealer(master_key_of(settings), dice)
     dialects = configured_dialects(settings)
-    upgrade = settings.migrate_at_start
-    store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
+    store = await open_store(
+        apart or settings.store_url(),
+        sealer,
+        clock,
+        dice,
+        create=create,
+        upgrade=settings.migrate_at_start or apart is not None,
+        patience_seconds=_PATIENT_SECONDS if patient else PATIENCE_SECONDS,
+    )
     try:
         born = AuditEvent(
             at=clock.now(),

@@ -23,6 +23,7 @@ from keyturn.core.changes import (
     Replace,
     ReplaceKey,
     RequireVersion,
+    Rewind,
     Shred,
     Touch,
     Unit,
@@ -48,6 +49,7 @@ from keyturn.core.refresh import ended
 from keyturn.core.store_ports import Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.core.vocabulary import OrganisationId
+from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.places import unique_names
 
 R = TypeVar("R", bound=Versioned | SigningKey)
@@ -120,6 +122,10 @@ class Shelf(Protocol):
         """Find a deleted organisation's credential by its secret's digest."""
         ...
 
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        ...
+
 
 def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
@@ -153,6 +159,8 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(change.organisation_id)
         elif isinstance(change, Prefer):
             named.append(change.home_id)
+        elif isinstance(change, Rewind):
+            named.append(None)
         elif change.table == "organisation":
             named.append(change.id)
     if any(name != organisation_id for name in named):
@@ -178,7 +186,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
     ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
     its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
     and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
-    organisation whose key is destroyed. ``admin_token``: its id.
+    organisation whose key is destroyed. ``admin_token``: its id. After a rewind ``EVERYTHING``.
     """
     match change:
         case Touch():
@@ -193,6 +201,8 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             topic, field = _TOPICS.get(type(change.record), ("", ""))
             if topic:
                 yield topic, getattr(change.record, field)
+        case Rewind():
+            yield EVERYTHING, EVERYTHING
         case RequireVersion() | EndFamily():
             return
 
@@ -245,10 +255,6 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
-        case Touch():
-            _touch(change, shelf)
-        case Prefer():
-            _prefer(change, shelf)
         case Remove():
             lost = _remove(change, shelf)
         case EndFamily():
@@ -257,7 +263,20 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
             organisation = shelf.find(Organisation, change.organisation_id)
             lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
+        case Touch() | Prefer() | Rewind():
+            _do(change, shelf)
     return lost
+
+
+def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
+    """Carry out what nothing can be in the way of."""
+    match change:
+        case Touch():
+            _touch(change, shelf)
+        case Prefer():
+            _prefer(change, shelf)
+        case Rewind():
+            shelf.rewind(change)
 
 
 def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:

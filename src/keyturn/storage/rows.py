@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, or_, select, true
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Record, Removable, Versioned
+from keyturn.core.changes import Record, Removable, Rewind, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.records import (
@@ -32,6 +32,7 @@ from keyturn.storage import admin_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
+from keyturn.storage.rewinding import rewind_rows
 
 _TABLES: dict[type[Any], Table] = {
     Organisation: schema.ORGANISATION,
@@ -160,6 +161,10 @@ class SqlShelf:
             Credential,
             held.where(table.c.lookup_hash == lookup_hash, owner.c.ended_at.is_not(None)).limit(1),
         )
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        rewind_rows(self._connection, change)
 
     def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
         row = self._connection.execute(query).mappings().first()

@@ -1,7 +1,9 @@
 """The one place that assembles everything: settings in, a running deployment out."""
 
+import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +18,7 @@ from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
-from keyturn.core.errors import ConfigError, Unavailable
+from keyturn.core.errors import ConfigError, Fault, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -26,12 +28,16 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
+from keyturn.keys import files as files
+from keyturn.keys import moving as moving
+from keyturn.keys import peppers as peppers
 from keyturn.keys import streams as streams
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
-from keyturn.keys.peppers import load_peppers
+from keyturn.keys.peppers import PURPOSE as PEPPER
+from keyturn.keys.peppers import Peppers, learn_peppers, load_peppers
 from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
@@ -54,6 +60,9 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
     from keyturn.wire.compile import CompiledRoute
+
+
+log = logging.getLogger("keyturn")
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +152,7 @@ async def open_local(
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
+        _follow_peppers(digester, store, sealer)
         rings = _open_rings(settings, store, sealer, dice, dialects)
         yield LocalServices(
             deployment=store.deployment,
@@ -159,6 +169,25 @@ async def open_local(
         )
     finally:
         await store.close()
+
+
+def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> None:
+    """Take in the peppers of organisations that come from elsewhere while this process runs."""
+    learning: set[asyncio.Task[None]] = set()
+
+    async def learn() -> None:
+        try:
+            await learn_peppers(digester, store.deployment, sealer)
+        except (Unavailable, Fault):
+            log.exception("peppers that came since the start were not read: some secrets are unknown here")
+
+    def follow(topic: str, key: str) -> None:
+        if topic == EVERYTHING or (topic, key) == ("sealed", PEPPER):
+            task = asyncio.get_running_loop().create_task(learn())
+            learning.add(task)
+            task.add_done_callback(learning.discard)
+
+    store.feed.on_change(follow)
 
 
 def _open_rings(

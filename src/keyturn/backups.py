@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
 from keyturn import __version__
-from keyturn.app import copies, master_key_of, open_local, streams
+from keyturn.app import copies, files, master_key_of, open_local, streams
 from keyturn.config import Settings
 from keyturn.core.actors import Actor
-from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.core.errors import OperatorError
 from keyturn.core.secret import Dice
 from keyturn.directory.audit import TrailVerdict, verify_audit
 from keyturn.directory.restoring import Restored, RestoreWish, mark_restored
@@ -74,8 +73,7 @@ def make_backup(settings: Settings, file: Path, *, force: bool, now: datetime, d
     """
     source = copies.file_of(settings.store_url())
     key = master_key_of(settings)
-    if file.exists() and not force:
-        raise OperatorError(f"{file} is there already; say --force to replace it")
+    files.require_free(file, force=force)
     with workshop(settings) as folder:
         copy = folder / "copy.db"
         with _disk():
@@ -89,7 +87,7 @@ def make_backup(settings: Settings, file: Path, *, force: bool, now: datetime, d
             key_id=key.id.hex(),
             facts=facts,
         )
-        with _fresh(file, force=force) as out, copy.open("rb") as clear:
+        with files.fresh(file, force=force) as out, copy.open("rb") as clear:
             sealing = streams.Sealing(out, MAGIC, head, streams.under_master_key(key, head.salt, MAGIC))
             while piece := clear.read(_AT_ONCE):
                 sealing.write(piece)
@@ -144,9 +142,9 @@ async def restore_backup(
                 f"there is a database at {target}; say --replace to put the backup in its place"
             )
         seen, copy = _unpack(settings, file, folder)
+        lost = _look_at_lost(target, seen.sight.deployment) if there else {}
         if damage := copies.damage(copy):
             raise OperatorError(f"the database in the backup is damaged: {damage}")
-        lost = _look_at_lost(target, seen.sight.deployment) if there else {}
         source = {"backup_of": seen.head.created_at.isoformat(), "made_by": seen.head.made_by} | lost
         restored = await mark(settings, actor, msgspec.structs.replace(wish, source=source), apart=copy)
         copies.settle(copy)
@@ -181,7 +179,7 @@ def _unpack(settings: Settings, file: Path, folder: Path) -> tuple[Seen, Path]:
             raise OperatorError(
                 f"this backup needs the master key with id {head.key_id}; the one here has {key.id.hex()}"
             )
-        with _private(copy) as out:
+        with files.private(copy) as out:
             for piece in opening.pieces(streams.under_master_key(key, head.salt, MAGIC)):
                 out.write(piece)
         sight = copies.look(copy)
@@ -192,9 +190,10 @@ def _look_at_lost(target: Path, deployment: str) -> dict[str, str]:
     """Say for the trail how far the database had come that makes room, where it can be read at all.
 
     Raises:
-        OperatorError: It is another deployment's.
+        OperatorError: It is another deployment's, or in use.
     """
     try:
+        copies.settle(target)  # early, and again at the end: an older version does not ask for our lock
         sight = copies.look(target)
     except (sqlite3.Error, TypeError):
         return {"replaced": "unreadable"}
@@ -240,49 +239,15 @@ def _sweep(parent: Path) -> None:
 
 
 @contextmanager
-def _fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """Write a file that has its name only once it is whole and on the disk.
-
-    Raises:
-        OperatorError: Another process writes it, or has written it.
-    """
-    partial = file.with_name(f"{file.name}.part")
-    with _disk(), _private(partial) as out:
-        try:
-            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OperatorError(f"another process is writing {partial}") from None
-        out.truncate(0)  # what one that was killed has left
-        try:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-            if force:
-                partial.replace(file)
-            else:
-                os.link(partial, file)  # unlike a rename, never takes the place of another
-        except FileExistsError:
-            raise OperatorError(f"{file} is there already; say --force to replace it") from None
-        finally:
-            partial.unlink(missing_ok=True)
-    copies.sync_folder(file.absolute().parent)
-
-
-def _private(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
-
-
-@contextmanager
 def _disk() -> Iterator[None]:
-    """Say in plain words that a file cannot be read or written.
+    """Say in plain words that a file cannot be read or written, or is no store.
 
     Raises:
         ConfigError: It cannot.
-        OperatorError: It is no store.
+        OperatorError: It is none.
     """
     try:
-        yield
-    except OSError as error:
-        raise ConfigError([f"{error.filename or 'the disk'}: {error.strerror}"]) from None
+        with files.spoken():
+            yield
     except sqlite3.Error as error:
         raise OperatorError(f"the database cannot be copied: {error}") from None

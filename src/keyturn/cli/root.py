@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,8 @@ NOUNS = {
     "backup": "Write the deployment to one sealed file, or check such a file.",
     "restore": "Bring a backup back.",
     "restored": "Say that the database was set back by its own tools.",
+    "export": "Write an organisation to a sealed file.",
+    "import": "Bring an organisation in from another deployment.",
     "demo": "Show what a demo made.",
     "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",
@@ -57,7 +60,8 @@ NOUNS = {
 
 
 def _module_of(name: str) -> Any:
-    return import_module(f"keyturn.cli.{name.replace('-', '_')}")
+    module = f"{name}_" if iskeyword(name) else name.replace("-", "_")
+    return import_module(f"keyturn.cli.{module}")
 
 
 class Nouns(TyperGroup):

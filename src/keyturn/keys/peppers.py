@@ -7,12 +7,14 @@ making every client secret of the deployment wrong (design.md section 3).
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from keyturn.core.changes import Add, Unit
 from keyturn.core.errors import Fault
+from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Sealed
 from keyturn.core.secret import Dice
@@ -44,6 +46,15 @@ class Peppers:
     def lookup_hashes(self, secret_sha256: bytes) -> Sequence[bytes]:
         """Give the digest under every pepper there is."""
         return [self.lookup_hash(secret_sha256, pepper_id) for pepper_id in self._peppers]
+
+    def learn(self, pepper_id: str, pepper: bytes) -> None:
+        """Digest under one more pepper; new secrets go on being kept under the one before."""
+        self._peppers[pepper_id] = pepper
+        self._begun[pepper_id] = HMAC(pepper, SHA256())
+
+    def knows(self, pepper_id: str) -> bool:
+        """Tell whether a pepper is in memory."""
+        return pepper_id in self._peppers
 
     def tag(self, message: bytes) -> bytes:
         """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
@@ -88,3 +99,35 @@ async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born:
         raise Fault("the first pepper was recorded and cannot be read back")
     peppers = {each.id: sealer.open(PURPOSE, each.id, each.value) for each in kept}
     return Peppers(peppers, kept[-1].id, dice(_PEPPER_BYTES))
+
+
+async def learn_peppers(peppers: Peppers, store: DeploymentStore, sealer: Sealer) -> None:
+    """Take in the peppers that came with an organisation since they were loaded.
+
+    Raises:
+        Unavailable: The store is away.
+        Fault: A pepper does not open.
+    """
+    for each in await store.sealed(PURPOSE):
+        if not peppers.knows(each.id):
+            peppers.learn(each.id, sealer.open(PURPOSE, each.id, each.value))
+
+
+async def open_peppers(store: DeploymentStore, sealer: Sealer) -> dict[str, bytes]:
+    """Open every pepper there is, oldest first: to take some along with the digests under them.
+
+    Raises:
+        Fault: A pepper does not open.
+    """
+    kept = await store.sealed(PURPOSE)
+    return {each.id: sealer.open(PURPOSE, each.id, each.value) for each in kept}
+
+
+async def seal_pepper(
+    store: DeploymentStore, sealer: Sealer, pepper: bytes, now: datetime, dice: Dice
+) -> Sealed:
+    """Seal a pepper that came from elsewhere, as the oldest: the newest is the one for new secrets."""
+    oldest = min((each.created_at for each in await store.sealed(PURPOSE)), default=now)
+    name = f"pepper-{uuid7(now, dice)}"
+    value = sealer.seal(PURPOSE, name, pepper)
+    return Sealed(id=name, purpose=PURPOSE, value=value, created_at=oldest - timedelta(seconds=1))

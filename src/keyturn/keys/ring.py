@@ -369,7 +369,7 @@ class Rings:
             issuer_id=issuer_id,
             algorithm=algorithm,
             public_jwk=made.public_jwk,
-            sealed_private=self._sealer.seal(SEALED_KEY, _place(issuer_id, key_id), made.pkcs8),
+            sealed_private=self._sealer.seal(SEALED_KEY, place_of(issuer_id, key_id), made.pkcs8),
             published_at=now,
             signs_from=signs_from,
             active_at=active_at,
@@ -382,7 +382,7 @@ class Rings:
             raise Unavailable(Reason.KEY_UNAVAILABLE)
         key = turn.key
         try:
-            pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
+            pkcs8 = self._sealer.open(SEALED_KEY, place_of(key.issuer_id, key.id), key.sealed_private)
             signer = load_signer(key.id, algorithm, pkcs8, key.public_jwk.get("x5t"))
         except (Fault, ValueError) as error:
             # Another master key, or an altered row: nobody can sign until an operator has mended it (HT-09).
@@ -426,6 +426,6 @@ class Rings:
         return lock
 
 
-def _place(issuer_id: str, key_id: KeyId) -> str:
+def place_of(issuer_id: str, key_id: KeyId) -> str:
     """Bind a sealed key to its issuer, so that a row moved to another issuer does not open."""
     return f"{issuer_id}/{key_id}"

@@ -148,7 +148,7 @@ class Opening:
                 return cipher.decrypt(_nonce(number, last=last), sealed, self._context), last
             except (InvalidTag, ValueError):
                 continue
-        raise OperatorError(f"piece {number} was altered or moved, or this is not the key of the file")
+        raise OperatorError(f"piece {number} was altered or moved, or this is not its key or passphrase")
 
 
 def under_master_key(key: MasterKey, salt: bytes, magic: str) -> AESGCM:

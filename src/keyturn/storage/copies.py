@@ -180,7 +180,7 @@ def put_in_place(fresh: Path, path: Path, now: datetime) -> Path | None:
     for suffix in ("-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     fresh.replace(path)
-    sync_folder(path.parent)
+    flush(path.parent)
     return aside
 
 
@@ -190,17 +190,12 @@ def _move(path: Path, to: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Have the disk keep a file before anything relies on it."""
+    """Have the disk keep a file, or a folder's names, before anything relies on it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk keep a folder's names."""
-    flush(folder)
 
 
 def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:

@@ -92,7 +92,7 @@ def test_moved():
 def test_wrong_key():
     """Another master key opens nothing, and neither does a passphrase."""
     content, _ = sealed(b"secret")
-    with pytest.raises(OperatorError, match="not the key"):
+    with pytest.raises(OperatorError, match="not its key"):
         opened(content, MasterKey(bytes(32)))
 
 

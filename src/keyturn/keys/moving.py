@@ -1,0 +1,46 @@
+"""Signing keys on their way to another deployment, where an issuer goes on with them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from keyturn.core.ports import Sealer
+from keyturn.core.records import Sealed, SigningKey
+from keyturn.keys.ring import FOUNDED, SEALED_KEY, place_of
+
+
+class MovedKey(msgspec.Struct, frozen=True):
+    """A key on its way to another deployment: its record without what is sealed, and that in the clear."""
+
+    record: SigningKey
+    pkcs8: bytes
+
+    def __repr__(self) -> str:
+        """Show which key it is."""
+        return f"MovedKey({self.record.id})"
+
+
+def open_key(key: SigningKey, sealer: Sealer) -> MovedKey:
+    """Take a key out of its deployment.
+
+    Raises:
+        Fault: It does not open.
+    """
+    pkcs8 = sealer.open(SEALED_KEY, place_of(key.issuer_id, key.id), key.sealed_private)
+    return MovedKey(msgspec.structs.replace(key, sealed_private=b""), pkcs8)
+
+
+def seal_ring(keys: Sequence[MovedKey], sealer: Sealer, now: datetime) -> list[SigningKey | Sealed]:
+    """Give what has to be added for an issuer's keys to go on in this deployment."""
+    made: list[SigningKey | Sealed] = []
+    for algorithm in dict.fromkeys(key.record.algorithm for key in keys):
+        ring = [key for key in keys if key.record.algorithm is algorithm]
+        name = f"{ring[0].record.issuer_id}/{algorithm}"
+        value = sealer.seal(FOUNDED, name, ring[0].record.id.encode())
+        made.append(Sealed(id=name, purpose=FOUNDED, value=value, created_at=now))
+    for key in keys:
+        place = place_of(key.record.issuer_id, key.record.id)
+        private = sealer.seal(SEALED_KEY, place, key.pkcs8)
+        made.append(msgspec.structs.replace(key.record, sealed_private=private))
+    return made

@@ -105,13 +105,13 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
-def master_key_of(settings: Settings) -> MasterKey:
-    """Give the master key that settings lead to.
+def master_keys_of(settings: Settings) -> tuple[MasterKey, ...]:
+    """Give the master keys that settings lead to; the first seals.
 
     Raises:
-        ConfigError: There is none, or it cannot be used.
+        ConfigError: There is none, or one cannot be used.
     """
-    return MasterKey.parse(settings.master_key_text())
+    return (MasterKey.parse(settings.master_key_text()),)
 
 
 _PATIENT_SECONDS = 600.0
@@ -133,7 +133,7 @@ async def open_local(
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
-    sealer = MasterSealer(master_key_of(settings), dice)
+    sealer = MasterSealer(master_keys_of(settings)[0], dice)
     dialects = configured_dialects(settings)
     store = await open_store(
         apart or settings.store_url(),

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from keyturn import __version__
-from keyturn.app import copies, files, master_key_of, open_local, streams
+from keyturn.app import copies, files, master_keys_of, open_local, streams
 from keyturn.config import Settings
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
@@ -72,7 +72,7 @@ def make_backup(settings: Settings, file: Path, *, force: bool, now: datetime, d
         OperatorError: The file is there already, or the deployment is none that can be copied.
     """
     source = copies.file_of(settings.store_url())
-    key = master_key_of(settings)
+    key = master_keys_of(settings)[0]
     files.require_free(file, force=force)
     with workshop(settings) as folder:
         copy = folder / "copy.db"
@@ -171,14 +171,14 @@ async def mark(settings: Settings, actor: Actor, wish: RestoreWish, *, apart: Pa
 
 def _unpack(settings: Settings, file: Path, folder: Path) -> tuple[Seen, Path]:
     """Open a backup into a folder."""
-    key, copy = master_key_of(settings), folder / "keyturn.db"
+    keys, copy = {key.id.hex(): key for key in master_keys_of(settings)}, folder / "keyturn.db"
     with _disk(), file.open("rb") as sealed:
         opening = streams.Opening(sealed, MAGIC)
         head = opening.head
-        if head.key_id != key.id.hex():
-            raise OperatorError(
-                f"this backup needs the master key with id {head.key_id}; the one here has {key.id.hex()}"
-            )
+        key = keys.get(head.key_id or "")
+        if key is None:
+            here = ", ".join(keys)
+            raise OperatorError(f"this backup needs the master key with id {head.key_id}; here is {here}")
         with files.private(copy) as out:
             for piece in opening.pieces(streams.under_master_key(key, head.salt, MAGIC)):
                 out.write(piece)

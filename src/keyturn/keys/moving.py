@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from keyturn.core.errors import OperatorError
 from keyturn.core.ports import Sealer
 from keyturn.core.records import Sealed, SigningKey
 from keyturn.keys.ring import FOUNDED, SEALED_KEY, place_of
@@ -26,8 +28,13 @@ def open_key(key: SigningKey, sealer: Sealer) -> MovedKey:
 
     Raises:
         Fault: It does not open.
+        OperatorError: What is sealed is no private key itself.
     """
     pkcs8 = sealer.open(SEALED_KEY, place_of(key.issuer_id, key.id), key.sealed_private)
+    try:
+        load_der_private_key(pkcs8, password=None)
+    except ValueError:
+        raise OperatorError(f"signing key {key.id} is kept elsewhere, and cannot go along") from None
     return MovedKey(msgspec.structs.replace(key, sealed_private=b""), pkcs8)
 
 

@@ -1,9 +1,7 @@
 """The one place that assembles everything: settings in, a running deployment out."""
 
-import asyncio
 import contextlib
 import ipaddress
-import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +16,7 @@ from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
-from keyturn.core.errors import ConfigError, Fault, Unavailable
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -37,7 +35,7 @@ from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import PURPOSE as PEPPER
-from keyturn.keys.peppers import Peppers, learn_peppers, load_peppers
+from keyturn.keys.peppers import PepperLearner, Peppers, load_peppers
 from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
@@ -60,9 +58,6 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
     from keyturn.wire.compile import CompiledRoute
-
-
-log = logging.getLogger("keyturn")
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +139,7 @@ async def open_local(
         upgrade=settings.migrate_at_start or apart is not None,
         patience_seconds=_PATIENT_SECONDS if patient else PATIENCE_SECONDS,
     )
+    closing = contextlib.AsyncExitStack()
     try:
         born = AuditEvent(
             at=clock.now(),
@@ -152,7 +148,7 @@ async def open_local(
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
-        _follow_peppers(digester, store, sealer)
+        closing.push_async_callback(_follow_peppers(digester, store, sealer).close)
         rings = _open_rings(settings, store, sealer, dice, dialects)
         yield LocalServices(
             deployment=store.deployment,
@@ -168,26 +164,19 @@ async def open_local(
             cache_seconds=settings.jwks_cache_seconds,
         )
     finally:
+        await closing.aclose()
         await store.close()
 
 
-def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> None:
-    """Take in the peppers of organisations that come from elsewhere while this process runs."""
-    learning: set[asyncio.Task[None]] = set()
-
-    async def learn() -> None:
-        try:
-            await learn_peppers(digester, store.deployment, sealer)
-        except (Unavailable, Fault):
-            log.exception("peppers that came since the start were not read: some secrets are unknown here")
+def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:
+    learner = PepperLearner(digester, store.deployment, sealer)
 
     def follow(topic: str, key: str) -> None:
         if topic == EVERYTHING or (topic, key) == ("sealed", PEPPER):
-            task = asyncio.get_running_loop().create_task(learn())
-            learning.add(task)
-            task.add_done_callback(learning.discard)
+            learner.learn()
 
     store.feed.on_change(follow)
+    return learner
 
 
 def _open_rings(

@@ -5,7 +5,7 @@ projects, entities, credentials, settings. What ties it to others stays: members
 and what its users are or have in other organisations. Tokens do not go: its epoch rises on arrival.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -26,21 +26,10 @@ from keyturn.core.records import (
     User,
 )
 from keyturn.core.secret import Dice
-from keyturn.core.store_ports import DeploymentStore, OrganisationStore
-from keyturn.core.vocabulary import CredentialKind
+from keyturn.core.store_ports import DeploymentStore
 from keyturn.directory.events import attempt, carry_out, told
 from keyturn.directory.organisations import show_organisation
 from keyturn.directory.owners import require_living
-
-_CLIENTS_KINDS = (CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY, CredentialKind.API_TOKEN)
-_USERS_KINDS = (
-    CredentialKind.PASSWORD,
-    CredentialKind.TOTP,
-    CredentialKind.RECOVERY_CODE,
-    CredentialKind.USER_KEY,
-    CredentialKind.API_TOKEN,
-)
-_ENTITIES_KINDS = (CredentialKind.ENTITY_SECRET,)
 
 
 class Household(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +72,7 @@ async def collect(actor: Actor, store: DeploymentStore, slug: str, *, now: datet
     organisation = require_living(await show_organisation(actor, store, slug))
     inside = store.organisation_store(organisation.id)
     users = [_at_home(each, organisation) for each in await inside.users()]
-    home = {each.id for each in users}
+    home: set[str] = {each.id for each in users}
     memberships = await inside.memberships()
     kept = [each for each in memberships if each.user_id in home]
     entities = [
@@ -91,7 +80,8 @@ async def collect(actor: Actor, store: DeploymentStore, slug: str, *, now: datet
         for each in await inside.entities()
     ]
     clients = await inside.clients()
-    credentials = [each async for each in _credentials(inside, clients, users, entities)]
+    owners = home | {each.id for each in clients} | {each.id for each in entities}
+    credentials = [each for each in await inside.credentials() if each.owner_id in owners]
     household = Household(
         organisation=organisation,
         clients=tuple(clients),
@@ -122,20 +112,6 @@ def _at_home(user: User, organisation: Organisation) -> User:
     return (
         user if last in {None, organisation.id} else msgspec.structs.replace(user, last_organisation_id=None)
     )
-
-
-async def _credentials(
-    inside: OrganisationStore, clients: Iterable[Client], users: Iterable[User], entities: Iterable[Entity]
-) -> AsyncIterator[Credential]:
-    owners: list[tuple[str, tuple[CredentialKind, ...]]] = [
-        *((each.id, _CLIENTS_KINDS) for each in clients),
-        *((each.id, _USERS_KINDS) for each in users),
-        *((each.id, _ENTITIES_KINDS) for each in entities),
-    ]
-    for owner, kinds in owners:
-        for kind in kinds:
-            for credential in await inside.credentials_of(owner, kind):
-                yield credential
 
 
 async def objections(store: DeploymentStore, household: Household) -> list[str]:

@@ -59,7 +59,8 @@ NOUNS = {
 """Every noun, in the order of ``--help``; the module of that name holds its ``app``."""
 
 
-def _module_of(name: str) -> Any:
+def module_of(name: str) -> Any:
+    """Import the module of a noun; one that Python keeps for itself has an underscore more."""
     module = f"{name}_" if iskeyword(name) else name.replace("-", "_")
     return import_module(f"keyturn.cli.{module}")
 
@@ -77,7 +78,7 @@ class Nouns(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         if name is None or found is None:
             return name, found, rest
-        return name, typer.main.get_command(_module_of(name).app), rest
+        return name, typer.main.get_command(module_of(name).app), rest
 
 
 root = typer.Typer(cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)

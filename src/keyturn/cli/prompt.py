@@ -1,7 +1,11 @@
-"""Reads what must not be an argument: arguments are seen by every process and kept by the shell (HT-07)."""
+"""Asks the person at the terminal: for what must not be an argument, and whether they mean it.
+
+Arguments are seen by every process and kept by the shell (HT-07).
+"""
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -35,3 +39,23 @@ def secret_from(file: Path | None, what: str, *, twice: bool = False) -> Secret:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{file}: {getattr(error, 'strerror', None) or 'is not text'}"]) from None
     return Secret(text)
+
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without being asked: it cannot be undone.")]
+
+
+def require_yes(what: str, yes: bool) -> None:
+    """Have a person say that they mean it; whoever is not at a terminal says ``--yes`` beforehand.
+
+    Args:
+        what: What would happen, as a sentence.
+
+    Raises:
+        OperatorError: They do not.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OperatorError(f"{what} It cannot be undone: say --yes")
+    if not typer.confirm(f"{what} It cannot be undone. Go on?", err=True):
+        raise OperatorError("nothing was done")

@@ -1,7 +1,6 @@
 """``keyturn restored``: what has to end after a database was brought back by its own tools."""
 
 import asyncio
-from typing import Annotated
 
 import typer
 
@@ -10,8 +9,8 @@ from keyturn.backups import mark
 from keyturn.cli.command import Config, Data, Form, settings_of
 from keyturn.cli.local import local_actor
 from keyturn.cli.output import Format, instant, show
+from keyturn.cli.prompt import Yes, require_yes
 from keyturn.cli.restore import AFTERWARDS, KeepTokens, NewKeys
-from keyturn.core.errors import OperatorError
 from keyturn.directory.restoring import RestoreWish
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -20,7 +19,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def restored(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it: everybody needs a new token.")] = False,
+    yes: Yes = False,
     keep_tokens: KeepTokens = False,
     new_signing_keys: NewKeys = False,
     data: Data = None,
@@ -31,8 +30,7 @@ def restored(
 
     Does what ``keyturn restore`` does after it has put a file in place; run it before servers start.
     """
-    if not yes:
-        raise OperatorError("this ends every token of the deployment: say --yes")
+    require_yes("This ends what may have been used or revoked since, tokens first of all.", yes)
     wish = RestoreWish(
         keep_tokens=keep_tokens,
         rings=FOUNDED if new_signing_keys else None,

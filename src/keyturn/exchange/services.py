@@ -22,6 +22,7 @@ from keyturn.core.ports import (
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
+from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
 from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
@@ -59,6 +60,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         uses: First uses of a day that no unit carries.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
+        living: Tokens that were alive when somebody asked before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -84,5 +86,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     uses: Uses = msgspec.field(default_factory=Uses)
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
+    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}

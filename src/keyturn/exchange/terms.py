@@ -11,6 +11,7 @@ import msgspec
 
 from keyturn.core.changes import Change
 from keyturn.core.requests import Decision, Proof, TokenRequest
+from keyturn.core.shapes import Spelling
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS
 
 TERMS_KEPT = 4096
@@ -26,12 +27,14 @@ class Draft(msgspec.Struct, frozen=True):
         facts: All that their claims and the answers show, but what differs.
         begun: Their claims as JSON, as far as the times; None where the contract's own show what differs.
         ended: The claims after that.
+        spelling: How the answers that bring them are written.
     """
 
     decision: Decision
     facts: dict[str, Any]
     begun: bytes | None
     ended: bytes
+    spelling: Spelling = msgspec.field(default_factory=Spelling)
 
 
 class Terms(msgspec.Struct, frozen=True):

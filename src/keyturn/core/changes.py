@@ -87,6 +87,17 @@ class RequireVersion(msgspec.Struct, frozen=True):
     version: int
 
 
+class Rotate(msgspec.Struct, frozen=True):
+    """Give a refresh family its next token, if it still has the one that this follows; loses otherwise.
+
+    ``record.version`` is one more than the family's, ``record.previous_hash`` the digest of its token. So
+    nothing has happened to it since it was read, not even on a server that lost a version and counted it
+    again (RT-01).
+    """
+
+    record: RefreshFamily
+
+
 class Touch(msgspec.Struct, frozen=True):
     """Note the day of a credential's last use; a later day that is noted already stays, and nothing loses.
 
@@ -152,7 +163,19 @@ class Rewind(msgspec.Struct, frozen=True):
     rings: str | None = None
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Prefer | Remove | Shred | EndFamily | Rewind
+Change = (
+    Add
+    | Replace
+    | ReplaceKey
+    | RequireVersion
+    | Rotate
+    | Touch
+    | Prefer
+    | Remove
+    | Shred
+    | EndFamily
+    | Rewind
+)
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,6 +80,13 @@ class Registry(Protocol):
         """Find a refresh family by its id anywhere in the deployment, ended ones included; never cached."""
         ...
 
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family whose current token had this digest when this process last wrote it, if it knows.
+
+        Another process may have changed it since: only for what is recorded with a change that loses then.
+        """
+        ...
+
     def require_fresh(self) -> None:
         """Confirm that what memory holds was current within the last second.
 

@@ -24,6 +24,7 @@ from keyturn.core.changes import (
     ReplaceKey,
     RequireVersion,
     Rewind,
+    Rotate,
     Shred,
     Touch,
     Unit,
@@ -151,7 +152,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
-        if isinstance(change, Add | Replace | Remove):
+        if isinstance(change, Add | Replace | Rotate | Remove):
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
@@ -203,7 +204,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
                 yield topic, getattr(change.record, field)
         case Rewind():
             yield EVERYTHING, EVERYTHING
-        case RequireVersion() | EndFamily():
+        case RequireVersion() | Rotate() | EndFamily():
             return
 
 
@@ -236,7 +237,9 @@ def revocation_key(revocation: Revocation) -> str:
     return f"{revocation.id}|{revocation.expires_at.isoformat()}"
 
 
-def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+def carry_out(  # noqa: C901  # one case for each kind of change
+    change: Change, shelf: Shelf, scope: OrganisationId | None
+) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:
@@ -255,17 +258,23 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
+        case Rotate():
+            lost = _rotate(change, shelf, scope)
         case Remove():
             lost = _remove(change, shelf)
         case EndFamily():
             lost = _end_family(change, shelf)
         case Shred():
-            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
-            organisation = shelf.find(Organisation, change.organisation_id)
-            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
+            lost = _shred(change, shelf, scope)
         case Touch() | Prefer() | Rewind():
             _do(change, shelf)
     return lost
+
+
+def _shred(change: Shred, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Look only: whoever executes the transaction destroys the key itself, and what it keeps open of it."""
+    organisation = shelf.find(Organisation, change.organisation_id)
+    return None if _has_ended(organisation) else _lost(change, organisation, scope)
 
 
 def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
@@ -277,6 +286,17 @@ def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
             _prefer(change, shelf)
         case Rewind():
             shelf.rewind(change)
+
+
+def _rotate(change: Rotate, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    record = change.record
+    family = shelf.find(RefreshFamily, record.id)
+    if family is None or family.organisation_id != record.organisation_id:
+        return Lost(change, None)
+    if (family.version, family.current_hash) != (record.version - 1, record.previous_hash):
+        return _lost(change, family, scope)
+    shelf.update(record)
+    return None
 
 
 def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:

@@ -237,9 +237,7 @@ def revocation_key(revocation: Revocation) -> str:
     return f"{revocation.id}|{revocation.expires_at.isoformat()}"
 
 
-def carry_out(  # noqa: C901  # one case for each kind of change
-    change: Change, shelf: Shelf, scope: OrganisationId | None
-) -> Lost | None:
+def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:

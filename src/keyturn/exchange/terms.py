@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from keyturn.core.changes import Change
+from keyturn.core.lasting import Spelling
 from keyturn.core.requests import Decision, Proof, TokenRequest
-from keyturn.core.shapes import Spelling
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS
 
 TERMS_KEPT = 4096

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from keyturn.core.identifiers import uuid7
+from keyturn.core.lasting import LastingFacts
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
 from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TOKEN_FACTS, LastingFacts, compile_shape, sources
+from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
 from keyturn.core.vocabulary import FamilyId, TokenId
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsTable, Services

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,18 +17,20 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
-from keyturn.core.ports import Digester, Limits, Passwords, Sealer
+from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
-from keyturn.core.secret import Dice
+from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.audit_key import public_check as public_check
+from keyturn.keys.custody import Custody, SoftwareKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
+from keyturn.keys.master_file import MasterKeys, sealer_of
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
@@ -38,6 +40,7 @@ from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
+from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
@@ -64,7 +67,9 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     passwords: Passwords
-    sealer: Sealer
+    sealer: MasterKeyring
+    master_keys: MasterKeys
+    following: Following
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -115,11 +120,16 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
-    sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
+    sealer = sealer_of(settings.master_key_text(), dice)
+    master_keys = MasterKeys(sealer, settings.master_key_place(), dice)
     dialects = configured_dialects(settings)
     upgrade = settings.migrate_at_start
     store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
+    closing = contextlib.ExitStack()
     try:
+        node_id = uuid7(clock.now(), dice)
+        following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
+        await _seal_under_the_key_in_use(store, sealer)
         born = AuditEvent(
             at=clock.now(),
             kind="pepper.created",
@@ -127,13 +137,17 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
-        rings = _open_rings(settings, store, sealer, dice, dialects)
+        custody, let_go = _open_custody(settings, clock, dice)
+        closing.callback(let_go)
+        rings = _open_rings(settings, store, sealer, dice, dialects, custody)
         yield LocalServices(
             deployment=store.deployment,
             store=store,
             digester=digester,
             passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
             sealer=sealer,
+            master_keys=master_keys,
+            following=following,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
@@ -142,11 +156,51 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             cache_seconds=settings.jwks_cache_seconds,
         )
     finally:
+        closing.close()
         await store.close()
 
 
+async def _seal_under_the_key_in_use(store: Store, sealer: MasterSealer) -> None:
+    """Go by what the deployment says, before anything is sealed.
+
+    Raises:
+        ConfigError: The key in use was not given.
+    """
+    key_id = await key_in_use(store.deployment, sealer)
+    if key_id is not None:
+        sealer.use(key_id)
+
+
+def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody, Callable[[], None]]:
+    """Choose where private keys are, and give what lets go of it.
+
+    Raises:
+        ConfigError: The token's library is not there.
+    """
+    software, token = SoftwareKeys(), settings.pkcs11
+    if token.module is None or token.token is None:
+        return software, _nothing
+    from keyturn.keys.pkcs11_token import Token
+    from keyturn.keys.token_keys import TokenKeys
+
+    # Most commands need no key, and so no PIN.
+    pin = None if token.pin is None else Secret(token.pin.get_secret_value())
+    opened = Token(token.module, token.token, pin, token.sessions, clock)
+    made = TokenKeys(opened, software, dice, make_here=settings.keys.signer == "pkcs11")
+    return made, opened.close
+
+
+def _nothing() -> None:
+    """Let go of keys that are nowhere but in memory."""
+
+
 def _open_rings(
-    settings: Settings, store: Store, sealer: MasterSealer, dice: Dice, dialects: Mapping[str, Dialect]
+    settings: Settings,
+    store: Store,
+    sealer: MasterSealer,
+    dice: Dice,
+    dialects: Mapping[str, Dialect],
+    custody: Custody,
 ) -> Rings:
     plan = RingPlan.of(profiles(dialects).values())
     rings = Rings(
@@ -157,6 +211,7 @@ def _open_rings(
         certified=plan.certified,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
         rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
+        custody=custody,
     )
 
     def follow(topic: str, key: str) -> None:
@@ -287,6 +342,8 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         local.audit_keys,
         local.rings,
         partial(_turn_ring, local),
+        local.sealer,
+        local.following,
         check=local.check_chain,
         forget_expired=local.store.revocations.forget_expired,
         clock=local.clock,
@@ -309,6 +366,11 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
         only_if_due=True,
     )
     return isinstance(turned, Rotated)
+
+
+def make_master_key_text() -> str:
+    """Make a master key that is kept nowhere."""
+    return MasterKey.generate(os.urandom).reveal()
 
 
 async def require_sound_start(local: LocalServices) -> None:

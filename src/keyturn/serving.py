@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -15,6 +15,7 @@ from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate
+from keyturn.core.ports import Signer
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.holders import HeldElsewhere, Holders
 from keyturn.web.logs import configure_logging
@@ -28,6 +29,9 @@ from keyturn.web.tls import Certificates
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
+
+_PROBE = b"is anybody there?"
+"""Signed to see that a key can be used; no signing input of a token, which has a dot."""
 
 Prepare = Callable[[LocalServices], Awaitable[None]]
 Announce = Callable[[], None]
@@ -163,6 +167,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
+        await local.following.enlist()
         role.on_prepared()
         management = Management(metrics, {"store": _store_check(local), "keys": _key_check(local)})
         protocol = ProtocolLimits(
@@ -171,7 +176,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             connections_per_address=settings.limits.connections_per_address,
         )
         sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
-        async with sharing, summarising(refusals), upkeep.running():
+        async with sharing, summarising(refusals), _listed(local), upkeep.running():
             await run_servers(
                 desk,
                 management,
@@ -183,6 +188,16 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
                 leash=role.leash,
                 others=role.others,
             )
+
+
+@contextlib.asynccontextmanager
+async def _listed(local: LocalServices) -> AsyncIterator[None]:
+    """Count among the servers of the deployment until the end."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Unavailable):  # then it is forgotten for not being seen
+            await local.following.leave()
 
 
 def _oldest_key_seconds(local: LocalServices) -> float:
@@ -215,7 +230,7 @@ def _key_check(local: LocalServices) -> Check:
             for shared, algorithm in plan:
                 issuer_id = shared or own
                 if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
+                    await _require_signing(await local.rings.signer(issuer_id, algorithm, local.clock.now()))
         except Unavailable as unavailable:
             return unavailable.reason.value
         return None
@@ -225,6 +240,16 @@ def _key_check(local: LocalServices) -> Check:
         return next((each.id for each in living), None)
 
     return check
+
+
+async def _require_signing(signer: Signer) -> None:
+    """Try a key that is elsewhere; one in memory signs.
+
+    Raises:
+        Unavailable: It cannot be used now.
+    """
+    if signer.elsewhere is not None:
+        await signer.elsewhere(partial(signer.sign, _PROBE))
 
 
 def _store_check(local: LocalServices) -> Check:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 _DAY_SECONDS = 86_400
 
@@ -66,11 +66,30 @@ class KeySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rotate_days: Annotated[int, Field(ge=0, le=3_650)] = 90
+    signer: Literal["software", "pkcs11"] = "software"
 
     def problems(self, jwks_cache_seconds: int) -> Iterator[str]:
         """Tell what is wrong with them beside how long key sets are cached (TK-14)."""
         if 0 < self.rotate_days * _DAY_SECONDS < 2 * jwks_cache_seconds:
             yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
+
+
+class Pkcs11Settings(BaseModel):
+    """Where the token is that keeps signing keys, and how it is opened."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    module: Path | None = None
+    token: str | None = None
+    pin: SecretStr | None = None
+    sessions: Annotated[int, Field(ge=1, le=64)] = 4
+
+    def problems(self, signer: str) -> Iterator[str]:
+        """Tell what is missing of it beside where keys are made."""
+        if (self.module is None) != (self.token is None):
+            yield "pkcs11.module and pkcs11.token come together"
+        elif signer == "pkcs11" and self.module is None:
+            yield "keys.signer: pkcs11 needs pkcs11.module and pkcs11.token"
 
 
 class PasswordSettings(BaseModel):

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from keyturn.cli.output import Answer, Format, show
+from keyturn.cli.prompt import ask_secret
 from keyturn.cli.verbs import Verbs
 from keyturn.config import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 
@@ -34,6 +36,7 @@ def verb(
     *,
     dashed: bool = False,
     offline: Callable[..., Answer | None] | None = None,
+    signs: bool = False,
 ) -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
@@ -44,6 +47,7 @@ def verb(
         columns: What its rows have, with spaces between: the heading of a list that is empty.
         dashed: Whether its argument may begin with ``-``, as one base64url text in 64 does; what is no option
             of the command is then an argument.
+        signs: Whether it uses or makes signing keys, which may be behind a PIN.
         offline: Answers without a deployment where it can; None where it cannot.
     """
 
@@ -53,7 +57,9 @@ def verb(
             answer = None if offline is None else offline(**arguments)
             if answer is None:
                 told = {"form": form} if "form" in named else {}
-                answer = asyncio.run(_ask(settings_of(data, config), function, arguments | told))
+                settings = settings_of(data, config)
+                settings = with_pin(settings) if signs else settings
+                answer = asyncio.run(_ask(settings, function, arguments | told))
             if answer is not None:
                 show(answer, form, columns.split())
 
@@ -98,6 +104,14 @@ def settings_of(data: Path | None, config: Path | None) -> Settings:
     if (settings.data / "demo.json").is_file():
         return _of_demo(load_settings(flags={"data": data}, environ=os.environ, config=config, demo=True))
     return settings
+
+
+def with_pin(settings: Settings) -> Settings:
+    """Ask for the PIN of the PKCS#11 token, where there is one, it is not given and somebody can type it."""
+    if settings.pkcs11.module is None or settings.pkcs11.pin is not None or not sys.stdin.isatty():
+        return settings
+    pin = SecretStr(ask_secret(f"PIN of the token {settings.pkcs11.token}").reveal())
+    return settings.model_copy(update={"pkcs11": settings.pkcs11.model_copy(update={"pin": pin})})
 
 
 def _of_demo(settings: Settings) -> Settings:

@@ -47,7 +47,7 @@ def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
         }
 
 
-@verb(app, columns="issuer algorithm rotated key_id active_at old_key_retires_at")
+@verb(app, columns="issuer algorithm rotated key_id active_at old_key_retires_at", signs=True)
 async def rotate(
     verbs: Verbs,
     org: Org = None,
@@ -60,7 +60,7 @@ async def rotate(
     return [_turned(each) for each in await verbs.rotate(org, issuer, algorithm)]
 
 
-@verb(app, dashed=True)
+@verb(app, dashed=True, signs=True)
 async def withdraw(
     verbs: Verbs,
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `keyturn keys list` shows it.")],

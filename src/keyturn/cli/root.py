@@ -45,6 +45,7 @@ NOUNS = {
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
+    "master-key": "The master key, under which everything in the store is sealed.",
     "explain": "Say what became of a request, and what would make it pass.",
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",

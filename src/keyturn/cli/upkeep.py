@@ -12,7 +12,7 @@ from keyturn.core.errors import OperatorError
 app = noun("What happens without a request: rotation, cleaning, checkpoints.")
 
 
-@verb(app)
+@verb(app, signs=True)
 async def run(
     verbs: Verbs,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job; all if not given.")] = None,

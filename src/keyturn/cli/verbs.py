@@ -3,7 +3,7 @@
 ``local.py`` works on the data folder; a remote one over the admin API can take its place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted, Deletion, Progress
+from keyturn.directory.master_key import MasterKeyStanding
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Sight
@@ -214,6 +215,30 @@ class Verbs(PeopleVerbs, AuditVerbs, Protocol):
 
     async def withdraw_key(self, key_id: str) -> Gone:
         """Take a signing key out of its key set at once; it never signs again."""
+        ...
+
+    async def master_keys(self) -> MasterKeyStanding:
+        """Tell how the master keys stand."""
+        ...
+
+    async def add_master_key(self) -> str:
+        """Make a master key beside those there are; give its id."""
+        ...
+
+    async def rotate_master_key(
+        self, key_id: str | None, patience: timedelta, tell: Callable[[str], None]
+    ) -> MasterKeyStanding:
+        """Bring in another master key and seal everything again under it.
+
+        Args:
+            key_id: None for the one that was given and is not in use, or else a new one.
+            patience: How long to wait for servers that do not hold it or do not use it yet.
+            tell: Is told what has been done.
+        """
+        ...
+
+    async def retire_master_key(self, key_id: str) -> str | None:
+        """Take a master key away that nothing needs any more; give the file that it was taken from."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

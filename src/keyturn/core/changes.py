@@ -69,10 +69,10 @@ class Replace(msgspec.Struct, frozen=True):
 
 
 class ReplaceKey(msgspec.Struct, frozen=True):
-    """Replace a signing key that is still as ``was``; loses where another node turned the ring first."""
+    """Replace a signing key or a sealed value that is still as ``was``; loses where another was first."""
 
-    record: SigningKey
-    was: SigningKey
+    record: SigningKey | Sealed
+    was: SigningKey | Sealed
 
 
 class RequireVersion(msgspec.Struct, frozen=True):
@@ -85,6 +85,17 @@ class RequireVersion(msgspec.Struct, frozen=True):
     table: str
     id: str
     version: int
+
+
+class Rotate(msgspec.Struct, frozen=True):
+    """Give a refresh family its next token, if it still has the one that this follows; loses otherwise.
+
+    ``record.version`` is one more than the family's, ``record.previous_hash`` the digest of its token. So
+    nothing has happened to it since it was read, not even on a server that lost a version and counted it
+    again (RT-01).
+    """
+
+    record: RefreshFamily
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -135,7 +146,7 @@ class EndFamily(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion | Touch | Prefer | Remove | Shred | EndFamily
+Change = Add | Replace | ReplaceKey | RequireVersion | Rotate | Touch | Prefer | Remove | Shred | EndFamily
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

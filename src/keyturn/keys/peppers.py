@@ -5,7 +5,6 @@ making every client secret of the deployment wrong (design.md section 3).
 """
 
 import hashlib
-import hmac
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -30,7 +29,6 @@ class Peppers:
 
     def __init__(self, peppers: dict[str, bytes], current_pepper_id: str, decoy: bytes) -> None:
         """Digest under ``peppers``, and under ``decoy`` where an id is unknown."""
-        self._peppers = peppers
         self._current = current_pepper_id
         # A keyed digest that is begun once and copied costs a third of one that is begun each time.
         self._begun = {pepper_id: HMAC(pepper, SHA256()) for pepper_id, pepper in peppers.items()}
@@ -43,15 +41,15 @@ class Peppers:
 
     def lookup_hashes(self, secret_sha256: bytes) -> Sequence[bytes]:
         """Give the digest under every pepper there is."""
-        return [self.lookup_hash(secret_sha256, pepper_id) for pepper_id in self._peppers]
+        return [self.lookup_hash(secret_sha256, pepper_id) for pepper_id in self._begun]
 
     def tag(self, message: bytes) -> bytes:
         """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
-        return _tag(self._peppers[self._current], message)
+        return _tag(self._begun[self._current], message)
 
     def tags(self, message: bytes) -> Sequence[bytes]:
         """Give the digest under every pepper there is."""
-        return [_tag(pepper, message) for pepper in self._peppers.values()]
+        return [_tag(begun, message) for begun in self._begun.values()]
 
     def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
         """Give HMAC-SHA256 under a pepper; an unknown id costs the same and matches nothing."""
@@ -60,9 +58,11 @@ class Peppers:
         return digest.finalize()
 
 
-def _tag(pepper: bytes, message: bytes) -> bytes:
+def _tag(begun: HMAC, message: bytes) -> bytes:
+    digest = begun.copy()
     # Longer than any SHA-256 that `lookup_hash` digests, so that neither can be passed off as the other.
-    return hmac.digest(pepper, b"keyturn tag: " + hashlib.sha256(message).digest(), "sha256")
+    digest.update(b"keyturn tag: " + hashlib.sha256(message).digest())
+    return digest.finalize()
 
 
 async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born: AuditEvent) -> Peppers:

@@ -23,6 +23,7 @@ from keyturn.core.changes import (
     Replace,
     ReplaceKey,
     RequireVersion,
+    Rotate,
     Shred,
     Touch,
     Unit,
@@ -108,7 +109,7 @@ class Shelf(Protocol):
         """Write a new record."""
         ...
 
-    def update(self, record: Versioned | SigningKey) -> None:
+    def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         ...
 
@@ -145,7 +146,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
-        if isinstance(change, Add | Replace | Remove):
+        if isinstance(change, Add | Replace | Rotate | Remove):
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
@@ -193,7 +194,7 @@ def topics_of(change: Change) -> Iterator[tuple[str, str]]:
             topic, field = _TOPICS.get(type(change.record), ("", ""))
             if topic:
                 yield topic, getattr(change.record, field)
-        case RequireVersion() | EndFamily():
+        case RequireVersion() | Rotate() | EndFamily():
             return
 
 
@@ -226,7 +227,9 @@ def revocation_key(revocation: Revocation) -> str:
     return f"{revocation.id}|{revocation.expires_at.isoformat()}"
 
 
-def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+def carry_out(  # noqa: C901  # one case for each kind of change
+    change: Change, shelf: Shelf, scope: OrganisationId | None
+) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:
@@ -245,6 +248,8 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             lost = _replace_key(change, shelf, scope)
         case RequireVersion():
             lost = _require_version(change, shelf, scope)
+        case Rotate():
+            lost = _rotate(change, shelf, scope)
         case Touch():
             _touch(change, shelf)
         case Prefer():
@@ -258,6 +263,17 @@ def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Los
             organisation = shelf.find(Organisation, change.organisation_id)
             lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
     return lost
+
+
+def _rotate(change: Rotate, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    record = change.record
+    family = shelf.find(RefreshFamily, record.id)
+    if family is None or family.organisation_id != record.organisation_id:
+        return Lost(change, None)
+    if (family.version, family.current_hash) != (record.version - 1, record.previous_hash):
+        return _lost(change, family, scope)
+    shelf.update(record)
+    return None
 
 
 def _end_family(change: EndFamily, shelf: Shelf) -> Lost | None:
@@ -309,7 +325,7 @@ def _has_ended(organisation: Organisation | None) -> bool:
 
 
 def _replace_key(change: ReplaceKey, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
-    current = shelf.find(SigningKey, change.record.id)
+    current = shelf.holder(change.record)
     if current != change.was:
         return _lost(change, current, scope)
     shelf.update(change.record)

@@ -108,6 +108,10 @@ class MemoryStore:
         """Find a refresh family by its id, ended ones included."""
         return await self._shelf.family(family_id)
 
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:  # noqa: ARG002  # the port
+        """Recall none: here a read costs nothing."""
+        return None
+
     async def find_organisation(self, slug: str) -> Organisation | None:
         """Find an organisation by its slug, ended ones included."""
         return await self._shelf.organisation_by_slug(slug)

@@ -64,7 +64,7 @@ class MemoryShelf:
         """Write a new record."""
         self.rows[_place(record)] = record
 
-    def update(self, record: Versioned | SigningKey) -> None:
+    def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         self.rows[_place(record)] = record
 

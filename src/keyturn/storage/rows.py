@@ -162,8 +162,13 @@ class SqlShelf:
         """Write a new record."""
         self._connection.execute(_INSERT[type(record)], row_of(record))
 
-    def update(self, record: Versioned | SigningKey) -> None:
-        """Write a record in place of the one with its id."""
+    def update(self, record: Versioned | SigningKey | Sealed) -> None:
+        """Write a record in place of the one with its id, or in its place."""
+        if isinstance(record, Sealed):  # its id alone is not its key
+            table = schema.SEALED
+            one = table.update().where(table.c.purpose == record.purpose, table.c.id == record.id)
+            self._connection.execute(one, row_of(record))
+            return
         self._connection.execute(_UPDATE[type(record)], {**row_of(record), "at_id": record.id})
 
     def delete(self, record: Removable) -> None:

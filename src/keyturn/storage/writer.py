@@ -26,9 +26,10 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
 from keyturn.storage.carry import require_inside, require_sound
-from keyturn.storage.feed import Feed, News
+from keyturn.storage.families import Families
+from keyturn.storage.feed import Feed
 from keyturn.storage.ground import Ground, Point, Turns
-from keyturn.storage.scribe import Scribe, changes_nothing
+from keyturn.storage.scribe import Scribe, Written, changes_nothing
 from keyturn.storage.writing import WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
@@ -82,6 +83,7 @@ class GroupWriter:
         turns: The place in the queue of processes.
         scribe: Writes the units.
         feed: Hears of every commit before those who wait for it do.
+        families: Learns what became of them, at the same time.
         clock: Counts patience and measures turns.
         loop: Where callers wait.
         patience_seconds: How long a caller waits.
@@ -95,6 +97,7 @@ class GroupWriter:
         turns: Turns,
         scribe: Scribe,
         feed: Feed,
+        families: Families,
         clock: Clock,
         loop: AbstractEventLoop,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -104,6 +107,7 @@ class GroupWriter:
         self._turns = turns
         self._scribe = scribe
         self._feed = feed
+        self._families = families
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
@@ -214,9 +218,10 @@ class GroupWriter:
         while self._unanswered and self._unanswered[0].future.done():
             self._unanswered.popleft()
 
-    def _answer(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome | Fault], news: News) -> None:
-        self._feed.apply(news)
-        for job, outcome in zip(jobs, outcomes, strict=True):
+    def _answer(self, jobs: Sequence[_Job], written: Written) -> None:
+        self._feed.apply(written.news)
+        self._families.learn(written.families)
+        for job, outcome in zip(jobs, written.outcomes, strict=True):
             if job.future.done():
                 continue
             if isinstance(outcome, Fault):
@@ -308,7 +313,7 @@ class GroupWriter:
                 committing = True
                 self._commit(connection)
             self._measure(len(jobs), self._clock.monotonic() - started)
-            self._held.tell(partial(self._answer, jobs, written.outcomes, written.news))
+            self._held.tell(partial(self._answer, jobs, written))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
             self._held.failed(error)

@@ -60,7 +60,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         uses: First uses of a day that no unit carries.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
-        holders: What secrets that name themselves proved before.
+        holders: Whose secrets and families were proved to be before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.

@@ -116,12 +116,18 @@ bench-guard: env-dev ## Count a request's instructions against the kept figures;
 soak: env-dev ## Hours of load, races and kill -9 (SOAK_SECONDS=600, ARGS="-k races")
 	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
 
+.PHONY: packages
+packages: env-dev ## Build the wheel and the files of deploy/ and check them as far as this machine can
+	@$(BIN)/python -m pytest tests/packages -m "packages or not packages" $(ARGS)
+
 .PHONY: lock
 lock: ## Refresh requirements/*.txt from pyproject.toml (needs uv; ARGS="--upgrade")
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv; everything else works without." >&2; exit 1; }
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build $(LOCK) --output-file requirements/server.txt $(ARGS)
 	$(UV) pip compile --quiet pyproject.toml --extra server --group build --group dev $(LOCK) --constraint requirements/server.txt --output-file requirements/dev.txt $(ARGS)
-	$(UV) pip compile --quiet --group clients $(LOCK) --output-file requirements/clients.txt $(ARGS)
+	@set -eu; for group in clients deploy; do \
+	  $(UV) pip compile --quiet --group $$group $(LOCK) --output-file requirements/$$group.txt $(ARGS); \
+	done
 LOCK := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .PHONY: clean

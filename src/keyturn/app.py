@@ -26,6 +26,7 @@ from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
+from keyturn.keys.audit_key import public_check as public_check
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.passwords import ArgonPasswords
@@ -37,7 +38,7 @@ from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
-from keyturn.wire.configure import configure, role_permissions
+from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
 
@@ -49,6 +50,11 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
     from keyturn.wire.compile import CompiledRoute
+
+
+def check_chain(rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
+    """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
+    return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
 
 
 class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +75,13 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
-        return verify_chain(rows, Tail(place.chain, place.seq, place.row_hash) if place else None)
+        return check_chain(rows, place)
+
+    def status_of(self, dialect: str, route: str, code: str) -> int | None:
+        """Give the HTTP status that callers of a route, of the admin API too, saw with a public code."""
+        from keyturn.admin import ADMIN
+
+        return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
 
     def ring_plan(self) -> RingPlan:
         """Give the key rings of the dialects that are on."""

@@ -81,6 +81,12 @@ def show(data: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str
     return shown
 
 
+def kept_url(data: Path) -> str | None:
+    """Give the public URL that a demo keeps from start to start, if it has one."""
+    url = _read(data).get("base_url")
+    return url if isinstance(url, str) else None
+
+
 def latest_data(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Name the data folder of the demo that was started last by this user, if it is still there."""
     try:
@@ -138,6 +144,8 @@ def _read(data: Path) -> dict[str, Any]:
         content: dict[str, Any] = msgspec.json.decode((data / "demo.json").read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
         return {}
+    except PermissionError:
+        raise  # told as for everything in the folder: somebody else's
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigError([f"{data / 'demo.json'} cannot be read: {error}"]) from None
     return content

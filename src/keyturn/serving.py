@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -17,6 +18,7 @@ from keyturn.core.limits import Rate
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
+from keyturn.web.readiness import tell_ready
 from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, log, run_servers
 from keyturn.web.slots import Slots
@@ -112,6 +114,7 @@ def serve(
 def _announce(settings: Settings, listeners: Listeners, announce: Announce | None) -> None:
     several = {"workers": settings.workers} if settings.workers > 1 else {}
     log.info("serving", address=listeners.public_url, management=listeners.management_url, **several)
+    tell_ready(os.environ)
     if announce is not None:
         announce()
 

@@ -16,6 +16,7 @@ import msgspec
 
 from harness import Deployment, Filled, basic, deployment, fill_sample
 from keyturn.dialects import load_dialects
+from keyturn.storage.registry import CachedRegistry
 from keyturn.wire.golden import basic_members
 
 FENCE = "getpriority"
@@ -106,6 +107,7 @@ def main() -> int:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         here = runner.run(stack.enter_async_context(deployment()))
+        here.store.registry._port = CachedRegistry(here.store._shelf, here.store.feed)
         cases = [begin(here, case) for case in CASES]
         warmed = [(case, runner.run(ask(here, case, WARM))) for case in cases]
         # When rubbish is collected depends on everything that was ever made.

@@ -156,11 +156,10 @@ def pepper(name="pepper-1"):
 
 def event(kind="test.done", organisation_id=ACME, **fields):
     return AuditEvent(
-        at=NOW,
         kind=kind,
         actor="operator:test",
         organisation_id=organisation_id,
-        **({"request_id": "req-1", "details": {"route": "token", "dialect": "oauth2"}} | fields),
+        **({"at": NOW, "request_id": "req-1", "details": {"route": "token", "dialect": "oauth2"}} | fields),
     )
 
 

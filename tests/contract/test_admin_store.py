@@ -146,6 +146,47 @@ async def test_the_trail_is_searched(store):
     assert len(await search(AuditWish(since=found[0].row.at, equal={"subject": "client-2"}))) == 1
 
 
+async def test_a_time_leads_to_places(store):
+    """AD-05: every row of a time lies between the two places that it leads to, and few others do."""
+    for minute in range(40):
+        await store.recorder.record(unit(at=NOW + timedelta(minutes=minute), subject=f"of {minute}"))
+    search, span = store.deployment.audit_hits, store.deployment.audit_span
+    since, until = NOW + timedelta(minutes=10), NOW + timedelta(minutes=20)
+    found = await span(since, until)
+    inside = await search(AuditWish(after=found.after, before=found.last + 1, opened=False))
+    assert {f"of {minute}" for minute in range(10, 20)} <= {hit.row.subject for hit in inside}
+    assert len(inside) <= 13
+    assert [hit.personal for hit in inside] == [None] * len(inside)
+    everything = await span(None, None)
+    assert len(await search(AuditWish(after=everything.after, before=everything.last + 1))) == 42
+    before = await span(None, NOW - timedelta(days=1))
+    assert (before.after, before.last, before.oldest_at) == (0, 0, everything.oldest_at)
+    assert await store.upkeep.settled_to() == everything.last
+
+
+async def test_a_time_where_the_clock_was_accepted(store):
+    """AD-05: where a clock went wrong by a year and was set back, rows of both times are still found."""
+    wrong = NOW + timedelta(days=365)
+    for at, subject in ((NOW, "before"), (wrong, "wrong"), (wrong, "wrong too")):
+        await store.recorder.record(unit(at=at, subject=subject))
+    await store.upkeep.accept_clock(NOW)
+    for minute in range(1, 9):
+        await store.recorder.record(unit(at=NOW + timedelta(minutes=minute), subject=f"of {minute}"))
+    for since, subject in ((NOW + timedelta(minutes=5), "of 5"), (wrong, "wrong"), (NOW, "before")):
+        found = await store.deployment.audit_span(since, since + timedelta(seconds=1))
+        wish = AuditWish(after=found.after, before=found.last + 1, equal={"subject": subject})
+        assert len(await store.deployment.audit_hits(wish)) == 1
+
+
+async def test_what_is_left_is_counted(store):
+    """TN-05: what is left to erase of an organisation is counted by its kind."""
+    await record(store, Add(FULL), Add(token()), Add(kept()))
+    inside = store.deployment.organisation_store(ACME)
+    assert dict(await inside.leftover_counts()) == {"admin_tokens": 1, "kept_answers": 1}
+    await record(store, *(Remove(each) for each in await inside.leftovers(10)))
+    assert dict(await inside.leftover_counts()) == {}
+
+
 async def test_another_process_follows(shared):
     """AD-01: a token that one process ended is ended in every other within a second."""
     here, there = [await open_file(shared) for _ in range(2)]

@@ -138,7 +138,7 @@ def test_client_life(terminal):
     client_id = terminal.client()
     assert terminal.json("client", "disable", client_id)["disabled"] is True
     assert terminal.json("client", "enable", client_id)["disabled"] is False
-    assert terminal.json("client", "end", client_id)["ended_at"].endswith("Z")
+    assert terminal.json("client", "end", client_id, "--yes")["ended_at"].endswith("Z")
     assert terminal.refused("client", "enable", client_id) == (1, f"client '{client_id}' has ended")
     assert [each["client_id"] for each in terminal.json("client", "list", "acme")] == [client_id]
 

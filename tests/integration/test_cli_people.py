@@ -73,7 +73,7 @@ def test_user(terminal):
     assert terminal.json("user", "disable", "acme/alice")["disabled"] is True
     assert terminal.json("user", "enable", "acme/alice")["disabled"] is False
     terminal.text("user", "logout", "acme/alice")
-    assert terminal.json("user", "end", "acme/alice")["ended_at"].endswith("Z")
+    assert terminal.json("user", "end", "acme/alice", "--yes")["ended_at"].endswith("Z")
     assert "has ended" in terminal.refused("user", "enable", "acme/alice")
     assert "taken" in terminal.refused("user", "create", "acme", "aLICE")
     for nobody in ("globex/alice", "nobody@x.example", "nobody", "nowhere/alice"):
@@ -220,7 +220,7 @@ def test_entity(terminal):
     assert terminal.json("entity", "unlink", "FIU-1", "acme/alice")["users"] == []
     assert terminal.json("entity", "disable", "FIU-1")["disabled"] is True
     assert terminal.json("entity", "enable", "FIU-1")["disabled"] is False
-    assert terminal.json("entity", "end", "FIU-1")["ended_at"].endswith("Z")
+    assert terminal.json("entity", "end", "FIU-1", "--yes")["ended_at"].endswith("Z")
     assert "taken" in terminal.refused("entity", "create", "globex", "FIU-1", "--type", "FIU")
     assert len(terminal.json("entity", "list", "acme")) == 1
     assert terminal.refused("entity", "show", "fiu-1") == "no entity 'fiu-1'"

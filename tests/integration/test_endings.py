@@ -12,7 +12,7 @@ from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.directory.clients import disable_client, enable_client, end_client
 from keyturn.directory.credentials import disable_credential, enable_credential, end_credential
-from keyturn.directory.deletion import delete_organisation
+from keyturn.directory.deletion import delete_organisation, show_deletion
 from keyturn.directory.organisations import (
     change_organisation_setting,
     disable_organisation,
@@ -276,6 +276,9 @@ async def test_an_interrupted_deletion_goes_on(here: Deployment) -> None:
     caller = demo_caller(here)
     token = await caller.begin()
     operator = Operator(here, caller)
+    counts = dict(
+        await here.local.deployment.organisation_store((await here.organisation()).id).leftover_counts()
+    )
     store, real = here.local.deployment, here.local.deployment._recorder
     for allowed in (0, 1, 1, 1):
         store._recorder = Failing(real, allowed)
@@ -285,8 +288,15 @@ async def test_an_interrupted_deletion_goes_on(here: Deployment) -> None:
         if allowed:
             assert (await caller.renew(token["refresh_token"])).status == 401
             assert (await here.organisation()).erased_at is None
-    assert (await operator.widely(delete_organisation)).records > 0
+    half = await show_deletion(ACTOR, store, MAIN)
+    assert (half.state, half.completed_at, half.deleted) == ("erasing", None, None)
+    assert half.left
+    said = []
+    assert (await operator.widely(delete_organisation, progress=lambda *each: said.append(each))).records > 0
+    assert said[-1][1] == 0
     assert (await here.organisation()).erased_at is not None
+    whole = await show_deletion(ACTOR, store, MAIN)
+    assert (whole.state, whole.left, whole.deleted) == ("complete", {}, counts)
     assert (await operator.widely(delete_organisation)).records == 0
 
 

@@ -42,8 +42,10 @@ ROUTES = (
         ),
         Field(name="cursor", slot="cursor", source=Source.QUERY, longest=2_000),
         Field(name="organisation", slot="organisation", source=Source.QUERY, longest=255),
-        *(filter_by(name) for name in ("kind", "actor", "subject", "outcome", "request_id")),
+        Field(name="client", slot="client", source=Source.QUERY, longest=255),
+        *(filter_by(name) for name in ("kind", "actor", "subject", "outcome", "reason", "request_id")),
         _filter_instant("since"),
         _filter_instant("until"),
     ),
+    call("GET", "/requests/{request}", "requests.show", "audit:read"),
 )

@@ -57,6 +57,7 @@ ROUTES = (
     call("PATCH", _ONE, "organisations.change", _WRITE, text("name"), versioned="organisation"),
     *actions(_ONE, "organisations", _WRITE, "disable", "enable"),
     end(_ONE, "organisations.delete", _WRITE),
+    call("GET", f"{_ONE}/deletion", "organisations.deletion", _READ),
     page(f"{_ONE}/settings", "settings.list", _READ, ("name",)),
     call("GET", f"{_ONE}/settings/{{setting}}", "settings.show", _READ),
     call(

@@ -6,15 +6,23 @@ a file, imported when it is used.
 
 import gc
 import sys
+from importlib.util import find_spec
 
 _GC_THRESHOLD = 50_000
 """Imports make many objects and hardly any garbage; looking for it at Python's own pace takes a seventh of a
 command's time."""
+_CONFIGURATION = 3
+"""The exit code of ``cli.root`` for what is not set up; that file cannot be read without its libraries."""
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
     gc.set_threshold(_GC_THRESHOLD)
+    if find_spec("typer") is None:  # the base package is for callers and APIs, and light
+        print(
+            "keyturn: the command line comes with the server: pip install 'keyturn[server]'", file=sys.stderr
+        )
+        sys.exit(_CONFIGURATION)
     from keyturn.cli.root import run
 
     sys.exit(run(sys.argv[1:]))

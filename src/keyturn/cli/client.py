@@ -6,6 +6,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
+from keyturn.cli.prompt import Yes, require_yes
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Client
@@ -133,6 +134,8 @@ async def enable(verbs: Verbs, client_id: Id) -> Answer:
 
 
 @verb(app)
-async def end(verbs: Verbs, client_id: Id) -> Answer:
+async def end(verbs: Verbs, client_id: Id, yes: Yes = False) -> Answer:  # a flag
     """End a client for good, with its secrets and tokens."""
+    found = await verbs.client(client_id)
+    require_yes(f"Client {found.name!r} ends with its secrets and tokens.", yes)
     return shown(await verbs.end_client(client_id))

@@ -9,7 +9,6 @@ import typer
 
 from keyturn.cli.command import Config, Data, Form, noun, settings_of
 from keyturn.cli.output import Format, show
-from keyturn.config import Settings
 from keyturn.core.errors import OperatorError
 from keyturn.dialects import load_dialects
 
@@ -43,7 +42,7 @@ def openapi(data: Data = None, config: Config = None, output: Output = None) -> 
     from keyturn.web.descriptions import openapi_text
 
     settings = settings_of(data, config)
-    _write(openapi_text(configured_dialects(settings).values(), _public_url(settings)), output)
+    _write(openapi_text(configured_dialects(settings).values(), settings.public_url_text()), output)
 
 
 @app.command()
@@ -63,16 +62,7 @@ def postman(
         close = difflib.get_close_matches(name, served, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise OperatorError(f"no dialect {name!r} is served here{hint}")
-    _write(postman_text(served[name], _public_url(settings)), output)
-
-
-def _public_url(settings: Settings) -> str:
-    """Say where callers reach the deployment: as set, or as a demo in the data folder has chosen."""
-    if settings.public_url is None and (settings.data / "demo.json").is_file():
-        from keyturn.demo import show as read_demo
-
-        return str(read_demo(settings.data)["base_url"])
-    return settings.public_url_text()
+    _write(postman_text(served[name], settings.public_url_text()), output)
 
 
 def _write(text: bytes, output: Path | None) -> None:

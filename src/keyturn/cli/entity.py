@@ -7,6 +7,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
+from keyturn.cli.prompt import Yes, require_yes
 from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import duration
 from keyturn.cli.secret import shown as shown_secret
@@ -99,8 +100,10 @@ async def enable(verbs: Verbs, entity_id: Id) -> Answer:
 
 
 @verb(app)
-async def end(verbs: Verbs, entity_id: Id) -> Answer:
+async def end(verbs: Verbs, entity_id: Id, yes: Yes = False) -> Answer:  # a flag
     """End an entity for good, with its secrets and tokens; its id is never used again."""
+    found = await verbs.entity(entity_id)
+    require_yes(f"Entity {found.id!r} ends with its secrets and tokens.", yes)
     return shown(await verbs.end_entity(entity_id))
 
 

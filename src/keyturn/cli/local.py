@@ -8,6 +8,7 @@ from typing import Any
 
 from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_admin import LocalAdmin
+from keyturn.cli.local_audit import LocalAudit
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Gone, Ring, Turned
@@ -23,7 +24,7 @@ from keyturn.directory import audit, clients, clock, deletion, lockout, organisa
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
-from keyturn.directory.deletion import Deleted
+from keyturn.directory.deletion import Deleted, Deletion, Progress
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.upkeep.schedule import JobState
@@ -47,7 +48,7 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin):
+class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit):
     """The ``Verbs`` of one open deployment."""
 
     def __init__(
@@ -109,11 +110,15 @@ class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin):
             dice=self._dice,
         )
 
-    async def delete_organisation(self, slug: str) -> Deleted:
+    async def delete_organisation(self, slug: str, progress: Progress | None = None) -> Deleted:
         """End it and erase all it had."""
         return await deletion.delete_organisation(
-            self._actor, self._store, slug, now=self._now, dice=self._dice
+            self._actor, self._store, slug, progress=progress, now=self._now, dice=self._dice
         )
+
+    async def deletion(self, slug: str) -> Deletion:
+        """Tell how far its deletion is."""
+        return await deletion.show_deletion(self._actor, self._store, slug)
 
     async def create_client(self, slug: str, wish: ClientWish) -> Client:
         """Make a client in an organisation."""

@@ -1,5 +1,6 @@
 """``keyturn org``: organisations."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -52,8 +53,18 @@ async def list(verbs: Verbs) -> Answer:  # noqa: A001  # the command's name
 
 @verb(app)
 async def show(verbs: Verbs, slug: Slug) -> Answer:
-    """Show one organisation."""
-    return shown(await verbs.organisation(slug))
+    """Show one organisation; of a deleted one also how far that is, and what it had."""
+    organisation = await verbs.organisation(slug)
+    row = shown(organisation)
+    if organisation.ended_at is None:
+        return row
+    told = await verbs.deletion(slug)
+    return {
+        **row,
+        "deletion": told.state,
+        "deleted": told.deleted and {**told.deleted},
+        "left": {**told.left},
+    }
 
 
 @verb(app)
@@ -92,13 +103,24 @@ async def delete(
         yes_delete = typer.prompt(f"This cannot be undone. Type {slug!r} to delete it", err=True)
     if yes_delete != slug:
         raise OperatorError("that is not the slug; nothing was deleted")
-    deleted = await verbs.delete_organisation(slug)
+    deleted = await verbs.delete_organisation(slug, _progress if sys.stderr.isatty() else None)
     if not deleted.wiped:
         raise OperatorError(
             f"organisation {slug!r} is deleted, but the database's log still holds what it had: "
             "another program reads it; end that, then delete again"
         )
-    return {**shown(deleted.organisation), "records_erased": deleted.records, "complete": True}
+    told = await verbs.deletion(slug)
+    counts = told.deleted and {**told.deleted}
+    return {
+        **shown(deleted.organisation),
+        "records_erased": deleted.records,
+        "deleted": counts,
+        "complete": True,
+    }
+
+
+def _progress(erased: int, left: int) -> None:
+    print(f"\rkeyturn: {erased} erased, {left} left ", end="" if left else "\n", file=sys.stderr, flush=True)
 
 
 @verb(app)

@@ -37,6 +37,45 @@ def show(answer: Answer, form: Format, columns: Sequence[str] = ()) -> None:
         _table([heading, *([_cell(value) for value in row.values()] for row in answer)])
 
 
+class Rolling:
+    """Prints rows as they come: a table whose columns only get wider, or one JSON object a line."""
+
+    def __init__(self, form: Format, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Print the heading and the rows that are there."""
+        self._form = form
+        heading = [name.upper() for name in columns]
+        self._widths = [0] * len(heading)
+        lines = [heading, *(_cells(row) for row in rows)]
+        for line in lines:
+            self._fit(line)
+        if form is Format.JSON:
+            for row in rows:
+                self.print(row)
+        else:
+            for line in lines:
+                self._line(line)
+
+    def print(self, row: Row) -> None:
+        """Print one row now."""
+        if self._form is Format.JSON:
+            print(json.dumps(row), flush=True)
+        else:
+            cells = _cells(row)
+            self._fit(cells)
+            self._line(cells)
+
+    def _fit(self, cells: Sequence[str]) -> None:
+        self._widths = [max(len(cell), width) for cell, width in zip(cells, self._widths, strict=True)]
+
+    def _line(self, cells: Sequence[str]) -> None:
+        told = "  ".join(cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True))
+        print(told.rstrip(), flush=True)
+
+
+def _cells(row: Row) -> Sequence[str]:
+    return [_cell(value) for value in row.values()]
+
+
 def _table(lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

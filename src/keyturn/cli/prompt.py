@@ -1,6 +1,10 @@
-"""Reads what must not be an argument: arguments are seen by every process and kept by the shell (HT-07)."""
+"""Asks the person at the terminal: for what must not be an argument, and whether they mean it.
+
+Arguments are seen by every process and kept by the shell (HT-07).
+"""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,3 +26,23 @@ def ask_secret(what: str, *, twice: bool = False) -> Secret:
     if not text:
         raise OperatorError(f"{what.lower()}: nothing came by standard input")
     return Secret(text)
+
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without being asked: it cannot be undone.")]
+
+
+def require_yes(what: str, yes: bool) -> None:
+    """Have a person say that they mean it; whoever is not at a terminal says ``--yes`` beforehand.
+
+    Args:
+        what: What would happen, as a sentence.
+
+    Raises:
+        OperatorError: They do not.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OperatorError(f"{what} It cannot be undone: say --yes")
+    if not typer.confirm(f"{what} It cannot be undone. Go on?", err=True):
+        raise OperatorError("nothing was done")

@@ -1,5 +1,6 @@
 """The command ``keyturn`` itself: its nouns, found late, and what its exit codes mean."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,6 +45,7 @@ NOUNS = {
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
     "keys": "Signing keys.",
+    "explain": "Say what became of a request, and what would make it pass.",
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
     "clock": "The clock.",
@@ -94,7 +96,7 @@ def keyturn(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; an error is told on standard error, without a traceback."""
     try:
-        typer.main.get_command(root).main(list(arguments), prog_name="keyturn")
+        return _main(arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except OperatorError as error:
@@ -109,6 +111,15 @@ def run(arguments: Sequence[str]) -> int:
         return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
     except (Fault, PermissionError) as error:
         return _say([_words(error)], STORE)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    try:
+        typer.main.get_command(root).main(list(arguments), prog_name="keyturn")
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more may be printed, at the exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO
     return 0
 
 

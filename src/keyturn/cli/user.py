@@ -9,7 +9,7 @@ import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
-from keyturn.cli.prompt import ask_secret
+from keyturn.cli.prompt import Yes, ask_secret, require_yes
 from keyturn.cli.secret import COLUMNS as SECRET_COLUMNS
 from keyturn.cli.secret import shown as shown_secret
 from keyturn.cli.verbs import Verbs
@@ -134,8 +134,10 @@ async def enable(verbs: Verbs, user: Named) -> Answer:
 
 
 @verb(app)
-async def end(verbs: Verbs, user: Named) -> Answer:
+async def end(verbs: Verbs, user: Named, yes: Yes = False) -> Answer:  # a flag
     """End a user for good, with all credentials, tokens and memberships; the name stays taken."""
+    found = await verbs.user(user)
+    require_yes(f"User {found.name!r} ends with all credentials, tokens and memberships.", yes)
     return shown(await verbs.end_user(user))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from keyturn.cli.audit_verbs import AuditVerbs
 from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.admin_records import AdminToken
 from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
@@ -18,7 +19,7 @@ from keyturn.core.vocabulary import Algorithm
 from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
-from keyturn.directory.deletion import Deleted
+from keyturn.directory.deletion import Deleted, Deletion, Progress
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Sight
@@ -64,7 +65,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     retires_at: datetime | None = None
 
 
-class Verbs(PeopleVerbs, Protocol):
+class Verbs(PeopleVerbs, AuditVerbs, Protocol):
     """Everything that can be done to a deployment; each raises ``OperatorError`` where the answer is no."""
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:
@@ -95,8 +96,12 @@ class Verbs(PeopleVerbs, Protocol):
         """Set a dialect's setting, or go back to its default."""
         ...
 
-    async def delete_organisation(self, slug: str) -> Deleted:
+    async def delete_organisation(self, slug: str, progress: Progress | None = None) -> Deleted:
         """End it and erase all it had."""
+        ...
+
+    async def deletion(self, slug: str) -> Deletion:
+        """Tell how far its deletion is."""
         ...
 
     async def create_admin_token(

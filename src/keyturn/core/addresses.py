@@ -1,8 +1,10 @@
 """Who stands behind an address: one subscriber, whatever addresses a provider lets them choose."""
 
 import ipaddress
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)
 def subscriber(address: str) -> str:
     """Name an IPv4 address, or the /64 that one IPv6 subscriber usually owns (RL-01).
 

@@ -140,6 +140,36 @@ RESOURCES: dict[str, dict[str, str]] = {
         "details": "object",
         "personal": "object?",
     },
+    "request": {
+        "id": "text",
+        "verdict": "text",
+        "at": "instant",
+        "kind": "text",
+        "happened": "text",
+        "remedy": "text?",
+        "http_status": "number?",
+        "public_code": "text?",
+        "reason": "text?",
+        "actor": "text",
+        "name": "text?",
+        "organisation": "text?",
+        "organisation_id": "text?",
+        "subject": "text?",
+        "address": "text?",
+        "dialect": "text?",
+        "route": "text?",
+        "details": "object",
+        "rows": "texts",
+    },
+    "deletion": {
+        "id": "text",
+        "slug": "text",
+        "state": "text",
+        "begun_at": "instant",
+        "completed_at": "instant?",
+        "deleted": "object?",
+        "left": "object",
+    },
 }
 """Name of a resource -> its facts and what each is."""
 RESOURCES["new_admin_token"] = {**RESOURCES["admin_token"], "token": "secret"}
@@ -161,6 +191,7 @@ OPERATIONS: dict[str, str] = {
     "organisations.disable": "organisation",
     "organisations.enable": "organisation",
     "organisations.delete": NOTHING,
+    "organisations.deletion": "deletion",
     "settings.list": "setting*",
     "settings.show": "setting",
     "settings.change": "setting",
@@ -254,6 +285,7 @@ OPERATIONS: dict[str, str] = {
     "shared_keys.withdraw": "withdrawal",
     "limits.list": "limit*",
     "audit.list": "audit_row*",
+    "requests.show": "request",
 }
 """Name of an operation, without the ``admin.`` before it, -> the resource that its answer shows."""
 

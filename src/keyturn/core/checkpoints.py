@@ -97,8 +97,13 @@ def sign_statement(statement: Statement, key_id: str, sign: Callable[[bytes], by
 class Ledger:
     """What all checkpoints together say, followed one by one from the oldest that is kept."""
 
-    def __init__(self) -> None:
-        """Know of no checkpoint."""
+    def __init__(self, *, partial: bool = False) -> None:
+        """Know of no checkpoint.
+
+        Args:
+            partial: It is about a later part of the trail, so the first one is taken as it is.
+        """
+        self._partial = partial
         self.newest: Checkpoint | None = None
         self.covered = 0
         self.ends: dict[str, dict[int, bytes]] = {}
@@ -116,11 +121,12 @@ class Ledger:
         statement = checkpoint.read()
         if (statement.seq, statement.at) != (checkpoint.seq, checkpoint.at):
             return "altered: its row and its statement differ"
-        expected = self.newest.seq + 1 if self.newest else (statement.seq if statement.full else 1)
+        begins = self.newest is None and (statement.full or self._partial)
+        expected = self.newest.seq + 1 if self.newest else (statement.seq if begins else 1)
         if statement.seq != expected:
             return "removed"
         previous = self.newest.digest if self.newest else FIRST_PREVIOUS
-        if statement.previous != previous and (self.newest is not None or not statement.full):
+        if statement.previous != previous and not begins:
             return "altered: the next one names another hash"
         for end in statement.chains:
             self.ends.setdefault(end.chain, {})[end.seq] = end.row_hash

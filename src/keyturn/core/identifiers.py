@@ -3,7 +3,8 @@
 Random identifiers make every index insert land on another page; time-ordered ones append.
 """
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
 from keyturn.core.secret import Dice
 
@@ -15,6 +16,18 @@ def uuid7(now: datetime, dice: Dice) -> str:
     """Make a UUIDv7 for an instant, with 74 random bits, in its canonical lower-case form."""
     text = (int(now.timestamp() * 1000).to_bytes(6, "big") + dice(10)).hex()
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
+
+
+_UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, as far as a datetime goes."""
+
+
+def time_of(identifier: str) -> datetime | None:
+    """Tell when a UUIDv7 was made, to the millisecond; None where a text is none."""
+    found = _UUID7.fullmatch(identifier)
+    made_ms = int(found[1] + found[2], 16) if found else _LAST_MS + 1
+    return datetime.fromtimestamp(made_ms / 1000, UTC) if made_ms <= _LAST_MS else None
 
 
 _BULK_BYTES = 4096

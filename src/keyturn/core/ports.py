@@ -36,8 +36,8 @@ class Registry(Protocol):
         """Find a client by its id anywhere in the deployment, ended ones included."""
         ...
 
-    def remembers(self, client_id: ClientId) -> bool:
-        """Tell whether finding a client costs less now than finding none: memory has it and the store not."""
+    def remembered_client(self, client_id: ClientId) -> ClientView | None:
+        """Give a client that is found now for less than none is: memory has it; None for any other."""
         ...
 
     async def find_organisation(self, slug: str) -> Organisation | None:

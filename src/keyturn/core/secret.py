@@ -42,15 +42,17 @@ Dice = Callable[[int], bytes]
 class Secret:
     """A clear-text secret that does not print, format, compare or pickle.
 
-    ``reveal`` is called in few places only; an architecture test lists them.
+    ``reveal`` is called in few places only; an architecture test lists them. ``proved`` belongs to
+    ``exchange/credentials``: what this secret was found to prove, for as long as it lives.
     """
 
-    __slots__ = ("__digest", "__value")
+    __slots__ = ("__digest", "__value", "proved")
 
     def __init__(self, value: str) -> None:
         """Wrap a clear value."""
         self.__value = value
         self.__digest: bytes | None = None
+        self.proved: object = None
 
     def reveal(self) -> str:
         """Give the clear value: to digest it, to seal it or to show it once."""

@@ -54,6 +54,20 @@ Leftover = (
     | KeptAnswer
 )
 """What deleting an organisation turns into a tombstone or removes."""
+LEFTOVER_NAMES: dict[type[Leftover], str] = {
+    Credential: "credentials",
+    Client: "clients",
+    Project: "projects",
+    Team: "teams",
+    Membership: "memberships",
+    Entity: "entities",
+    User: "users",
+    RefreshFamily: "refresh_families",
+    SigningKey: "signing_keys",
+    AdminToken: "admin_tokens",
+    KeptAnswer: "kept_answers",
+}
+"""What operators read of each, where they are counted."""
 
 
 class OrganisationStore(Protocol):
@@ -139,6 +153,10 @@ class OrganisationStore(Protocol):
         """
         ...
 
+    async def leftover_counts(self) -> Mapping[str, int]:
+        """Count what ``leftovers`` would give, by ``LEFTOVER_NAMES``; kinds with none are not named."""
+        ...
+
     async def record(self, unit: Unit) -> Outcome:
         """Commit a unit whose every change and event is this organisation's.
 
@@ -162,17 +180,23 @@ class AuditWish(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         organisation_id: Only that one's; None for all.
         equal: Fields of a row and what they must be.
+        client: What a client did, and what happened to it.
         since: Not before.
         until: Before.
         before: Rows that were written before the one at this position; None for from the newest on.
+        after: Rows that were written after the one at this position.
+        opened: Whether personal fields are opened.
     """
 
     organisation_id: OrganisationId | None = None
     equal: Mapping[str, str] = {}
+    client: ClientId | None = None
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    after: int = 0
     limit: int = 50
+    opened: bool = True
 
 
 class AuditHit(msgspec.Struct, frozen=True):
@@ -181,6 +205,18 @@ class AuditHit(msgspec.Struct, frozen=True):
     position: int
     row: AuditRow
     personal: dict[str, str] | None = None
+
+
+class AuditSpan(msgspec.Struct, frozen=True):
+    """Between which positions the rows of a time lie: after one, up to another.
+
+    Args:
+        oldest_at: When the oldest row that is kept was written; None of an empty trail.
+    """
+
+    after: int
+    last: int
+    oldest_at: datetime | None
 
 
 class DeploymentStore(Protocol):
@@ -266,6 +302,14 @@ class DeploymentStore(Protocol):
 
     async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
         """Read the rows that are wanted, newest first, with their personal fields opened where possible."""
+        ...
+
+    async def audit_span(self, since: datetime | None, until: datetime | None) -> AuditSpan:
+        """Tell where the rows of a time lie, without an index: what is outside is not of that time.
+
+        Rows are written in the order of time, give or take what clocks and queues differ by; that is allowed
+        for, so some rows inside are of another time.
+        """
         ...
 
     async def audit_chains(self) -> Sequence[str]:

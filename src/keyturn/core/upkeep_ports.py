@@ -134,6 +134,10 @@ class CheckpointStore(Protocol):
         """Read the last row of each chain that has a row with a number greater than ``after``."""
         ...
 
+    async def settled_to(self) -> int:
+        """Tell the position up to which every row of the trail is there: none comes in before it any more."""
+        ...
+
     async def checkpoints(self, after: int, limit: int) -> Sequence[Checkpoint]:
         """Read checkpoints with ``seq > after``, oldest first."""
         ...

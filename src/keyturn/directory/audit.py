@@ -56,7 +56,17 @@ class TrailVerdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def intact(self) -> bool:
         """Whether every chain and every checkpoint holds."""
-        return self.problem is None and all(each.broken_at is None for each in self.chains)
+        return not self.problems
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Say in words what is broken."""
+        found = [] if self.problem is None else [f"checkpoint {self.broken_checkpoint} {self.problem}"]
+        for each in self.chains:
+            if each.broken_at is not None:
+                anew = " or before it: written anew after it was signed" if each.written_anew else ""
+                found.append(f"chain {each.chain} at row {each.broken_at}{anew}")
+        return found
 
 
 async def tail_audit(actor: Actor, store: DeploymentStore, limit: int) -> Sequence[AuditRow]:

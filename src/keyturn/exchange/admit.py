@@ -6,8 +6,9 @@ strangers use up somebody's limit, and would tell them by a 429 that it exists (
 machine's secret of 256 bits needs no limit of its own; what people remember has the lockout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
+from typing import Any
 
 from keyturn.core.addresses import subscriber
 from keyturn.core.errors import Concern, SlowDown
@@ -21,17 +22,17 @@ TAKEN: ContextVar[Taken | None] = ContextVar("taken", default=None)
 answer leaves: a refusal after this step should say it too, and has no other way to bring it along."""
 
 
-async def admit(origin: Origin, limits: Limits, monotonic: float) -> None:
+def admit(origin: Origin, limits: Limits, monotonic: float) -> Coroutine[Any, Any, None]:
     """Take one place for the caller's address.
 
     Raises:
         SlowDown: Its limit is reached.
         Unavailable: The counters that decide cannot be reached.
     """
-    await _take(["address:" + subscriber(origin.address)], None, limits, monotonic)
+    return _take(["address:" + subscriber(origin.address)], None, limits, monotonic)
 
 
-async def admit_client(proof: Proof, limits: Limits, monotonic: float) -> None:
+def admit_client(proof: Proof, limits: Limits, monotonic: float) -> Coroutine[Any, Any, None]:
     """Take one place for a proven client and for its organisation, or for neither.
 
     Raises:
@@ -40,10 +41,10 @@ async def admit_client(proof: Proof, limits: Limits, monotonic: float) -> None:
     """
     client = proof.client
     keys = ["client:" + client.id, "organisation:" + client.organisation_id]
-    await _take(keys, Concern(client.organisation_id, client.id), limits, monotonic)
+    return _take(keys, Concern(client.organisation_id, client.id), limits, monotonic)
 
 
-async def admit_holder(proof: Proof, limits: Limits, monotonic: float) -> None:
+def admit_holder(proof: Proof, limits: Limits, monotonic: float) -> Coroutine[Any, Any, None]:
     """Take one place for a proven user, entity or service account.
 
     The organisation's is taken with it, unless the client that asked took that before.
@@ -55,10 +56,10 @@ async def admit_holder(proof: Proof, limits: Limits, monotonic: float) -> None:
     about = proof.about
     shared = proof.client.built_in or proof.holder is None
     organisation = ["organisation:" + proof.organisation.id] if shared else []
-    await _take([_counter(about), *organisation], about, limits, monotonic)
+    return _take([_counter(about), *organisation], about, limits, monotonic)
 
 
-async def admit_bearer(caller: Concern, limits: Limits, monotonic: float) -> None:
+def admit_bearer(caller: Concern, limits: Limits, monotonic: float) -> Coroutine[Any, Any, None]:
     """Take one place for whoever came in with a token, and for their organisation, or for neither.
 
     Raises:
@@ -66,7 +67,7 @@ async def admit_bearer(caller: Concern, limits: Limits, monotonic: float) -> Non
         Unavailable: The counters that decide cannot be reached.
     """
     organisation = [] if caller.organisation_id is None else ["organisation:" + caller.organisation_id]
-    await _take([_counter(caller), *organisation], caller, limits, monotonic)
+    return _take([_counter(caller), *organisation], caller, limits, monotonic)
 
 
 def _counter(caller: Concern) -> str:

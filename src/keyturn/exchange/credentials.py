@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from hmac import compare_digest
 
+import msgspec
+
 from keyturn.core.changes import Change
 from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
@@ -51,6 +53,52 @@ def check_client(
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
+    known = presented.secret.proved
+    if isinstance(known, _Proved) and known.still(presented, view, dialect, digester):
+        proof = known.proof
+    else:
+        proof = _prove_anew(presented, view, dialect, digester, now, audiences)
+    found = proof.credential
+    if found is not None:
+        reason = credential_objection(dialect, found, proof.organisation, now)
+        if reason is not None:
+            raise InvalidClient(reason, about=Concern(proof.organisation.id, proof.client.id))
+    return proof
+
+
+class _Proved(msgspec.Struct, frozen=True):
+    """What a secret was found to prove, and what it was compared with: values, each its own for ever.
+
+    Whoever keeps a secret keeps this as long and no longer: a connection, with the head that it came in.
+    """
+
+    proof: Proof
+    kind: CredentialKind
+    view: ClientView
+    dialect: str
+    digester: Digester
+
+    def still(
+        self, presented: PresentedCredential, view: ClientView | None, dialect: str, digester: Digester
+    ) -> bool:
+        """Tell whether it would be found again: all but time is as it was."""
+        return (
+            self.view is view
+            and self.kind is presented.kind
+            and self.dialect == dialect
+            and self.digester is digester
+        )
+
+
+def _prove_anew(
+    presented: PresentedCredential,
+    view: ClientView | None,
+    dialect: str,
+    digester: Digester,
+    now: datetime,
+    audiences: Sequence[str],
+) -> Proof:
+    """Prove who a client is, whatever time may say of what it proved that with."""
     proved = _prove(presented, view, digester, now, audiences)
     if view is None:
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
@@ -59,11 +107,12 @@ def check_client(
         raise InvalidClient(proved, about=about)
     found, spends = proved
     reason = client_objection(dialect, view)
-    if reason is None and found is not None:
-        reason = credential_objection(dialect, found, view.organisation, now)
     if reason is not None:
         raise InvalidClient(reason, about=about)
-    return Proof(view.organisation, view.client, found, spends)
+    proof = Proof(view.organisation, view.client, found, spends)
+    if presented.kind is CredentialKind.CLIENT_SECRET:
+        presented.secret.proved = _Proved(proof, presented.kind, view, dialect, digester)
+    return proof
 
 
 def _prove(

@@ -5,7 +5,7 @@ from typing import Any
 
 from keyturn.core.errors import UnauthorizedClient
 from keyturn.core.requests import Proof, Question
-from keyturn.core.shapes import QUESTION_FACTS
+from keyturn.core.shapes import QUESTION_FACTS, LastingFacts, Spelling
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
 from keyturn.exchange.describe import find_secret
@@ -30,10 +30,17 @@ async def introspect(question: Question, services: Services) -> dict[str, Any]:
     if not question.accepts:
         return await _secret_facts(question, proof, services, now)
     subject = await find_living(question, proof, services, now)
-    await spend(question, proof, services, now)
+    if proof.spends:
+        await spend(question, proof, services, now)
     if subject is None:
         return dict(_INACTIVE)
-    return _INACTIVE | _facts(subject) | await _owner_facts(subject, services)
+    if isinstance(subject, LivingFamily):
+        return _INACTIVE | _facts(subject) | await _owner_facts(subject, services)
+    if subject.facts is None:
+        facts = LastingFacts(_INACTIVE | _facts(subject) | await _owner_facts(subject, services))
+        facts.spelling = Spelling()
+        subject.facts = facts
+    return subject.facts
 
 
 async def _secret_facts(

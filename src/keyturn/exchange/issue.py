@@ -3,6 +3,9 @@
 Here a client asks in its own name; ``login`` is the same road for users and entities.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.exchange.admit import admit, admit_client
 from keyturn.exchange.audiences import assertion_audiences
@@ -15,13 +18,13 @@ from keyturn.exchange.road import begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 
 
-async def issue(request: TokenRequest, services: Services) -> Issued:
+def issue(request: TokenRequest, services: Services) -> Coroutine[Any, Any, Issued]:
     """Exchange a presented credential for a token, recorded before it is returned.
 
     Raises:
         Refusal: Any step says no; nothing was issued and nothing was spent.
     """
-    return await walk(_attempt, request, services)
+    return walk(_attempt, request, services)
 
 
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:

@@ -31,18 +31,20 @@ async def locate(client: PresentedCredential, organisation: str | None, registry
     A signed assertion may come without a ``client_id``: then its own, unproven ``sub`` says where to look for
     the keys that could prove it (RFC 7521 section 4.2).
     """
-    client_id = ClientId(_claimed(client) or "")
-    FROM_MEMORY.set(registry.remembers(client_id))
-    view = await registry.find_client(client_id)
+    claimed = _claimed(client) if client.owner is None else client.owner
+    client_id = ClientId(claimed or "")
+    view = registry.remembered_client(client_id)
+    FROM_MEMORY.set(view is not None)
+    if view is None:
+        view = await registry.find_client(client_id)
     if view is not None and organisation not in {None, view.organisation.slug}:
         view = None
     return Located(view)
 
 
 def _claimed(client: PresentedCredential) -> str | None:
-    if client.owner is None and client.kind is CredentialKind.PUBLIC_KEY:
-        return unverified_subject(client.secret.reveal())
-    return client.owner
+    """Say who a client that names nobody beside its credential claims to be."""
+    return unverified_subject(client.secret.reveal()) if client.kind is CredentialKind.PUBLIC_KEY else None
 
 
 async def locate_holder(request: TokenRequest, registry: Registry, digester: Digester) -> LocatedHolder:

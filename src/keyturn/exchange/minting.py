@@ -11,7 +11,7 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
 from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
+from keyturn.core.shapes import TOKEN_FACTS, LastingFacts, compile_shape, sources
 from keyturn.core.vocabulary import FamilyId, TokenId
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsTable, Services
@@ -52,7 +52,8 @@ def of_family(draft: Draft, family_id: FamilyId) -> Draft:
     decision = draft.decision
     basis = msgspec.structs.replace(decision.basis, family_id=family_id)
     decision = msgspec.structs.replace(decision, basis=basis)
-    return Draft(decision, draft.facts, draft.begun, _ended(decision, decision.profile))
+    ended = _ended(decision, decision.profile)
+    return Draft(decision, draft.facts, draft.begun, ended, draft.spelling)
 
 
 async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:
@@ -71,12 +72,11 @@ async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[st
     """
     decision = draft.decision
     issued_at = datetime.fromtimestamp(int(now.timestamp()), UTC)
-    facts = {
-        **draft.facts,
-        "token_id": TokenId(uuid7(now, services.naming)),
-        "issued_at": issued_at,
-        "expires_at": issued_at + decision.lifetime,
-    }
+    facts = LastingFacts(draft.facts)
+    facts.spelling = draft.spelling
+    facts["token_id"] = TokenId(uuid7(now, services.naming))
+    facts["issued_at"] = issued_at
+    facts["expires_at"] = issued_at + decision.lifetime
     begun = draft.begun or _begun(decision, decision.profile, facts, services)
     claims = _spelled(begun, draft.ended, facts)
     return facts, await _signature(decision, decision.profile, claims, services, now)

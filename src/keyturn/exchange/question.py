@@ -8,26 +8,16 @@ from keyturn.core.changes import Lost
 from keyturn.core.errors import InvalidClient
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
-from keyturn.core.vocabulary import ClientId, OwnerKind, Reason
+from keyturn.core.vocabulary import ClientId, Reason
 from keyturn.exchange.admit import admit, admit_client
 from keyturn.exchange.askers import prove_client
 from keyturn.exchange.credentials import is_remembered
+from keyturn.exchange.living import LivingToken
 from keyturn.exchange.locate import locate_family
 from keyturn.exchange.recording import asked, refuse_lost
 from keyturn.exchange.services import Services
-from keyturn.exchange.standing import ending_of, family_ending
+from keyturn.exchange.standing import family_ending, is_revoked, outdated_by, rest_of_token
 from keyturn.tokens.verify import VerifiedClaims
-
-
-class LivingToken(msgspec.Struct, frozen=True):
-    """An access token that is good now.
-
-    Args:
-        client_id: Whose it is to revoke; None where only a contract's built-in client had part in it.
-    """
-
-    client_id: ClientId | None
-    verified: VerifiedClaims
 
 
 class LivingFamily(msgspec.Struct, frozen=True):
@@ -98,8 +88,22 @@ async def find_living(
     verified = await services.own_tokens.verify(question.token, question.accepts, proof.organisation, now)
     if verified is None or verified.own.organisation_id != proof.organisation.id:
         return None
-    if await ending_of(verified, services.registry, services.revocations, now) is not None:
+    return await _living(verified, services, now)
+
+
+async def _living(verified: VerifiedClaims, services: Services, now: datetime) -> LivingToken | None:
+    """Give a proved token if it is alive; what it rests on is looked through anew unless it is known."""
+    registry, known = services.registry, services.living
+    if is_revoked(verified, registry, services.revocations):
         return None
-    own = verified.own
-    subject = ClientId(verified.subject) if own.owner_kind is OwnerKind.CLIENT else None
-    return LivingToken(own.client_id or subject, verified)
+    token = known.find(verified, registry, now)
+    if token is not None:
+        return token
+    before = registry.remembered_client(ClientId(verified.subject))
+    if await outdated_by(rest_of_token(verified), registry, now) is not None:
+        return None
+    token = LivingToken(verified)
+    # A view that was read meanwhile may be a later one than what was looked at.
+    if registry.remembered_client(ClientId(verified.subject)) is before:
+        known.keep(token, before)
+    return token

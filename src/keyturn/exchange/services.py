@@ -23,6 +23,7 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
 from keyturn.exchange.known import KnownHolders
+from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
 from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
@@ -61,6 +62,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
         holders: Whose secrets and families were proved to be before.
+        living: Tokens that were alive when somebody asked before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -87,5 +89,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)
+    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}

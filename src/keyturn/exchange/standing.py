@@ -112,10 +112,19 @@ async def ending_of(
     Raises:
         Unavailable: Memory is not current, so nobody can tell.
     """
-    registry.require_fresh()
-    if revocations.covers(verified.token_id, verified.own.family_id):
+    if is_revoked(verified, registry, revocations):
         return Ending.REVOKED
     return await outdated_by(rest_of_token(verified), registry, now)
+
+
+def is_revoked(verified: VerifiedClaims, registry: Registry, revocations: Revocations) -> bool:
+    """Tell whether a token or its refresh family was revoked.
+
+    Raises:
+        Unavailable: Memory is not current, so nobody can tell.
+    """
+    registry.require_fresh()
+    return revocations.covers(verified.token_id, verified.own.family_id)
 
 
 async def family_ending(family: RefreshFamily, registry: Registry, now: datetime) -> Ending | None:
@@ -201,7 +210,13 @@ def _credential_link(
         return _Link(
             in_force=False, epoch=0, off=Ending.UNKNOWN_CREDENTIAL, outdated=Ending.CREDENTIAL_OUTDATED
         )
+    return _Link(
+        is_living(credential, now), credential.epoch, Ending.CREDENTIAL_ENDED, Ending.CREDENTIAL_OUTDATED
+    )
+
+
+def is_living(credential: Credential, now: datetime) -> bool:
+    """Tell whether the tokens of a credential may live on, which time alone can change."""
     # A reset of an entity's secret leaves its tokens alone, by contract; an ending raises the epoch.
     outlived = credential.kind is CredentialKind.ENTITY_SECRET
-    living = outlived or credential.life.standing(now) is not Standing.ENDED
-    return _Link(living, credential.epoch, Ending.CREDENTIAL_ENDED, Ending.CREDENTIAL_OUTDATED)
+    return outlived or credential.life.standing(now) is not Standing.ENDED

@@ -12,6 +12,7 @@ import msgspec
 from keyturn.core.changes import Change
 from keyturn.core.records import Entity, RefreshFamily
 from keyturn.core.requests import Decision, Member, Proof, TokenRequest
+from keyturn.core.shapes import Spelling
 from keyturn.core.vocabulary import CHANGE_ORGANISATION
 
 TERMS_KEPT = 4096
@@ -27,12 +28,14 @@ class Draft(msgspec.Struct, frozen=True):
         facts: All that their claims and the answers show, but what differs.
         begun: Their claims as JSON, as far as the times; None where the contract's own show what differs.
         ended: The claims after that.
+        spelling: How the answers that bring them are written.
     """
 
     decision: Decision
     facts: dict[str, Any]
     begun: bytes | None
     ended: bytes
+    spelling: Spelling = msgspec.field(default_factory=Spelling)
 
 
 class Terms(msgspec.Struct, frozen=True):

@@ -3,7 +3,10 @@
 ``standing`` asks that. Key sets are imported once for each state of a ring, verified tokens are remembered.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+
+import msgspec
 
 from keyturn.core.ports import KeyRings
 from keyturn.core.profile import TokenProfile
@@ -14,8 +17,16 @@ from keyturn.tokens.errors import TokenRejected
 from keyturn.tokens.keyset import KeySet
 from keyturn.tokens.verify import VerifiedClaims
 
-KEY_SETS_KEPT = 20_000
+ISSUERS_KEPT = 20_000
 """Issuers whose keys stay imported; beyond it all are dropped, and imported again as they are asked for."""
+
+
+class _Issuer(msgspec.Struct, frozen=True):
+    """The ``iss`` of some tokens, and the keys that are published for them."""
+
+    name: str
+    published: Sequence[dict[str, str]]
+    keys: KeySet
 
 
 class OwnTokens:
@@ -26,7 +37,7 @@ class OwnTokens:
         self._rings = rings
         self._public_url = public_url
         self._verified = VerifiedCache()
-        self._key_sets: dict[str, tuple[tuple[str, ...], KeySet]] = {}
+        self._issuers: dict[tuple[str, str], _Issuer] = {}
 
     async def verify(
         self, token: Secret, profiles: tuple[TokenProfile, ...], organisation: Organisation, now: datetime
@@ -38,12 +49,12 @@ class OwnTokens:
         """
         presented = token.reveal().encode()
         for profile in profiles:
-            keys = await self._keys(profile.shared_ring or organisation.id, now)
+            issuer = await self._issuer(profile, organisation, now)
             try:
                 return self._verified.verify(
                     presented,
-                    keys,
-                    issuer=profile.issuer_for(organisation.slug, self._public_url),
+                    issuer.keys,
+                    issuer=issuer.name,
                     audience=None,
                     kind=profile.kind,
                     header_type=profile.header_type,
@@ -53,14 +64,15 @@ class OwnTokens:
                 continue
         return None
 
-    async def _keys(self, issuer_id: str, now: datetime) -> KeySet:
-        published = await self._rings.published(issuer_id, now)
-        key_ids = tuple(key["kid"] for key in published)
-        known = self._key_sets.get(issuer_id)
-        if known is not None and known[0] == key_ids:
-            return known[1]
-        keys = KeySet.from_jwks(published)
-        if len(self._key_sets) >= KEY_SETS_KEPT:
-            self._key_sets.clear()
-        self._key_sets[issuer_id] = (key_ids, keys)
-        return keys
+    async def _issuer(self, profile: TokenProfile, organisation: Organisation, now: datetime) -> _Issuer:
+        """Give the issuer of a profile's tokens in an organisation, whose slug is its own for ever."""
+        published = await self._rings.published(profile.shared_ring or organisation.id, now)
+        place = profile.kind, organisation.id
+        known = self._issuers.get(place)
+        if known is not None and known.published == published:
+            return known
+        name = profile.issuer_for(organisation.slug, self._public_url)
+        if len(self._issuers) >= ISSUERS_KEPT:
+            self._issuers.clear()
+        self._issuers[place] = issuer = _Issuer(name, published, KeySet.from_jwks(published))
+        return issuer

@@ -4,14 +4,17 @@ Who has the store but not the master key can neither sign a checkpoint nor put a
 this one. Its public half is for whoever keeps copies elsewhere (``keyturn audit key``).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from keyturn.core.actors import system
 from keyturn.core.changes import Add, Unit
+from keyturn.core.checkpoints import SignatureCheck
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Sealer
@@ -20,6 +23,7 @@ from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Algorithm
 from keyturn.keys.signers import generate_key
+from keyturn.tokens import base64url
 from keyturn.tokens.jwks import public_jwk
 
 PURPOSE = "audit-checkpoint-key"
@@ -43,13 +47,29 @@ class Ed25519AuditKey:
 
     def verify(self, key_id: str, message: bytes, signature: bytes) -> bool:
         """Tell whether a signature is by this key."""
-        if key_id != self.key_id:
-            return False
-        try:
-            self._public.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
+        return _is_signed(self._public, self.key_id, key_id, message, signature)
+
+
+def public_check(jwk: Mapping[str, str]) -> SignatureCheck:
+    """Check signatures by the public half of an audit key, for whoever has no store.
+
+    Raises:
+        ValueError: It is no Ed25519 key (RFC 8037 section 2).
+    """
+    if (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519"):
+        raise ValueError("an audit key is an Ed25519 key: kty OKP, crv Ed25519")
+    public = Ed25519PublicKey.from_public_bytes(base64url.decode(jwk.get("x", "").encode()))
+    return partial(_is_signed, public, public_jwk(public, Algorithm.EDDSA)["kid"])
+
+
+def _is_signed(public: Ed25519PublicKey, own_id: str, key_id: str, message: bytes, signature: bytes) -> bool:
+    if key_id != own_id:
+        return False
+    try:
+        public.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 class StoredAuditKeys:

@@ -53,11 +53,18 @@ class _Seat(msgspec.Struct, frozen=True):
     due_at: datetime
 
 
+class _KeySet(msgspec.Struct, frozen=True):
+    jwks: tuple[dict[str, str], ...]
+    starts_at: datetime
+    ends_at: datetime
+
+
 class _Issuer(msgspec.Struct, frozen=True):
-    """What memory holds of one issuer; ``seats`` fills as algorithms are asked for."""
+    """What memory holds of one issuer; ``seats`` and ``shown`` fill as they are asked for."""
 
     keys: tuple[SigningKey, ...]
     seats: dict[Algorithm, _Seat] = {}
+    shown: list[_KeySet] = []
 
     def ring(self, algorithm: Algorithm) -> tuple[SigningKey, ...]:
         return schedule.of_algorithm(self.keys, algorithm)
@@ -130,10 +137,16 @@ class Rings:
         Raises:
             Unavailable: The store is away.
         """
+        known = self._issuers.get(issuer_id)
+        if known is not None and known.shown and known.shown[0].starts_at <= now < known.shown[0].ends_at:
+            return known.shown[0].jwks
         for algorithm in self._algorithms_of(issuer_id):
             await self._with_ring(issuer_id, algorithm, now)
         issuer = await self._read_cached(issuer_id)
-        return [dict(key.public_jwk) for key in issuer.keys if schedule.is_published(key, now)]
+        shown = schedule.shown_at(issuer.keys, now)
+        jwks = tuple(dict(key.public_jwk) for key in shown.keys)
+        issuer.shown[:] = [_KeySet(jwks, shown.starts_at, shown.ends_at)]
+        return jwks
 
     def invalidate(self, issuer_id: str) -> None:
         """Forget an issuer's rings: the change feed says that another process turned one."""

@@ -23,6 +23,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 """How far behind a ring's maker another node's clock, or a request that was on its way, may be."""
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -116,6 +117,24 @@ def _starts_at(key: SigningKey) -> datetime:
 def is_published(key: SigningKey, now: datetime) -> bool:
     """Tell whether a key set shows the key: from its making until its last token has expired."""
     return key.retires_at is None or (now < key.retires_at and not is_withdrawn(key))
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The keys that a key set shows from ``starts_at`` until just before ``ends_at``."""
+
+    keys: tuple[SigningKey, ...]
+    starts_at: datetime
+    ends_at: datetime
+
+
+def shown_at(keys: Sequence[SigningKey], now: datetime) -> Shown:
+    """Give what a key set shows at ``now``, and for how long: until a key leaves, since one that left."""
+    leave = [key.retires_at for key in keys if key.retires_at is not None and not is_withdrawn(key)]
+    return Shown(
+        tuple(key for key in keys if is_published(key, now)),
+        max((at for at in leave if at <= now), default=_EVER),
+        min((at for at in leave if at > now), default=FOREVER),
+    )
 
 
 def is_withdrawn(key: SigningKey) -> bool:

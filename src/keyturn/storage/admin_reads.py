@@ -1,17 +1,19 @@
 """What the stores read for the admin API: the questions, and how SQL answers them."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.store_ports import AuditHit, AuditWish
+from keyturn.core.store_ports import AuditHit, AuditSpan, AuditWish
 from keyturn.core.vocabulary import AdminTokenId
 from keyturn.storage import rows
 from keyturn.storage.admin_schema import ADMIN_TOKEN
 from keyturn.storage.people_reads import Ask
 from keyturn.storage.schema import AUDIT
+from keyturn.storage.trail import span
 
 
 class AdminReads(Protocol):
@@ -35,6 +37,10 @@ class AdminReads(Protocol):
 
     async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
         """Read the rows of the audit trail that are wanted, newest first; nothing is opened."""
+        ...
+
+    async def audit_span(self, since: datetime | None, until: datetime | None) -> AuditSpan:
+        """Tell where the rows of a time lie; some rows inside are of another time."""
         ...
 
 
@@ -80,18 +86,27 @@ class SqlAdmin:
         found: Sequence[AuditHit] = await self._ask(find)
         return found
 
+    async def audit_span(self, since: datetime | None, until: datetime | None) -> AuditSpan:
+        """Tell where the rows of a time lie; some rows inside are of another time."""
+        found: AuditSpan = await self._ask(lambda c: span(c, since, until))
+        return found
+
 
 def _conditions(wish: AuditWish) -> Iterator[ColumnElement[bool]]:
     for name, value in wish.equal.items():
         yield AUDIT.c[name] == value
     if wish.organisation_id is not None:
         yield AUDIT.c.organisation_id == wish.organisation_id
+    if wish.client is not None:
+        yield or_(AUDIT.c.actor == f"client:{wish.client}", AUDIT.c.subject == wish.client)
     if wish.since is not None:
         yield AUDIT.c.at >= wish.since
     if wish.until is not None:
         yield AUDIT.c.at < wish.until
     if wish.before is not None:
         yield AUDIT.c.id < wish.before
+    if wish.after:
+        yield AUDIT.c.id > wish.after
 
 
 def _hit(columns: dict[str, Any]) -> AuditHit:

@@ -88,11 +88,11 @@ class Batches(Generic[J, R]):
             Unavailable: It did not come in time.
         """
         self._wake.set()
-        try:
-            async with asyncio.timeout(self._patience):
-                return await asyncio.shield(future)
-        except TimeoutError as error:
-            raise unavailable(error) from error
+        # Not ``asyncio.timeout``: a question that is begun at once is in no task yet (``web/cycle.py``).
+        done, _ = await asyncio.wait({future}, timeout=self._patience)
+        if not done:
+            raise unavailable(TimeoutError())
+        return future.result()
 
     def leave(self, job: J, then: Callable[[R | None], None]) -> None:
         """Have a job done some time soon, with others.

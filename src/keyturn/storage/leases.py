@@ -113,14 +113,22 @@ class SharedLimits:
 
     def take(self, keys: Sequence[str], now: float) -> Taken | Awaitable[Taken]:
         """Take one place in every counter, or none: from memory where it covers all of them."""
-        held = self._covered(keys, now)
-        if held is None:
-            held = self._hold(keys, now)
-            refused = self._refused(held, now)
-            if refused is not None:
-                return refused
-            if not all(counter.covers(now) for _, _, counter in held):
-                return self._take_slowly(keys)
+        held: _Held = []
+        for key in keys:
+            counter = self._counters.get(key)
+            # As ``covers`` says, without a call: this is asked three times a request.
+            if counter is None or counter.left <= 0 or now >= counter.until:
+                return self._take_uncovered(keys, now)
+            held.append((key, counter.kind, counter))
+        return self._spend(held)
+
+    def _take_uncovered(self, keys: Sequence[str], now: float) -> Taken | Awaitable[Taken]:
+        held = self._hold(keys, now)
+        refused = self._refused(held, now)
+        if refused is not None:
+            return refused
+        if not all(counter.covers(now) for _, _, counter in held):
+            return self._take_slowly(keys)
         return self._spend(held)
 
     async def close(self) -> None:
@@ -133,17 +141,6 @@ class SharedLimits:
         for key in list(self._counters):
             self._end(key)
         await self._batches.close()
-
-    def _covered(self, keys: Sequence[str], now: float) -> _Held | None:
-        """Give the counters if a place of each can be spent from memory, as almost always."""
-        held: _Held = []
-        for key in keys:
-            counter = self._counters.get(key)
-            # As ``covers`` says, without a call: this is asked three times a request.
-            if counter is None or counter.left <= 0 or now >= counter.until:
-                return None
-            held.append((key, counter.kind, counter))
-        return held
 
     def _hold(self, keys: Sequence[str], now: float) -> _Held:
         held = []

@@ -59,9 +59,9 @@ class MemoryStore:
         """Find a client by its id anywhere in the deployment, ended ones included."""
         return await self._shelf.client_view(client_id)
 
-    def remembers(self, client_id: ClientId) -> bool:  # noqa: ARG002  # the port
-        """Say no: here a client costs what none costs."""
-        return False
+    def remembered_client(self, client_id: ClientId) -> ClientView | None:  # noqa: ARG002  # the port
+        """Give none: here a client costs what none costs."""
+        return None
 
     async def find_organisation_alias(self, alias: str) -> Organisation | None:
         """Find an organisation by its id or its API key, ended ones included."""

@@ -1,6 +1,7 @@
 """The rows of a store in memory, and the answers to every question about them; ``memory`` has the store."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ from keyturn.core.records import (
     Sealed,
     SigningKey,
 )
-from keyturn.core.store_ports import Leftover
+from keyturn.core.store_ports import LEFTOVER_NAMES, Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, FamilyId, OrganisationId
@@ -143,14 +144,20 @@ class MemoryShelf:
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""
-        mine = (
+        return list(islice(self._left(organisation_id), limit))
+
+    async def leftover_counts(self, organisation_id: OrganisationId) -> Mapping[str, int]:
+        """Count what is left to erase of an organisation, by ``LEFTOVER_NAMES``."""
+        return Counter(LEFTOVER_NAMES[type(each)] for each in self._left(organisation_id))
+
+    def _left(self, organisation_id: OrganisationId) -> Iterator[Leftover]:
+        return (
             each
             for kind in LEFTOVERS
             for each in self.all(kind)
             if organisation_of(each) == organisation_id
             if kind not in TOMBSTONES or getattr(each, "name", ERASED) != ERASED
         )
-        return list(islice(mine, limit))
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""

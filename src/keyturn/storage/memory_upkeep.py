@@ -123,6 +123,10 @@ class MemoryUpkeep:
         tails = (AuditTail(row, self._numbers[row.chain, row.seq]) for row in last.values())
         return [tail for tail in tails if tail.number > after]
 
+    async def settled_to(self) -> int:
+        """Tell the position up to which every row is there."""
+        return len(self._shelf.audit)
+
     async def checkpoints(self, after: int, limit: int) -> Sequence[Checkpoint]:
         """Read checkpoints with ``seq > after``, oldest first."""
         return [self._checkpoints[seq] for seq in sorted(self._checkpoints) if seq > after][:limit]

@@ -5,7 +5,7 @@
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
@@ -110,6 +110,10 @@ class Reads(Protocol):
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""
+        ...
+
+    async def leftover_counts(self, organisation_id: OrganisationId) -> Mapping[str, int]:
+        """Count what is left to erase of an organisation, by ``LEFTOVER_NAMES``."""
         ...
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
@@ -234,6 +238,10 @@ class SqlReads:
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""
         return await self._ask(lambda c: rows.leftovers(c, organisation_id, limit))
+
+    async def leftover_counts(self, organisation_id: OrganisationId) -> Mapping[str, int]:
+        """Count what is left to erase of an organisation, by ``LEFTOVER_NAMES``."""
+        return await self._ask(lambda c: rows.leftover_counts(c, organisation_id))
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Read a refresh family by its id."""

@@ -66,37 +66,27 @@ class CachedRegistry:
 
     def __init__(self, reads: Reads, feed: Confirmation, limit: int = CLIENT_LIMIT) -> None:
         self._reads = reads
-        self._feed = feed
         self._views = Views(limit)
-        self._clients = self._views.clients
+        self.remembered_client = self._views.clients.get
+        """Gives a client that costs no read; an unknown one always costs one (TE-09)."""
         self._aliases: Lru[_Key, Any] = Lru(ALIASES_EACH * limit)
         self._admin_tokens: Lru[bytes, AdminToken] = Lru(ADMIN_TOKENS_LIMIT)
         self._absent: Lru[_Key, bool] = Lru(ABSENT_LIMIT)
         self._flights: dict[_Key, _Flight] = {}
         self.families = Families()
         self.versions = self._views.versions
+        self.require_fresh = feed.require_fresh
+        """Confirms that what memory holds was current within the last second; raises ``Unavailable``."""
         feed.on_change(self._touched)
-
-    def require_fresh(self) -> None:
-        """Confirm that what memory holds was current within the last second.
-
-        Raises:
-            Unavailable: It was not (Reason.CACHE_STALE).
-        """
-        self._feed.require_fresh()
 
     # --- by id ---
 
     async def find_client(self, client_id: ClientId) -> ClientView | None:
         """Find a client by its id anywhere in the deployment, ended ones included."""
-        view = self._clients.get(client_id)
+        view = self.remembered_client(client_id)
         if view is not None:
             return view
         return await self._share(("client", client_id), self._reads.client_view(client_id), self._keep)
-
-    def remembers(self, client_id: ClientId) -> bool:
-        """Tell whether finding a client would cost no read; an unknown one always costs one (TE-09)."""
-        return client_id in self._clients
 
     async def find_user(self, user_id: UserId) -> UserView | None:
         """Find a user by id anywhere in the deployment, ended ones included."""

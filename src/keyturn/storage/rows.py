@@ -4,7 +4,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, bindparam, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Record, Removable, Versioned
@@ -26,7 +38,7 @@ from keyturn.core.records import (
     Team,
     User,
 )
-from keyturn.core.store_ports import Leftover
+from keyturn.core.store_ports import LEFTOVER_NAMES, Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.storage import admin_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
@@ -93,12 +105,24 @@ def leftovers(connection: Connection, organisation_id: str, limit: int) -> Seque
     """Read what is left to erase of an organisation, in the order of ``LEFTOVERS``."""
     found: list[Leftover] = []
     for kind in LEFTOVERS:
-        columns = table_of(kind).c
-        owner = columns.issuer_id if kind is SigningKey else columns.organisation_id
-        still = columns.name != ERASED if kind in TOMBSTONES else true()
-        query = select(table_of(kind)).where(owner == organisation_id, still).limit(limit - len(found))
+        query = select(table_of(kind)).where(*_still_there(kind, organisation_id)).limit(limit - len(found))
         found += records(connection, kind, query)
     return found
+
+
+def leftover_counts(connection: Connection, organisation_id: str) -> dict[str, int]:
+    """Count what is left to erase of an organisation, by ``LEFTOVER_NAMES``."""
+    counts = {}
+    for kind in LEFTOVERS:
+        counted = select(func.count()).select_from(table_of(kind)).where(*_still_there(kind, organisation_id))
+        counts[LEFTOVER_NAMES[kind]] = connection.execute(counted).scalar() or 0
+    return {name: count for name, count in counts.items() if count}
+
+
+def _still_there(kind: type[Leftover], organisation_id: str) -> tuple[ColumnElement[bool], ...]:
+    columns = table_of(kind).c
+    owner = columns.issuer_id if kind is SigningKey else columns.organisation_id
+    return owner == organisation_id, columns.name != ERASED if kind in TOMBSTONES else true()
 
 
 class SqlShelf:

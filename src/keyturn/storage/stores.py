@@ -1,6 +1,7 @@
 """The two views of a store that ``core.ports`` names, written once over any store's reads and writer."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,7 @@ from keyturn.core.records import (
 from keyturn.core.store_ports import (
     AuditHit,
     AuditPage,
+    AuditSpan,
     AuditWish,
     DeploymentStore,
     Leftover,
@@ -223,6 +225,10 @@ class NarrowStore:
         """Read what is left to erase of it once it has ended (``carry.LEFTOVERS``)."""
         return await self._reads.leftovers(self._id, limit)
 
+    async def leftover_counts(self) -> Mapping[str, int]:
+        """Count what is left to erase of it, by ``LEFTOVER_NAMES``."""
+        return await self._reads.leftover_counts(self._id)
+
     async def record(self, unit: Unit) -> Outcome:
         """Commit a unit whose every change and event is this organisation's.
 
@@ -345,8 +351,14 @@ class WideStore:
     async def audit_hits(self, wish: AuditWish) -> Sequence[AuditHit]:
         """Read the rows that are wanted, newest first, with their personal fields opened where possible."""
         hits = await self._reads.admin.audit_hits(wish)
+        if not wish.opened:
+            return hits
         opened = await self._opened([hit.row for hit in hits])
         return [AuditHit(hit.position, hit.row, each) for hit, each in zip(hits, opened, strict=True)]
+
+    async def audit_span(self, since: datetime | None, until: datetime | None) -> AuditSpan:
+        """Tell where the rows of a time lie; some rows inside are of another time."""
+        return await self._reads.admin.audit_span(since, until)
 
     async def _opened(self, rows: Sequence[AuditRow]) -> tuple[dict[str, str] | None, ...]:
         places = {place for row in rows if (place := key_place(row)) is not None}

@@ -167,6 +167,12 @@ class SqlUpkeep:
         # way: then only whoever keeps every writer out sees all there are up to the highest.
         return await (self._errand if self._side_by_side else self._ask)(tails)
 
+    async def settled_to(self) -> int:
+        """Tell the position up to which every row is there; as for ``audit_tails``."""
+        newest = select(func.max(AUDIT.c.id))
+        ask = self._errand if self._side_by_side else self._ask
+        return await ask(lambda c: c.execute(newest).scalar() or 0)
+
     async def checkpoints(self, after: int, limit: int) -> Sequence[Checkpoint]:
         """Read checkpoints with ``seq > after``, oldest first."""
         query = select(AUDIT_CHECKPOINT).where(AUDIT_CHECKPOINT.c.seq > after)

@@ -19,6 +19,7 @@ from keyturn.tokens.keyset import KeySet, VerifyingKey
 from keyturn.tokens.own import CLAIM, OwnClaim, decode_own_claim
 
 MAX_LEEWAY_SECONDS = 60
+_NO_LEEWAY = timedelta(0)
 
 _USUAL_HEADER = 256
 """Bytes; a longer header is not remembered, so strangers cannot fill memory with headers."""
@@ -95,7 +96,7 @@ def check_time(verified: VerifiedClaims, now: datetime, leeway_seconds: int = 0)
     Raises:
         TokenRejected: Rejection.NOT_YET_VALID or Rejection.EXPIRED.
     """
-    leeway = timedelta(seconds=leeway_seconds)
+    leeway = timedelta(seconds=leeway_seconds) if leeway_seconds else _NO_LEEWAY
     begins = verified.not_before_at
     if begins is not None and begins > now + leeway:
         raise TokenRejected(Rejection.NOT_YET_VALID)

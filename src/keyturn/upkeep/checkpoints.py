@@ -243,5 +243,6 @@ async def _add(store: CheckpointStore, key: AuditKey, statement: Statement) -> C
     if not await store.add_checkpoint(made):
         return None
     # For whoever ships logs elsewhere: that nothing newer was cut off is what a store cannot prove of itself.
-    log.info("audit checkpoint %d is %s", made.seq, made.digest.hex())
+    fields = {"checkpoint": made.seq, "hash": made.digest.hex(), "noted": f"{made.seq}:{made.digest.hex()}"}
+    log.info("audit_checkpoint", extra=fields)
     return made

@@ -191,6 +191,7 @@ class Desk:
         """Find where a head leads, and keep that with it."""
         path = head.path.decode("ascii")
         head.memory = door = Door(head, path, self._router.match(path), self._address(head))
+        head.at_once = door.asks
         return door
 
     def _nothing_here(self, request: WireRequest) -> WireResponse:
@@ -221,7 +222,7 @@ class Desk:
         FROM_MEMORY.set(False)
         echoes: Mapping[str, Any] = {}
         try:
-            if self._administration is not None and route.is_administration:
+            if door.administers and self._administration is not None:
                 request = door.request(request_id, body, oversized=oversized)
                 return "ok", self._limited(await self._administration.answer(door.routes, route, request))
             asked = None if oversized else door.asked_again(body, request_id)
@@ -229,7 +230,11 @@ class Desk:
                 asked = await self._asked(door, route, door.request(request_id, body, oversized=oversized))
                 door.keep(body, asked)
             echoes = asked.origin.echoes
-            return "ok", self._limited(route.write(await self._facts(route, asked)))
+            if isinstance(asked, Question):
+                facts = await QUESTIONS[asked.operation](asked, self._services)
+            else:
+                facts = await self._facts(route, asked)
+            return "ok", self._limited(route.write(facts))
         except Refusal as refusal:
             echoes = echoes or refusal.echoes
             request = door.request(request_id, body, oversized=oversized)
@@ -270,11 +275,9 @@ class Desk:
         changing = (*response.changing, *self._rate_headers.of(taken))
         return WireResponse(response.status, response.body, response.headers, changing)
 
-    async def _facts(self, route: CompiledRoute, asked: Asked) -> dict[str, Any]:
+    async def _facts(self, route: CompiledRoute, asked: TokenRequest | Call | Publication) -> dict[str, Any]:
         """Do what is asked, and give the facts that its answer may show."""
         services = self._services
-        if isinstance(asked, Question):
-            return await QUESTIONS[asked.operation](asked, services)
         if isinstance(asked, Call):
             return await self._call(route, asked)
         if isinstance(asked, Publication):

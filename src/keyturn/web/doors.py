@@ -14,33 +14,50 @@ from keyturn.core.vocabulary import RequestId
 from keyturn.web.cycle import Head
 from keyturn.wire.ask import Asked
 from keyturn.wire.compile import CompiledRoute, Match
-from keyturn.wire.http import WireRequest
+from keyturn.wire.http import HeadNotes, WireRequest
 
 BODY_KEPT_BYTES = 4096
 
 
 class Door:
-    """One head's path, routes and caller.
+    """One head's path, routes and caller, and what readers found in it.
 
     Args:
         path: As sent, still percent-encoded.
         match: What the path leads to; None for nothing.
         address: The caller's.
 
-    ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method.
+    ``route`` is the one of the head's method, or any of the path's, whose dialect then refuses the method;
+    ``administers`` tells whether it is for administrators, ``asks`` whether it is for questions about tokens,
+    which memory answers.
     """
 
-    __slots__ = ("_head", "_params", "_said", "address", "path", "route", "routes")
+    __slots__ = (
+        "_head",
+        "_notes",
+        "_params",
+        "_said",
+        "address",
+        "administers",
+        "asks",
+        "path",
+        "route",
+        "routes",
+    )
 
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
         self._head = head
+        self._notes = HeadNotes()
         self._said: dict[bytes, TokenRequest | Question] = {}
         self.path = path
         self.address = address
         self.routes: Mapping[str, CompiledRoute] = {} if match is None else match.routes
         self._params: Mapping[str, str] = {} if match is None else match.params
         self.route = _route_of(self.routes, head.method)
+        self.administers = self.route is not None and self.route.is_administration
+        operation = None if self.route is None else self.route.table.operation
+        self.asks = operation is not None and operation.name == "introspect"
 
     def request(self, request_id: RequestId, body: bytes, *, oversized: bool) -> WireRequest:
         """Give a request that came in by this door, as its reader wants it."""
@@ -55,6 +72,7 @@ class Door:
             address=self.address,
             oversized=oversized,
             params=self._params,
+            notes=self._notes,
         )
 
     def asked_again(self, body: bytes, request_id: RequestId) -> Asked | None:

@@ -27,6 +27,7 @@ def configure_logging(log_format: str, level: str, worker: int | None = None) ->
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),  # fields of the standard library's loggers are fields here too
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     formatter = structlog.stdlib.ProcessorFormatter(

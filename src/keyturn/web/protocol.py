@@ -28,7 +28,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from keyturn.core.addresses import subscriber
-from keyturn.web.cycle import BROKEN, Answer, AnswerAndDiscard, Head, KnownHeads, WholeRequest
+from keyturn.web.cycle import BROKEN, Answer, AnswerAndDiscard, Head, KnownHeads, Task, WholeRequest, begin
 from keyturn.web.framing import (
     CHUNKED,
     FULL,
@@ -78,6 +78,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._inbox = bytearray()
         self._step: Callable[[], bool] = self._read_head
         self._scanned = self._missing = self._body_bytes = self._chunks = 0
+        self._responding: Task | None = None
         self._last = False  # the server is stopping: the next answer closes the connection
         self._known = KnownHeads()
         self._idle = False  # nothing of the next request is here yet
@@ -108,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
             again = self._known.begin(data, self.transport)
             if again is not None:
                 self.cycle = again  # type: ignore[assignment]  # all that uvicorn uses
-                self._start()
+                self._start(at_once=again.head.at_once)
                 return
         self._inbox += data
         while self._inbox and self._step():
@@ -285,7 +286,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Keep what uvicorn would start at the end of the head, for ``_start`` at the end of the body."""
         self._app = app
 
-    def _start(self) -> bool:
+    def _start(self, *, at_once: bool = False) -> bool:
         if self.cycle.more_body:  # llhttp sees another end of this request than we do: somebody is wrong
             return self._refuse("malformed")
         if self._last:
@@ -297,8 +298,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.shared.underway.turns_away(cycle.head.method):
                 return self._turn_away(cycle)
             self.shared.underway.enter()
-            self._responding = self.loop.create_task(self._respond(cycle, self._answer))
-            self.tasks.add(self._responding)
+            answering = self._respond(cycle, self._answer)
+            self._responding = begin(answering, self.loop, self.tasks, at_once=at_once)
         else:
             super()._start_asgi_task(self.cycle, self._app)
         return True
@@ -319,7 +320,6 @@ class BoundedProtocol(HttpToolsProtocol):
         The request is here whole and the answer comes whole, so receive, send and a second look at every
         header of ours would only cost: a fifth of the time of a token (docs/performance.md).
         """
-        task = self._responding
         try:
             try:
                 request_id, response = await answer(cycle.head, bytes(cycle.body), cycle.oversized)
@@ -331,7 +331,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 await self.flow.drain()
         finally:
             self.shared.underway.leave(self.loop.time())
-            self.tasks.discard(task)  # uvicorn has a callback for this, which costs another turn of the loop
+            self.tasks.discard(self._responding)  # uvicorn's callback costs another turn of the loop
         if not cycle.disconnected:
             cycle.transport.write(cycle.spell(request_id, response))
         cycle.response_complete = True
@@ -380,10 +380,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._allow(self.limits.idle_seconds)
         self._step = self._read_head
         self._idle = not self._inbox
-        if not self.transport.is_closing():
+        if self.flow.read_paused and not self.transport.is_closing():
             self.flow.resume_reading()
-            if self._inbox:
-                self.data_received(b"")
+        if self._inbox and not self.transport.is_closing():
+            self.data_received(b"")
 
     def shutdown(self) -> None:
         """Let a request that is under way, or already sent to us, have its answer; then close (RE-03).

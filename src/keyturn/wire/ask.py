@@ -69,27 +69,41 @@ def merge_basic(request: WireRequest, table: ClientAuthentication, slots: Slots)
         InvalidRequest: Two ways at once, or two that disagree, where the table refuses that.
         InvalidClient: The header cannot be read.
     """
-    claimed = basic(request, other_schemes_refused=table.other_schemes_refused) if table.basic else None
+    claimed = request.notes.claimed
     if claimed is None:
+        claimed = request.notes.claimed = _claimed(request, table)
+    if not claimed:
         return
-    try:
-        owner, secret = _read_owner(claimed[0]), _read_secret(claimed[1])
-    except ValueError:
-        raise errors.InvalidClient(Reason.MALFORMED) from None
+    owner, secret = claimed
     in_body = slots.get(table.secret)
     same_owner = slots.get(table.owner, owner) == owner
     if table.conflict is Conflict.BODY_WINS and in_body is not None:
         return
     if table.conflict is Conflict.ONE and (in_body is not None or table.assertion in slots or not same_owner):
         raise errors.InvalidRequest(Reason.TWO_AUTHENTICATIONS, "use one way of client authentication")
-    differs = not same_owner or (in_body is not None and in_body.reveal() != claimed[1])
-    if table.conflict is Conflict.MUST_AGREE and differs:
+    same_secret = in_body is None or (secret is not None and in_body.reveal() == secret.reveal())
+    if table.conflict is Conflict.MUST_AGREE and not (same_owner and same_secret):
         raise errors.InvalidRequest(
             Reason.TWO_AUTHENTICATIONS, "the Authorization header and the body name different clients"
         )
     slots[table.owner] = owner
-    if claimed[1]:  # a public client sends an empty one (RFC 6749 section 2.3.1)
+    if secret is not None:
         slots[table.secret] = secret
+
+
+def _claimed(request: WireRequest, table: ClientAuthentication) -> tuple[str, Secret | None] | tuple[()]:
+    """Read who asks by HTTP Basic, and by what; empty where the table or the request has none.
+
+    A public client sends an empty secret (RFC 6749 section 2.3.1), which is none.
+    """
+    pair = basic(request, other_schemes_refused=table.other_schemes_refused) if table.basic else None
+    if pair is None:
+        return ()
+    try:
+        owner, secret = _read_owner(pair[0]), _read_secret(pair[1])
+    except ValueError:
+        raise errors.InvalidClient(Reason.MALFORMED) from None
+    return owner, secret if pair[1] else None
 
 
 def compile_ask(route: Route) -> Callable[[Slots], Ask | None]:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from keyturn.core.profile import TokenProfile
-from keyturn.core.vocabulary import Algorithm
+from keyturn.core.vocabulary import Algorithm, Code
 from keyturn.wire.settings import Scope
 from keyturn.wire.tables import Dialect, Exchange, Field, Route
 
@@ -78,3 +78,16 @@ def role_permissions(dialects: Mapping[str, Dialect]) -> dict[str, frozenset[str
         for name, dialect in dialects.items()
         for role in dialect.roles
     }
+
+
+def refusal_status(dialects: Mapping[str, Dialect], name: str, route: str, code: str) -> int | None:
+    """Give the HTTP status with which a route of a dialect tells a public code; None where none is known."""
+    dialect = dialects.get(name)
+    found = next((each for each in dialect.routes if each.name == route), None) if dialect else None
+    if dialect is None or found is None:
+        return None
+    row = (found.refusals or dialect.refusals).rows.get(Code(code)) if code in _CODES else None
+    return None if row is None else row.status
+
+
+_CODES = frozenset(code.value for code in Code)

@@ -32,6 +32,7 @@ def compile_reader(route: Route, dialect: str) -> Reader:
     """
     fill = _compile_fill(route)
     required = tuple(field for field in route.fields if field.required)
+    needed = {field.slot for field in required}
     grant_field = next((field.name for field in route.fields if field.slot == "grant_type"), "grant_type")
     echoed = tuple(field.slot for field in route.fields if field.echo)
     defaults = {field.slot: field.default for field in route.fields if field.default is not None}
@@ -39,7 +40,8 @@ def compile_reader(route: Route, dialect: str) -> Reader:
 
     def understand(request: WireRequest, reading: Reading) -> Asked:
         fill(request, reading)
-        _require(required, reading)
+        if not needed <= reading.slots.keys():
+            _require(required, reading)
         asked = ask(reading.slots)
         if asked is None:
             reading.problems.append(
@@ -55,7 +57,7 @@ def compile_reader(route: Route, dialect: str) -> Reader:
             dialect=dialect,
             route=route.name,
             deprecated=tuple(reading.deprecated),
-            echoes=_echoes(echoed, slots),
+            echoes=_echoes(echoed, slots) if echoed else {},
         )
         return asked(origin, slots, token)
 
@@ -94,13 +96,17 @@ def _compile_fill(route: Route) -> Callable[[WireRequest, Reading], None]:
     query = _by_name(bound, Source.QUERY)
     headers = _by_name(bound, Source.HEADER)
     path = [field for field in bound if field.table.source is Source.PATH]
+    path_names = {field.table.slot: field.table.name for field in path}
     body_only = frozenset(name for field in body for name in field.names) - query.keys()
     bodies = Bodies(body, _shown(route) if route.strict else None)
     has_body = route.method not in BODILESS
 
     def fill(request: WireRequest, reading: Reading) -> None:
         empty = not has_body or (route.media_ignored_when_empty and not request.body)
-        media = FORM if empty else media_type(request, route.media, optional=route.media_optional)
+        notes = request.notes
+        media = FORM if empty else notes.media
+        if media is None:
+            media = notes.media = media_type(request, route.media, optional=route.media_optional)
         if request.query:
             pairs = form(request.query)
             _read_query(pairs, query, body_only, reading)
@@ -111,13 +117,28 @@ def _compile_fill(route: Route) -> Callable[[WireRequest, Reading], None]:
             bodies.read(request.body, media, reading)
         if headers:
             read_texts(_header_pairs(request, headers), headers, reading)
-        for field in path:
-            name = field.table.name
-            field.read(FORM, [(name, request.params[name])], reading)
+        if path:
+            in_path = notes.path
+            if in_path is None:
+                in_path = _read_path(path, request, reading)
+            reading.merge(in_path, path_names.__getitem__)
         if route.authentication is not None:
             merge_basic(request, route.authentication, reading.slots)
 
     return fill
+
+
+def _read_path(path: Iterable[BoundField], request: WireRequest, reading: Reading) -> Slots:
+    """Read what the path says, and note it with the head if all of it is sound."""
+    found = Reading({}, [], [])
+    for field in path:
+        name = field.table.name
+        field.read(FORM, [(name, request.params[name])], found)
+    reading.problems += found.problems
+    reading.deprecated += found.deprecated
+    if not found.problems and not found.deprecated:
+        request.notes.path = found.slots
+    return found.slots
 
 
 def _shown(route: Route) -> Iterable[str]:

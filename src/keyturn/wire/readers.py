@@ -39,7 +39,9 @@ def _text(value: Any) -> str:
     if len(value) > MAX_FIELD_BYTES // 4 and len(value.encode("utf-8", "surrogatepass")) > MAX_FIELD_BYTES:
         message = "is too long"
         raise ValueError(message)
-    if _FORBIDDEN.search(value):
+    # Plain text is most of it, and is searched for three characters much faster than by a pattern.
+    plain = value.isascii() and not ("\0" in value or "\r" in value or "\n" in value)
+    if not plain and _FORBIDDEN.search(value):
         message = "holds a character that is not allowed"
         raise ValueError(message)
     return value

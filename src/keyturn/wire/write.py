@@ -11,12 +11,15 @@ from keyturn.core.errors import Refusal, SlowDown, Unavailable
 from keyturn.core.shapes import (
     ANSWER_FACTS,
     DOCUMENT_FACTS,
+    OF_EACH_TOKEN,
     OPERATION_FACTS,
     REFUSAL_FACTS,
     BodyRenderer,
+    LastingFacts,
     compile_body,
     compile_shape,
     is_known,
+    sources,
 )
 from keyturn.core.vocabulary import Code
 from keyturn.wire.http import Headers, WireResponse
@@ -25,6 +28,8 @@ from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 AnswerWriter = Callable[[dict[str, Any]], WireResponse]
 RefusalWriter = Callable[[Refusal, str, str, datetime], WireResponse]
 """Takes the refusal, the request's id, a fresh id and the time."""
+
+_OF_EACH_REQUEST = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -103,7 +108,41 @@ def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where:
     def write(facts: dict[str, Any]) -> WireResponse:
         return WireResponse(answer.status, _encode(render(facts)), headers, _changing(shown, facts))
 
-    return write
+    if shown or any(source.startswith(_OF_EACH_REQUEST) for source in sources(answer.shape)):
+        return write
+    return _write_again(answer.status, headers, write, OF_EACH_TOKEN.intersection(sources(answer.shape)))
+
+
+def _write_again(
+    status: int, headers: Headers, write: AnswerWriter, differing: frozenset[str]
+) -> AnswerWriter:
+    """Give a writer that spells facts which last once, and puts another token into the same words.
+
+    Args:
+        differing: What the answer shows that differs from token to token.
+    """
+    others = differing - {"access_token"}
+
+    def again(facts: dict[str, Any]) -> WireResponse:
+        if not isinstance(facts, LastingFacts):
+            return write(facts)
+        token = facts.get("access_token")
+        if token is not None:
+            for fact in others:
+                if facts[fact] is not None:
+                    return write(facts)
+        clear = b"" if token is None else token.reveal().encode()
+        spelling = facts.spelling
+        if spelling.by is not write:
+            response = write(facts)
+            if not clear or response.body.count(clear) == 1:
+                place = response.body.find(clear) if clear else len(response.body)
+                spelling.before, spelling.after = response.body[:place], response.body[place + len(clear) :]
+                spelling.by = write
+            return response
+        return WireResponse(status, spelling.before + clear + spelling.after, headers)
+
+    return again
 
 
 def _changing(shown: list[tuple[bytes, str]], facts: dict[str, Any]) -> Headers:

@@ -140,3 +140,58 @@ def test_public_client():
     assert refused(view(), secret="", kind=CredentialKind.NONE).reason is Reason.NO_CREDENTIAL
     disabled = view(client=client(public=True, disabled=True))
     assert refused(disabled, secret="", kind=CredentialKind.NONE).reason is Reason.CLIENT_DISABLED
+
+
+def test_what_a_secret_proved_is_not_compared_again():
+    """A secret that a connection repeats is compared once with each state of the client's records."""
+    digester, found, shown = CountingDigester(), view(), presented()
+    checks = [check_client(shown, Located(each), "toy", digester, NOW) for each in (found, found)]
+    assert checks[0] is checks[1]
+    assert len(digester.asked) == 1
+    check_client(shown, Located(view()), "toy", digester, NOW)
+    assert len(digester.asked) == 2
+    check_client(shown, Located(found), "toy", CountingDigester(), NOW)
+    check(found, digester=digester)
+    assert len(digester.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        (view(credential("other")), Reason.WRONG_SECRET),
+        (view(client=client(disabled=True)), Reason.CLIENT_DISABLED),
+        (view(organisation=organisation(disabled=True)), Reason.ORGANISATION_ENDED),
+        (None, Reason.UNKNOWN_CLIENT),
+    ],
+)
+def test_what_a_secret_proved_is_for_those_records_alone(later, reason):
+    """TE-10: an operator's change refuses the very secret that was proved on this connection before."""
+    digester, shown = CountingDigester(), presented()
+    check_client(shown, Located(view()), "toy", digester, NOW)
+    with pytest.raises(InvalidClient) as caught:
+        check_client(shown, Located(later), "toy", digester, NOW)
+    assert caught.value.reason is reason
+
+
+def test_what_a_secret_proved_ends_with_time_and_dialect():
+    """TE-10: expiry is asked at each use, and what was proved for one contract is not for another."""
+    found = view(credential(life=Life(created_at=NOW, expires_at=NOW + SECOND)))
+    digester, shown = CountingDigester(), presented()
+    check_client(shown, Located(found), "toy", digester, NOW)
+    for dialect, now, reason in (
+        ("toy", NOW + SECOND, Reason.SECRET_EXPIRED),
+        ("other", NOW, Reason.WRONG_DIALECT),
+    ):
+        with pytest.raises(InvalidClient) as caught:
+            check_client(shown, Located(found), dialect, digester, now)
+        assert caught.value.reason is reason
+
+
+def test_a_wrong_secret_costs_the_same_each_time():
+    """TE-09: only what was proved is kept, so guessing on one connection tells nothing by the clock."""
+    for found in (view(), None):
+        digester, shown = CountingDigester(), presented("wrong")
+        for _ in range(3):
+            with contextlib.suppress(InvalidClient):
+                check_client(shown, Located(found), "toy", digester, NOW)
+        assert len(digester.asked) == 3

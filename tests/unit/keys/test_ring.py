@@ -117,6 +117,15 @@ async def test_an_old_key_is_published_until_its_last_token_expired(rings):
     assert old not in await kids(rings, gone)
 
 
+async def test_a_key_set_is_that_of_the_instant(rings):
+    """RE-07: what a key set shows follows the clock in both directions, though it is kept in between."""
+    first = await kids(rings, NOW)
+    rotated = await turn(rings, NOW)
+    for _ in range(2):
+        assert set(first) < set(await kids(rings, rotated.retires_at - SECOND))
+        assert first[0] not in await kids(rings, rotated.retires_at)
+
+
 async def test_nodes_agree_without_talking(store, sealer):
     """TK-14: a node that read the ring before a scheduled rotation changes its signer when the others do."""
     one, other = node(store, sealer), node(store, sealer)

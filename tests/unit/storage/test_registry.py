@@ -142,13 +142,14 @@ async def test_an_unknown_client_costs_a_read_each_time(registry, reads):
 async def test_what_memory_has_is_told(registry, reads, feed):
     """TE-09: a client is remembered once it was read and until it is touched, one that is nobody's never."""
     reads.gate.set()
-    known = [registry.remembers("client-1")]
-    await registry.find_client("client-1")
-    known.append(registry.remembers("client-1"))
+    known = [registry.remembered_client("client-1")]
+    found = await registry.find_client("client-1")
+    known.append(registry.remembered_client("client-1"))
     touch(feed, ("client", "client-1"))
-    known.append(registry.remembers("client-1"))
+    known.append(registry.remembered_client("client-1"))
     await registry.find_client("new")
-    assert [*known, registry.remembers("new")] == [False, True, False, False]
+    assert [*known, registry.remembered_client("new")] == [None, found, None, None]
+    assert found is not None
 
 
 async def test_failures_are_not_kept(registry, reads):

@@ -716,10 +716,12 @@ class Answering(Server):
         """Be no ASGI application: whoever offers ``answer`` is asked by it."""
         raise AssertionError(scope)
 
+    failing = False
+
     async def answer(self, head, body, oversized):
         """Write the request down and answer with path and query; fail where the path says so."""
         self.seen.append((head.method, head.path, head.query, body, head.client[0]))
-        if head.path == b"/fail":
+        if head.path == b"/fail" or self.failing:
             raise RuntimeError
         status = 413 if oversized else 200
         text = head.path + b"?" + head.query
@@ -843,6 +845,58 @@ def test_a_known_head_excuses_no_other(answering):
         assert status_of(answer) == (200 if answering.seen else 400)
         assert [body for *_, body, _ in answering.seen] in ([], [b"x=G"])
         assert answer.count(b"HTTP/1.1 400") == 1
+
+
+class AtOnce(Answering):
+    """A server whose application lets whatever comes behind a head it has seen be begun at once."""
+
+    async def answer(self, head, body, oversized):
+        """Answer like any other; wait, inside and outside of a task, where the path says so."""
+        head.at_once = True
+        self.tasks.append(asyncio.current_task())
+        if b"wait" in head.path:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+            async with asyncio.timeout(5):  # in a task by now
+                await asyncio.sleep(0)
+        self.inside.append(len(self.uvicorn.server_state.tasks))
+        return await super().answer(head, body, oversized)
+
+    def __init__(self, limits):
+        """Begin with nothing seen."""
+        super().__init__(limits)
+        self.tasks, self.inside = [], []
+
+
+def test_what_is_begun_at_once_is_answered_like_any_other():
+    """Behind a known head a request needs no task until it waits; then it has one, which a stop waits for."""
+    with AtOnce(ProtocolLimits()) as server, server.connect() as client:
+        for path in (b"/", b"/wait", b"/"):
+            for body in (b"a", b"b", b"c"):
+                client.sendall(post(body).replace(b" / ", b" %s " % path))
+                assert read_answer(client).endswith(b"\r\n\r\n%s?" % path)
+        assert [seen[3] for seen in server.seen] == [b"a", b"b", b"c"] * 3
+        assert [task is None for task in server.tasks] == [False, *[True] * 2] * 2 + [True] * 3
+        assert server.inside == [1, 0, 0, 1, 1, 1, 0, 0, 0]
+        assert not server.uvicorn.server_state.tasks
+        failing = post(b"").replace(b" / ", b" /fail ")
+        client.sendall(failing)
+        assert status_of(read_all(client)) == 500
+
+
+def test_what_fails_at_once_is_answered():
+    """A fault behind a known head is 500 and closes, also where it comes after waiting."""
+    for path in (b"/fail", b"/wait/fail"):
+        with AtOnce(ProtocolLimits()) as server, server.connect() as client:
+            good = post(b"").replace(b" / ", b" %s " % path.replace(b"fail", b"fall"))
+            client.sendall(good)
+            read_answer(client)
+            server.failing = True
+            client.sendall(good)
+            answer = read_all(client)
+            assert status_of(answer) == 500
+            assert b"connection: close" in answer
+            assert not server.uvicorn.server_state.tasks
 
 
 def test_known_heads_take_little_memory():

@@ -200,6 +200,33 @@ def test_no_secret_is_remembered(body, kept, monkeypatch):
     assert len(made[0]._known) == kept
 
 
+@pytest.mark.parametrize("conflict", list(Conflict))
+def test_what_was_found_in_a_head_reads_the_same_again(conflict):
+    """TE-04: behind a head whose findings are kept each body means, or is refused for, what it is alone."""
+    table = with_conflict(conflict)
+    reader = compile_reader(msgspec.structs.replace(table, exchanges=(GRANTED_BY_CLIENT,)), "toy")
+    bodies = [b"grant=cc", b"grant=cc&id=b&key=t", b"grant=cc&id=a&key=s", b"scope=%22", b"grant=cc&org=x"]
+    bodies += [b"grant=cc&grant=cc", b"grant=&grant=cc", b"\xff", b"grant=cc&ident=a&for=urn:a&more=1", b""]
+    kept = wire_request(b"").notes
+    for body in [*bodies, *bodies]:
+        alone, behind = (
+            outcome(reader, asked)
+            for asked in (wire_request(body), msgspec.structs.replace(wire_request(body), notes=kept))
+        )
+        assert alone == behind
+    assert kept.media == FORM
+
+
+def outcome(reader, request):
+    """Read a request into what can be compared: what it asks for, or why it is refused."""
+    try:
+        asked = reader(request)
+    except Refusal as refusal:
+        return refusal.reason, refusal.code, refusal.issues, refusal.echoes
+    clear = [each.secret.reveal() for each in (asked.credential, asked.client)]
+    return asked.organisation, asked.client.owner, clear, asked.scopes, asked.resources, asked.origin
+
+
 def test_memory_of_bodies_is_bounded():
     """However many bodies come, few are kept, and each is read right."""
     reader = compile_reader(route(exchanges=(GRANTED_BY_CLIENT,)), "toy")

@@ -8,7 +8,7 @@ import pytest
 
 from keyturn.core.errors import InvalidClient, InvalidGrant, InvalidRequest, SlowDown, Unavailable
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import Constant, Each, Member, Shape
+from keyturn.core.shapes import Constant, Each, LastingFacts, Member, Shape, Spelling
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 from keyturn.wire.write import compile_answer, compile_document, compile_refusals
@@ -39,6 +39,51 @@ def test_answer():
     assert (b"cache-control", b"no-store") in response.headers
     assert (b"x-content-type-options", b"nosniff") in response.headers
     assert (b"content-type", b"application/json") in response.headers
+
+
+def test_facts_that_last_are_written_once_by_each_writer():
+    """An answer about the same thing is spelled once for a route; another route has words of its own."""
+    one, other = (
+        compile_answer(
+            Route(name="get", path="/t", answer=Answer(Shape((Member(name, "subject"),)))), "toy.get"
+        )
+        for name in ("sub", "who")
+    )
+    facts = LastingFacts({"subject": "a"})
+    facts.spelling = Spelling()
+    assert one(facts) == one(facts)
+    assert [json.loads(write(facts).body) for write in (one, other, one)] == [
+        {"sub": "a"},
+        {"who": "a"},
+        {"sub": "a"},
+    ]
+    assert one(dict(facts)) is not one(dict(facts))
+
+
+def test_another_token_is_put_into_the_same_words():
+    """An answer that differs from the last one in its token alone is not rendered anew; any other is."""
+    told = Shape(
+        (
+            Member("t", "access_token", "reveal"),
+            Member("s", "subject"),
+            Member("r", "refresh_token", "reveal", optional=True),
+        )
+    )
+    write = compile_answer(Route(name="get", path="/t", answer=Answer(told)), "toy.get")
+    plain = compile_answer(Route(name="get", path="/t", answer=Answer(told)), "toy.get")
+    spelling = Spelling()
+    for token, subject, refresh in (
+        ("a", 'x"a', None),
+        ("b", "x", None),
+        ("b.c", "x", None),
+        ("d", "x", "r"),
+    ):
+        said = {"access_token": Secret(token), "subject": subject}
+        said["refresh_token"] = None if refresh is None else Secret(refresh)
+        facts = LastingFacts(said)
+        facts.spelling = spelling
+        assert write(facts) == plain(said)
+    assert (spelling.before, spelling.after) == (b'{"t":"', b'","s":"x"}')
 
 
 def test_document():

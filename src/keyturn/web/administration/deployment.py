@@ -1,4 +1,4 @@
-"""Administrators' verbs about signing keys, limits and the audit trail."""
+"""Administrators' verbs about signing keys and limits."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,17 @@ from keyturn.core.errors import Clash, NothingThere, NotPermitted
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import SigningKey
 from keyturn.core.requests import Call
-from keyturn.core.store_ports import AuditHit, AuditWish
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId
-from keyturn.directory.audit_search import search_audit
 from keyturn.directory.ring_state import state_of
 from keyturn.web.administration.ground import (
     AdminPorts,
     AdminVerb,
     Facts,
     Turned,
-    find_organisation,
     organisation_of,
     record_facts,
 )
-from keyturn.web.administration.pages import page_of, read_position, write_position
+from keyturn.web.administration.pages import page_of
 
 
 class Issuer(msgspec.Struct, frozen=True):
@@ -147,39 +144,6 @@ async def _list_limits(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     return page_of(found, actor, call, ports.digester, key="name")
 
 
-# --- the audit trail ---
-
-
-async def _search(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
-    wanted = call.arguments
-    organisation_id = actor.organisation_id
-    if "organisation" in wanted:
-        organisation_id = (await find_organisation(actor, wanted["organisation"], ports)).id
-    limit: int = wanted["limit"]
-    before = read_position(actor, call, ports.digester)
-    wish = AuditWish(
-        organisation_id=organisation_id,
-        equal={name.removeprefix("filter."): value for name, value in wanted.items() if "filter." in name},
-        since=wanted.get("since"),
-        until=wanted.get("until"),
-        before=None if before is None else int(before[0]),
-        limit=limit + 1,
-    )
-    hits = await search_audit(actor, ports.deployment, wish, **ports.at())
-    shown, more = hits[:limit], len(hits) > limit
-    last = (shown[-1].position, "") if more else None
-    return {
-        "items": [_row(each) for each in shown],
-        "next": None if last is None else write_position(last, actor, call, ports.digester),
-    }
-
-
-def _row(hit: AuditHit) -> Facts:
-    row = hit.row
-    facts = record_facts(row, RESOURCES["audit_row"])
-    return {**facts, "id": f"{row.chain}:{row.seq}", "personal": hit.personal}
-
-
 VERBS: dict[str, AdminVerb] = {
     "admin.signing_keys.list": _list_keys,
     "admin.signing_keys.rotate": _rotate,
@@ -189,5 +153,4 @@ VERBS: dict[str, AdminVerb] = {
     "admin.shared_keys.rotate": _rotate,
     "admin.shared_keys.withdraw": _withdraw,
     "admin.limits.list": _list_limits,
-    "admin.audit.list": _search,
 }

@@ -133,6 +133,12 @@ async def _delete_organisation(actor: Actor, call: Call, ports: AdminPorts) -> F
     return {}
 
 
+async def _show_deletion(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
+    found = await organisation_of(actor, call, ports)
+    deletion_ = await deletion.show_deletion(actor, ports.deployment, found.slug)
+    return {**record_facts(deletion_, RESOURCES["deletion"]), "id": found.id, "slug": found.slug}
+
+
 async def _as_deployment(actor: Actor, call: Call, ports: AdminPorts) -> Organisation:
     """Find an organisation for an operator of the deployment: its own tokens would be dead at once."""
     found = await organisation_of(actor, call, ports)
@@ -212,6 +218,7 @@ VERBS: dict[str, AdminVerb] = {
     "admin.organisations.disable": _disable_organisation,
     "admin.organisations.enable": _enable_organisation,
     "admin.organisations.delete": _delete_organisation,
+    "admin.organisations.deletion": _show_deletion,
     "admin.settings.list": _list_settings,
     "admin.settings.show": _show_setting,
     "admin.settings.change": _change_setting,

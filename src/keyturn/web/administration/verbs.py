@@ -1,6 +1,15 @@
 """Every administrator's verb by the name of its operation; the tables of ``admin`` name them."""
 
-from keyturn.web.administration import clients, deployment, entities, members, organisations, people, teams
+from keyturn.web.administration import (
+    clients,
+    deployment,
+    entities,
+    members,
+    organisations,
+    people,
+    teams,
+    trail,
+)
 from keyturn.web.administration.ground import AdminVerb
 
 ADMIN_VERBS: dict[str, AdminVerb] = {
@@ -11,4 +20,5 @@ ADMIN_VERBS: dict[str, AdminVerb] = {
     **teams.VERBS,
     **entities.VERBS,
     **deployment.VERBS,
+    **trail.VERBS,
 }

@@ -1,0 +1,92 @@
+"""The audit trail over the admin API: one request, slices of a long trail, and the record of a deletion."""
+
+import pytest
+
+from admin.kit import Admin, token_for
+from admin.test_access import refused
+from keyturn.core.identifiers import uuid7
+from keyturn.directory import audit_search
+
+
+async def test_one_request(admin):
+    """TN-02: what became of a request is told to its organisation's administrators and to no other's."""
+    answer = await admin.call("POST", "/organisations/acme/clients", {"name": "bot", "grants": ["magic"]})
+    request_id = answer.header("x-request-id")
+    made = await admin.call("POST", "/organisations/acme/clients", {"name": "bot"})
+    shown = await admin.get(f"/requests/{request_id}")
+    assert (shown["verdict"], shown["http_status"], shown["public_code"]) == (
+        "refused",
+        400,
+        "invalid_request",
+    )
+    assert shown["address"] == admin.address
+    assert (await admin.get(f"/requests/{made.header('x-request-id')}"))["kind"] == "client.created"
+    own = Admin(admin.here, await token_for(admin.here, "audit:read", slug="acme"))
+    other = Admin(admin.here, await token_for(admin.here, "audit:read", slug="globex"))
+    assert (await own.get(f"/requests/{made.header('x-request-id')}"))["organisation"] == "acme"
+    named = made.header("x-request-id")
+    nobody = uuid7(admin.here.clock.now(), admin.here.local.dice)
+    answers = [await other.call("GET", f"/requests/{each}") for each in (named, nobody)]
+    assert [each.status for each in answers] == [404, 404]
+    assert answers[0].json["detail"].replace(named, nobody) == answers[1].json["detail"]
+    await refused(admin, "GET", "/requests/nonsense", 404)
+    weak = Admin(admin.here, await token_for(admin.here, "clients:read"))
+    await refused(weak, "GET", f"/requests/{named}", 403)
+
+
+async def test_filters(admin):
+    """AD-05: the trail is searched by client and by reason."""
+    made = await admin.make("/organisations/acme/clients", {"name": "bot"})
+    await admin.make(f"/organisations/acme/clients/{made['id']}/disable", status=200)
+    found = await admin.get("/audit", f"client={made['id']}")
+    assert [each["kind"] for each in found["items"]] == ["client.disabled", "client.created"]
+    await refused(admin, "GET", "/organisations/nobody", 404)
+    [row] = (await admin.get("/audit", "reason=not_visible"))["items"]
+    assert row["outcome"] == "not_found"
+
+
+async def test_a_search_that_finds_little_ends(admin, monkeypatch):
+    """A search looks at a bounded part of the trail, and its cursor goes on where that ended."""
+    made = await admin.make("/organisations/acme/clients", {"name": "needle"})
+    for number in range(12):
+        await admin.make("/organisations/acme/clients", {"name": f"hay {number}"})
+    monkeypatch.setattr(audit_search, "SLICE", 2)
+    monkeypatch.setattr(audit_search, "MOST_LOOKED_AT", 5)
+    query, found, pages = f"subject={made['id']}", [], 0
+    cursor = ""
+    while cursor is not None:
+        page = await admin.get("/audit", query + (cursor and f"&cursor={cursor}"))
+        found, cursor, pages = [*found, *page["items"]], page["next"], pages + 1
+    assert [each["kind"] for each in found] == ["client.created"]
+    assert pages > 2
+
+
+@pytest.mark.parametrize("days", [6, 8])
+async def test_usual_time(admin, days):
+    """A search without a time looks at the last seven days."""
+    await admin.make("/organisations/acme/clients", {"name": "bot"})
+    admin.here.clock.advance(days * 86_400)
+    found = (await admin.get("/audit", "kind=client.created&organisation=acme&limit=1"))["items"]
+    assert len(found) == (days < 7)
+    since = "2020-01-01T00:00:00Z"
+    assert (await admin.get("/audit", f"kind=client.created&since={since}&limit=1"))["items"]
+
+
+async def test_deletion(admin):
+    """TN-05: a deletion has a record: when it began, when it was complete, and what was deleted."""
+    await refused(admin, "GET", "/organisations/acme/deletion", 404)
+    clients = len((await admin.get("/organisations/acme/clients"))["items"])
+    begun = admin.here.clock.now()
+    assert (await admin.call("DELETE", "/organisations/acme")).status == 204
+    shown = await admin.get("/organisations/acme/deletion")
+    assert (shown["state"], shown["left"], shown["deleted"]["clients"]) == ("complete", {}, clients)
+    assert (
+        shown["begun_at"]
+        == shown["completed_at"]
+        == begun.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+    [row] = await admin.here.audit("organisation.erased")
+    assert row.details["clients"] == str(clients)
+    assert int(row.details["records"]) == sum(shown["deleted"].values())
+    bound = Admin(admin.here, await token_for(admin.here, slug="globex"))
+    await refused(bound, "GET", "/organisations/acme/deletion", 404)

@@ -13,9 +13,9 @@ from keyturn.core.life import Standing
 from keyturn.core.ports import Registry
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Member, Proof, TokenRequest
+from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.views import ClientView, EntityView, UserView
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.exchange.credentials import credential_objection
 
 KNOWN_KEPT = 4096
 """How many are kept; one more forgets the oldest."""
@@ -39,9 +39,7 @@ class KnownHolders:
         """Know none."""
         self._kept: dict[Words, _Known] = {}
 
-    async def recall(
-        self, words: Words | None, dialect: str, registry: Registry, now: datetime
-    ) -> Proof | None:
+    async def recall(self, words: Words | None, registry: Registry, now: datetime) -> Proof | None:
         """Give what words prove, if they proved that before and still do; None to find out anew."""
         known = None if words is None else self._kept.get(words)
         if known is None:
@@ -52,8 +50,7 @@ class KnownHolders:
             return None
         if isinstance(holder, Member) and held.organisation_id != organisation.id:
             organisation = holder.home
-        good = held.life.standing(now) is Standing.GOOD
-        return proof if good and credential_objection(dialect, held, organisation, now) is None else None
+        return proof if standing(held, policy_of(organisation), now) is Standing.GOOD else None
 
     def keep(self, words: Words | None, view: OwnerView | None, proof: Proof) -> None:
         """Keep what words proved, unless more than themselves had to do with that."""

@@ -31,7 +31,7 @@ async def log_in(request: TokenRequest, services: Services) -> Issued:
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = begin(services)
     words = shown_words(request)
-    proof = await services.holders.recall(words, request.origin.dialect, services.registry, now)
+    proof = await services.holders.recall(words, services.registry, now)
     located = LocatedHolder(None)
     if proof is None:
         located = await locate_holder(request, services.registry, services.digester)

@@ -70,7 +70,7 @@ async def _prove_owner(
     if asker.proof is not None and _is_same(asker.proof, request, family):
         return asker.proof
     words = renewed_words(request, family)
-    known = await services.holders.recall(words, request.origin.dialect, services.registry, now)
+    known = await services.holders.recall(words, services.registry, now)
     if known is not None:
         return known
     about = Concern(family.organisation_id, family.subject, family.owner_kind)

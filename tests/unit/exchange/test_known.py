@@ -33,7 +33,7 @@ async def proved(scene, **changes):
     asked = scene.request(API_TOKEN, **changes)
     now = scene.here.clock.now()
     holders, registry = scene.services.holders, scene.services.registry
-    return await holders.recall(shown_words(asked), "toy", registry, now) is not None
+    return await holders.recall(shown_words(asked), registry, now) is not None
 
 
 async def change(scene, record, **fields):

@@ -53,7 +53,8 @@ def of_family(draft: Draft, family_id: FamilyId) -> Draft:
     decision = draft.decision
     basis = msgspec.structs.replace(decision.basis, family_id=family_id)
     decision = msgspec.structs.replace(decision, basis=basis)
-    return Draft(decision, draft.facts, draft.begun, _ended(decision, decision.profile))
+    ended = _ended(decision, decision.profile)
+    return Draft(decision, draft.facts, draft.begun, ended, draft.spelling)
 
 
 async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:

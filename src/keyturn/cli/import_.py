@@ -1,43 +1,41 @@
-"""``keyturn import``: bring owners and their secrets from another system."""
+"""``keyturn import``: bring in an organisation's file, or a list of owners and their secrets.
 
-import asyncio
-import csv
-import json
-import sys
-from collections.abc import Sequence
+Which of them a file is, its first line says.
+"""
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keyturn.cli.command import Config, Data, Form, settings_of
-from keyturn.cli.output import Format, Row, show
-from keyturn.config import Settings
+from keyturn.cli.command import Config, Data, Form, epilog
+from keyturn.cli.export import PassphraseFile, bring_in, shown
+from keyturn.cli.import_rows import import_rows
+from keyturn.cli.output import Format, show
 from keyturn.core.errors import OperatorError
-from keyturn.directory.import_plan import Outcome
-from keyturn.directory.import_rows import MAX_BYTES, FileForm
-from keyturn.directory.imports import ImportReport
+from keyturn.directory.import_rows import FileForm
+from keyturn.transfers import is_bundle
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-_COLUMNS = ("line", "name", "outcome", "reason")
 
-
-@app.command()
+@app.command(
+    epilog=epilog("keyturn import acme.keyturn", "keyturn import clients.csv --organisation acme --dry-run")
+)
 def import_(
     *,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A CSV or JSON file, or - for standard input.")
-    ],
-    organisation: Annotated[str, typer.Option(metavar="SLUG", help="The organisation's slug.")],
+    file: Annotated[Path, typer.Argument(help="From `keyturn export`, or CSV or JSON, or - for these.")],
+    organisation: Annotated[
+        str | None, typer.Option(help="Of a CSV or JSON file: the organisation's slug.")
+    ] = None,
     written: Annotated[
         FileForm | None, typer.Option("--as", help="How it is written; by its name, if not said.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
     report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where to write what becomes of each row: .csv, else JSON."),
+        Path | None, typer.Option(help="Where to write what becomes of each row: .csv, else JSON.")
     ] = None,
+    passphrase_file: PassphraseFile = None,
     data: Data = None,
     config: Config = None,
     form: Form = Format.TABLE,
@@ -45,79 +43,28 @@ def import_(
     """Bring clients, users, entities and their secrets, in clear or hashed: all of the file or nothing.
 
     A row that is here already changes nothing. Exit code 1 where a row is refused. The formats are in
-    docs/operations/import.md. The file has secrets in it: remove it when it is imported.
+    docs/operations/import.md. The file has secrets in it: end it when it is imported.
+
+    An organisation's file comes in whole, with its identifiers and secrets; its tokens end. Exit code 1 where
+    something of it is taken here, or was once.
     """
-    body, settings = _read(file), settings_of(data, config)
-    came = asyncio.run(_bring(settings, organisation, body, written or _form(file), dry_run=dry_run))
-    rows = [_row(came, number) for number in range(len(came.verdicts))]
-    if report is not None:
-        _write(report, rows)
-    refused = came.count(Outcome.REFUSED)
-    if refused:
-        _complain(rows)
-        raise OperatorError(f"{refused} of {len(rows)} rows cannot be imported, and nothing was changed")
-    show(_summary(organisation, came, rows), form)
-
-
-async def _bring(
-    settings: Settings, slug: str, body: bytes, written: FileForm, *, dry_run: bool
-) -> ImportReport:
-    from keyturn.cli.local import open_verbs
-
-    async with open_verbs(settings) as verbs:
-        return await verbs.import_rows(slug, body, written, dry_run=dry_run)
-
-
-def _summary(slug: str, came: ImportReport, rows: Sequence[Row]) -> Row:
-    return {
-        "organisation": slug,
-        "rows": len(rows),
-        "created": came.count(Outcome.CREATED),
-        "unchanged": came.count(Outcome.UNCHANGED),
-        "imported": came.done,
-        "file": came.digest,
-        "remarks": [f"line {row['line']}: {row['reason']}" for row in rows if row["reason"]],
-    }
-
-
-def _row(came: ImportReport, number: int) -> Row:
-    verdict = came.verdicts[number]
-    return {name: getattr(verdict, name) for name in _COLUMNS}
-
-
-def _read(file: Path) -> bytes:
-    if str(file) == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise OperatorError(f"{file}: {error.strerror}") from None
-
-
-def _form(file: Path) -> FileForm:
-    try:
-        return FileForm(file.suffix.removeprefix(".").lower())
-    except ValueError:
-        raise OperatorError("say --as csv or --as json: the file's name does not") from None
-
-
-def _complain(rows: Sequence[Row]) -> None:
-    """Tell of refused rows on standard error, one line each."""
-    for row in rows:
-        if row["outcome"] is Outcome.REFUSED:
-            name = f" ({row['name']})" if row["name"].isprintable() and row["name"] else ""
-            print(f"keyturn: line {row['line']}{name}: {row['reason']}", file=sys.stderr)
-
-
-def _write(report: Path, rows: Sequence[Row]) -> None:
-    try:
-        with report.open("w", encoding="utf-8", newline="") as opened:
-            if report.suffix == ".csv":
-                writer = csv.DictWriter(opened, _COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
-            else:
-                json.dump(rows, opened, indent=2)
-    except OSError as error:
-        raise OperatorError(f"{report}: {error.strerror}; the import itself is done or refused") from None
+    if str(file) == "-" or not is_bundle(file):
+        if organisation is None:
+            raise typer.BadParameter("say --organisation: it is no file that `keyturn export` wrote")
+        import_rows(
+            file=file,
+            organisation=organisation,
+            written=written,
+            dry_run=dry_run,
+            report=report,
+            data=data,
+            config=config,
+            form=form,
+        )
+        return
+    if organisation is not None or written is not None or report is not None:
+        raise typer.BadParameter("--organisation, --as and --report are for CSV and JSON")
+    moved = bring_in(file, passphrase_file, dry_run=dry_run, data=data, config=config)
+    if moved.conflicts:
+        raise OperatorError("nothing was imported; taken here: " + ", ".join(moved.conflicts))
+    show({**shown(moved), "imported": not dry_run}, form)

@@ -39,7 +39,12 @@ async def open_verbs(settings: Settings) -> AsyncIterator["LocalVerbs"]:
     """Open the store for the time of one command."""
     async with open_local(settings) as services:
         upkeep = upkeep_of(services, settings)
-        yield LocalVerbs(services, operator(_os_user()), settings.public_url, upkeep)
+        yield LocalVerbs(services, local_actor(), settings.public_url, upkeep)
+
+
+def local_actor() -> Actor:
+    """Name who runs the command."""
+    return operator(_os_user())
 
 
 def _os_user() -> str:

@@ -36,6 +36,11 @@ NOUNS = {
     "init": "Make the data folder, the master key and the database.",
     "serve": "Serve tokens until stopped.",
     "migrate": "Look at the database's tables, or bring them up to date.",
+    "backup": "Write the deployment to one sealed file, or check such a file.",
+    "restore": "Bring a backup back.",
+    "restored": "Say that the database was set back by its own tools.",
+    "export": "Write an organisation to a sealed file.",
+    "import": "Bring in an organisation's file, or owners and their secrets from another system.",
     "demo": "Show what a demo made.",
     "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",
@@ -52,7 +57,6 @@ NOUNS = {
     "lockout": "Names at which somebody guessed too often.",
     "token": "Tokens and secrets: what one is, and whether it is good.",
     "key": "Public keys of clients, instead of secrets.",
-    "import": "Bring owners and their secrets from another system.",
     "keys": "Signing keys.",
     "master-key": "The master key, under which everything in the store is sealed.",
     "explain": "Say what became of a request, and what would make it pass.",
@@ -66,7 +70,7 @@ NOUNS = {
 """Every noun; the module of that name holds its ``app``."""
 
 PANELS: Mapping[str, Sequence[str]] = {
-    "Everyday": ("serve", "org", "token", "lockout", "audit"),
+    "Everyday": ("serve", "org", "token", "lockout", "audit", "explain"),
     "Machines": ("client", "secret", "key", "entity"),
     "People": ("user", "service-user", "membership", "team", "project", "user-key", "api-token"),
     "Signing keys and administrators": ("keys", "admin-token"),

@@ -161,6 +161,23 @@ class EndFamily(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Rewind(msgspec.Struct, frozen=True):
+    """End what a store that was set back to an earlier state would let happen twice (RE-09, RE-02).
+
+    Not conditional, and about all organisations at once: what was used, ended or issued since is not known
+    any more. ``storage/rewinding.py`` says what it does to which record.
+
+    Args:
+        at: When the store was set back; later than all that was lost.
+        keep_tokens: Whether tokens and refresh families live on, those that were revoked since included.
+        rings: The purpose under which rings are founded, to have every ring end and be founded anew.
+    """
+
+    at: datetime
+    keep_tokens: bool = False
+    rings: str | None = None
+
+
 Change = (
     Add
     | AddMany
@@ -173,6 +190,7 @@ Change = (
     | Remove
     | Shred
     | EndFamily
+    | Rewind
 )
 
 

@@ -266,6 +266,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         succeeds: The credential that it was made to replace.
         public_jwk: Of a public key: the key itself, with the ``kid`` that its owner's assertions name.
         accepted_step: Of a TOTP device: the newest step that was accepted; it and all before it are spent.
+            Of a public key: the second of the last restore; assertions up to then may be spent.
     """
 
     id: CredentialId

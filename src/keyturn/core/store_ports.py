@@ -152,6 +152,10 @@ class OrganisationStore(Protocol):
         """Read all its entities, oldest first."""
         ...
 
+    async def credentials(self) -> Sequence[Credential]:
+        """Read all its credentials, of every kind and owner, oldest first."""
+        ...
+
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of it once it has ended: credentials, then their owners, families, keys.
 

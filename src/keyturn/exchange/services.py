@@ -64,8 +64,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         slow: Checks machines' secrets that are under a slow hash.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
+        holders: Whose secrets and families were proved to be before.
         living: Tokens that were alive when somebody asked before.
-        holders: What secrets that name themselves proved before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -93,8 +93,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     slow: SlowChecks = msgspec.field(default_factory=SlowChecks)
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
-    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)
+    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
     places: Places | None = None

@@ -5,7 +5,7 @@ there, then writes or loses; what it lost to comes back with the loss. Whoever c
 changes of a unit that lost.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ from keyturn.core.changes import (
     Replace,
     ReplaceKey,
     RequireVersion,
+    Rewind,
     Rotate,
     Shred,
     Touch,
@@ -132,6 +133,10 @@ class Shelf(Protocol):
         """Find a deleted organisation's credential by one of its secret's digests."""
         ...
 
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        ...
+
 
 def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
@@ -178,6 +183,8 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(change.organisation_id)
         elif isinstance(change, Prefer):
             named.append(change.home_id)
+        elif isinstance(change, Rewind):
+            named.append(None)
         elif change.table == "organisation":
             named.append(change.id)
     if any(name != organisation_id for name in named):
@@ -197,69 +204,7 @@ def organisation_of(record: Record) -> str | None:
             return record.organisation_id
 
 
-def topics_of(change: Change) -> Iterator[tuple[str, str]]:
-    """Name what caches must hear of when a change held: a topic and a key in it; nothing for what none keeps.
-
-    ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
-    its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
-    and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
-    organisation whose key is destroyed. ``admin_token``: its id.
-    """
-    match change:
-        case Touch():
-            yield LAST_USE, f"{change.owner_id}|{change.credential_id}|{change.day.isoformat()}"
-        case Prefer():
-            yield "user", change.user_id
-        case Shred():
-            yield SHRED, change.organisation_id
-        case Add(Revocation() as revocation):
-            yield REVOCATION, revocation_key(revocation)
-        case AddMany():
-            for record in change.records:
-                yield from _topic_of(record)
-        case Add() | Replace() | ReplaceKey() | Remove():
-            yield from _topic_of(change.record)
-        case RequireVersion() | Rotate() | EndFamily():
-            return
-
-
-def _topic_of(record: Record) -> Iterator[tuple[str, str]]:
-    if place := _TOPICS.get(type(record)):
-        yield place[0], getattr(record, place[1])
-
-
-REVOCATION = "revocation"
-"""Topic of a revocation: its key says all that memory keeps of it."""
-LAST_USE = "last_use"
-"""Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
-ADMIN_TOKEN = "admin_token"
-"""Topic of an admin token: its id."""
-SHRED = "shred"
-"""Topic of a destroyed organisation key: every writer drops what it keeps open of it."""
-
-
-_TOPICS: dict[type[Record], tuple[str, str]] = {
-    Organisation: ("organisation", "id"),
-    Client: ("client", "id"),
-    User: ("user", "id"),
-    Membership: ("membership", "user_id"),
-    Entity: ("entity", "id"),
-    Credential: ("credential", "owner_id"),
-    SigningKey: ("signing_key", "issuer_id"),
-    Sealed: ("sealed", "purpose"),
-    AdminToken: (ADMIN_TOKEN, "id"),
-}
-"""Topic and key field of what caches keep; the others are read at each use."""
-
-
-def revocation_key(revocation: Revocation) -> str:
-    """Spell a revocation so that the feed alone tells every process all it has to keep in memory."""
-    return f"{revocation.id}|{revocation.expires_at.isoformat()}"
-
-
-def carry_out(  # noqa: C901  # one case for each kind of change
-    change: Change, shelf: Shelf, scope: OrganisationId | None
-) -> Lost | None:
+def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:
@@ -282,19 +227,35 @@ def carry_out(  # noqa: C901  # one case for each kind of change
             lost = _require_version(change, shelf, scope)
         case Rotate():
             lost = _rotate(change, shelf, scope)
+        case Remove() | EndFamily():
+            lost = _take_away(change, shelf)
+        case Shred():
+            lost = _shred(change, shelf, scope)
+        case Touch() | Prefer() | Rewind():
+            _do(change, shelf)
+    return lost
+
+
+def _take_away(change: Remove | EndFamily, shelf: Shelf) -> Lost | None:
+    """Carry out what takes away; whose it is stands in the change, not in who asks."""
+    return _remove(change, shelf) if isinstance(change, Remove) else _end_family(change, shelf)
+
+
+def _shred(change: Shred, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Look only: whoever executes the transaction destroys the key itself, and what it keeps open of it."""
+    organisation = shelf.find(Organisation, change.organisation_id)
+    return None if _has_ended(organisation) else _lost(change, organisation, scope)
+
+
+def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
+    """Carry out what nothing can be in the way of."""
+    match change:
         case Touch():
             _touch(change, shelf)
         case Prefer():
             _prefer(change, shelf)
-        case Remove():
-            lost = _remove(change, shelf)
-        case EndFamily():
-            lost = _end_family(change, shelf)
-        case Shred():
-            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
-            organisation = shelf.find(Organisation, change.organisation_id)
-            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
-    return lost
+        case Rewind():
+            shelf.rewind(change)
 
 
 def _rotate(change: Rotate, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:

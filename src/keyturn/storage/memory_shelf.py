@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Imported, Record, Removable, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -26,6 +26,7 @@ from keyturn.storage.memory_admin import MemoryAdmin
 from keyturn.storage.memory_people import MemoryPeople
 from keyturn.storage.places import unique_names
 from keyturn.storage.reads import VIEWED_KINDS
+from keyturn.storage.rewinding import rewind_records
 
 _ANY = TypeVar("_ANY", bound=Record)
 _Place = tuple[type[Any], str, str]
@@ -90,6 +91,10 @@ class MemoryShelf:
         ended = {each.id for each in self.all(Organisation) if each.ended_at is not None}
         held = (each for each in self.all(Credential) if each.lookup_hash in lookup_hashes)
         return next((each for each in held if each.organisation_id in ended), None)
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        rewind_records(self.rows, change)
 
     def all(self, kind: type[_ANY]) -> list[_ANY]:
         """List all records of a kind."""

@@ -26,7 +26,7 @@ from keyturn.storage import rows
 from keyturn.storage.people_schema import ENTITY, MEMBERSHIP, USER
 from keyturn.storage.schema import CREDENTIAL, ORGANISATION
 
-Inhabitant = User | Membership | Team | Project | Entity
+Inhabitant = User | Membership | Team | Project | Entity | Credential
 I = TypeVar("I", bound=Inhabitant)  # noqa: E741  # one letter, like every type variable here
 P = TypeVar("P", bound=Team | Project)
 Paged = TypeVar("Paged", Client, User)

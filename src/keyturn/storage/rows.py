@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Imported, Record, Removable, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.records import (
@@ -45,6 +45,7 @@ from keyturn.storage import admin_schema, people_schema, schema, status_schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
+from keyturn.storage.rewinding import rewind_rows
 
 _TABLES: dict[type[Any], Table] = {
     Organisation: schema.ORGANISATION,
@@ -211,6 +212,10 @@ class SqlShelf:
             for some in _hundreds(lookup_hashes)
         )
         return next((each for each in found if each is not None), None)
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        rewind_rows(self._connection, change)
 
     def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
         row = self._connection.execute(query).mappings().first()

@@ -21,13 +21,14 @@ from keyturn.core.records import AuditEvent, AuditRow, Organisation, RefreshFami
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import FamilyId, OrganisationId
 from keyturn.storage.audit import Tail, link, without_nul
-from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
+from keyturn.storage.carry import carry_out
 from keyturn.storage.families import Seen, family_in, named_in, write_all
 from keyturn.storage.feed import Confirmation, News, read_news
 from keyturn.storage.ground import Ground, Point
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
+from keyturn.storage.topics import LAST_USE, REVOCATION, SHRED, topics_of
 
 KEPT_VERSIONS = 10_000
 """How many versions the change log keeps; who lags further behind forgets everything."""

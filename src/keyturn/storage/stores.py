@@ -233,6 +233,10 @@ class NarrowStore:
         """Read all its entities, oldest first."""
         return await self._people.all_of(Entity, self._id)
 
+    async def credentials(self) -> Sequence[Credential]:
+        """Read all its credentials, of every kind and owner, oldest first."""
+        return await self._people.all_of(Credential, self._id)
+
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of it once it has ended (``carry.LEFTOVERS``)."""
         return await self._reads.leftovers(self._id, limit)

@@ -349,17 +349,9 @@ def assemble(
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
     algorithm = profiles(local.dialects)["oauth2.access"].algorithm
+    lists = StatusLists(local.store.status, services, algorithm, local.status_list_seconds)
     desk = Desk(
-        Router(routes),
-        urls,
-        services,
-        ports,
-        metrics,
-        refusals,
-        descriptions,
-        StatusLists(local.store.status, services, algorithm, local.status_list_seconds),
-        trusted,
-        administration,
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, lists, trusted, administration
     )
     return desk, metrics
 

@@ -109,13 +109,13 @@ async def test_a_user(here: Deployment) -> None:
 
 
 async def test_rows_grow_with_groups(here: Deployment) -> None:
-    """A row stands for ever more tokens: 1000 of a client take eight."""
+    """A row stands for ever more tokens: 200 of a client take six."""
     caller = demo_caller(here)
-    found = [named((await caller.begin("read"))["access_token"]) for _ in range(1000)]
-    assert len(set(found)) == 1000
-    assert [each.size for each in blocks(here)] == [4, 8, 16, 32, 64, 128, 256, 512]
+    found = [named((await caller.begin("read"))["access_token"]) for _ in range(200)]
+    assert len(set(found)) == 200
+    assert [each.size for each in blocks(here)] == [4, 8, 16, 32, 64, 128]
     numbers = [number for _, number in found]
-    assert numbers[100:200] != sorted(numbers[100:200])
+    assert numbers[100:] != sorted(numbers[100:])
 
 
 async def test_many_at_once(here: Deployment) -> None:

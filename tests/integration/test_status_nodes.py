@@ -4,6 +4,8 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
+import pytest
+
 from harness import PLENTY, PUBLIC_URL, Deployment
 from integration.renewal import Caller
 from integration.status_reading import bit, fetched, named
@@ -34,6 +36,7 @@ async def in_time(question) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_two_nodes(tmp_path):
     """RE-02: each node has lists of its own, each tells of both, and of what another process left behind."""
     environ = {"KEYTURN_MASTER_KEY": make_master_key_text(), "KEYTURN_STATUS_LISTS": "true"}

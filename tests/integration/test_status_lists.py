@@ -9,9 +9,11 @@ from harness import PUBLIC_URL, Deployment, deployment
 from integration.renewal import FORM, another_caller, demo_caller
 from integration.status_reading import bit, claims_of, fetched, named, statuses
 from integration.test_endings import Operator
+from keyturn.app import profiles
 from keyturn.core.errors import Unavailable
 from keyturn.core.status_records import StatusBlock
 from keyturn.core.vocabulary import Reason
+from keyturn.dialects import load_dialects
 from keyturn.seeding import OTHER
 
 DAY = 86_400
@@ -223,3 +225,12 @@ async def test_off() -> None:
         metadata = await here.ask("GET", "/o/acme/.well-known/oauth-authorization-server")
         assert "status_list_aggregation_endpoint" not in metadata.json
         assert blocks(here) == []
+
+
+def test_whose_tokens_have_a_status() -> None:
+    """Kinds of tokens whose issuer is an organisation's own name a list; those of a shared issuer do not."""
+    kinds = profiles(load_dialects())
+    listed = {kind.partition(".")[0] for kind, profile in kinds.items() if profile.has_status}
+    bare = {kind.partition(".")[0] for kind, profile in kinds.items() if not profile.has_status}
+    assert listed == {"oauth2", "endorsed", "mend"}
+    assert bare == {"checkmarx", "sahamati", "vmware-csp"}

@@ -17,10 +17,11 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
+from keyturn.core.notices import Noticed, Sender, Tallies
 from keyturn.core.ports import Digester, Limits, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
-from keyturn.core.secret import Dice
+from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
@@ -34,6 +35,7 @@ from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.outward import MailServer, OutwardSender
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.upkeep.scheduler import Scheduler
     from keyturn.web.administration.road import Administration
     from keyturn.web.desk import Desk
+    from keyturn.web.leaks import LeakReports
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
     from keyturn.wire.compile import CompiledRoute
@@ -72,6 +75,9 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     cache_seconds: int
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
+    noticed: Noticed = msgspec.field(default_factory=Noticed)
+    tallies: Tallies = msgspec.field(default_factory=Tallies)
+    sender: Sender = msgspec.field(default_factory=OutwardSender)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
@@ -140,9 +146,25 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             dice=dice,
             dialects=dialects,
             cache_seconds=settings.jwks_cache_seconds,
+            sender=_open_sender(settings),
         )
     finally:
         await store.close()
+
+
+def _open_sender(settings: Settings) -> OutwardSender:
+    notices, mail = settings.notices, None
+    if notices.smtp_host is not None and notices.smtp_from is not None:
+        password = settings.smtp_password
+        mail = MailServer(
+            host=notices.smtp_host,
+            port=notices.smtp_port,
+            security=notices.smtp_security,
+            sender=notices.smtp_from,
+            user=notices.smtp_user,
+            password=None if password is None else Secret(password.get_secret_value()),
+        )
+    return OutwardSender(notices.hosts, loopback=notices.loopback, ca_file=notices.ca_file, mail=mail)
 
 
 def _open_rings(
@@ -178,6 +200,7 @@ def assemble(
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
+    leak_keys: Mapping[str, str] | None = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
@@ -185,6 +208,7 @@ def assemble(
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
+        leak_keys: Whose leak reports are believed: PEM by key id.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -222,6 +246,7 @@ def assemble(
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
+        noticed=local.noticed,
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
@@ -242,9 +267,30 @@ def assemble(
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
     desk = Desk(
-        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
+        Router(routes),
+        urls,
+        services,
+        ports,
+        metrics,
+        refusals,
+        descriptions,
+        trusted,
+        administration,
+        leaks=_open_leak_reports(local, services, refusals, leak_keys or {}),
     )
     return desk, metrics
+
+
+def _open_leak_reports(
+    local: LocalServices, services: "Services", refusals: "Refusals", keys: Mapping[str, str]
+) -> "LeakReports | None":
+    """Put the door of leak reports together; None where nobody's are believed."""
+    if not keys:
+        return None
+    from keyturn.web.leaks import LeakReports, load_keys
+
+    every = tuple(profiles(local.dialects).values())
+    return LeakReports(load_keys(keys), services, local.deployment, every, refusals)
 
 
 def _open_administration(local: LocalServices, services: "Services") -> "Administration":
@@ -279,6 +325,7 @@ def cause_of(unavailable: Unavailable) -> str | None:
 def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
     """Put together what happens without a request; nothing happens before it is run."""
     from keyturn.upkeep.jobs import make_scheduler
+    from keyturn.upkeep.notices import Expiry, Noticing, Outgoing
 
     days = settings.audit.retention_days
     return make_scheduler(
@@ -294,6 +341,22 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         dice=local.dice,
         checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
         kept=timedelta(days=days) if days else None,
+        outgoing=Outgoing(
+            outbox=local.store.outbox,
+            sender=local.sender,
+            sealer=local.sealer,
+            trail=local.deployment,
+            clock=local.clock,
+            dice=local.dice,
+            tallies=local.tallies,
+        ),
+        expiry=Expiry(
+            outbox=local.store.outbox,
+            trail=local.deployment,
+            dice=local.dice,
+            days=settings.notices.expiring_days,
+        ),
+        noticing=Noticing(noticed=local.noticed, trail=local.deployment, dice=local.dice),
     )
 
 

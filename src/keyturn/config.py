@@ -14,13 +14,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.functional_validators import AfterValidator
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
-from keyturn.setting_groups import AuditSettings, KeySettings, LimitSettings, PasswordSettings, TlsSettings
+from keyturn.setting_groups import (
+    AuditSettings,
+    KeySettings,
+    LeakSettings,
+    LimitSettings,
+    Networks,
+    NoticeSettings,
+    PasswordSettings,
+    TlsSettings,
+    Words,
+)
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
@@ -30,18 +40,6 @@ _DEPLOYMENT = "deployment"
 _MAX_PORT = 65_535
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 _NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"
-
-
-def _words(value: Any) -> Any:
-    """Split the text that an environment variable holds for a list."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(word)) for word in words)
-    except ValueError as error:
-        raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from None
 
 
 def _base_url(text: str) -> str:
@@ -63,8 +61,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
 
@@ -98,6 +94,9 @@ class Settings(BaseModel):
     keys: KeySettings = KeySettings()
     passwords: PasswordSettings = PasswordSettings()
     audit: AuditSettings = AuditSettings()
+    leaks: LeakSettings = LeakSettings()
+    notices: NoticeSettings = NoticeSettings()
+    smtp_password: SecretStr | None = None
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
 
@@ -153,7 +152,7 @@ class Settings(BaseModel):
         return None if getattr(self, name) is None else "***"
 
 
-SECRETS = ("database_url", "master_key")
+SECRETS = ("database_url", "master_key", "smtp_password")
 """Settings that do not print; each may be given as ``<name>_file``, the file that holds it."""
 
 
@@ -282,8 +281,9 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
         problems.append(f"configuration file {_why(error)}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
-    tls = values.get("tls")
-    for table, name in ((values, "data"), (tls, "certificate"), (tls, "key")):
+    tls, notices = values.get("tls"), values.get("notices")
+    paths = ((values, "data"), (tls, "certificate"), (tls, "key"), (notices, "ca_file"))
+    for table, name in paths:
         if isinstance(table, dict) and isinstance(table.get(name), str):
             table[name] = path.parent / table[name]
     return _Layer(values, lambda name: f"{name} in {path}", path.parent, read)
@@ -432,6 +432,7 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
         except ConfigError as error:
             yield from error.problems
     yield from settings.keys.problems(settings.jwks_cache_seconds)
+    yield from settings.notices.problems()
     yield from _address_problems(settings)
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:

@@ -47,9 +47,17 @@ def test_jobs_run_and_tell(terminal):
         ("keys", None),
         ("clean", None),
         ("checkpoint", None),
+        ("expiry", None),
+        ("notices", None),
     ]
     ran = {row["job"]: row["outcome"] for row in terminal.json("upkeep", "run")}
-    assert ran == {"keys": "turned 0 of 0 rings", "clean": "deleted nothing", "checkpoint": "checkpoint 1"}
+    assert ran == {
+        "keys": "turned 0 of 0 rings",
+        "clean": "deleted nothing",
+        "checkpoint": "checkpoint 1",
+        "expiry": "told of 0 credentials",
+        "notices": "0 new; nothing to send",
+    }
     after = {row["job"]: row for row in terminal.json("upkeep", "status")}
     assert after["clean"]["outcome"] == "deleted nothing"
     assert after["clean"]["running"] is None

@@ -260,6 +260,7 @@ def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"
     environ = {"KEYTURN_DATABASE_URL": clear, "KEYTURN_MASTER_KEY": "hunter2"}
+    environ["KEYTURN_SMTP_PASSWORD"] = "hunter2"
     settings = load(environ)
     assert settings.store_url() == clear
     shown = settings.shown()

@@ -28,7 +28,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 # What tests share asserts as well; said here, before anything imports it.
 pytest.register_assert_rewrite("admin.kit", "dialects.contract", "harness")
 
-pytest_plugins = ["postgres"]
+pytest_plugins = ["postgres", "softhsm"]
 
 NO_SKIP = "KEYTURN_TEST_NO_SKIP"
 

@@ -27,6 +27,7 @@ from keyturn.core.vocabulary import Algorithm
 from keyturn.dialects import load_dialects
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.certificates import PrivateKey
+from keyturn.keys.master_file import MasterKeys
 from keyturn.keys.passwords import ArgonPasswords
 from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
@@ -34,6 +35,7 @@ from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.signers import make_private_key
 from keyturn.seeding import ORGANISATIONS, seed_dialect, seed_organisations
 from keyturn.storage import MemoryStore
+from keyturn.upkeep.master_key import Following
 from keyturn.wire.compile import CompiledRoute, compile_routes
 from keyturn.wire.tables import Dialect
 
@@ -139,6 +141,8 @@ def local_services(
         digester=digester,
         passwords=passwords,
         sealer=sealer,
+        master_keys=MasterKeys(sealer, None, dice),
+        following=Following(store.deployment, store.upkeep, sealer, lambda: False, clock, "here"),
         rings=Rings(
             store.deployment,
             sealer,

@@ -3,9 +3,10 @@
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,8 +18,7 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
-from keyturn.core.notices import Noticed, Sender, Tallies
-from keyturn.core.ports import Digester, Limits, Passwords, Sealer
+from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice, Secret
@@ -26,20 +26,31 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
+from keyturn.keys import files as files
+from keyturn.keys import moving as moving
+from keyturn.keys import peppers as peppers
+from keyturn.keys import streams as streams
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.audit_key import public_check as public_check
+from keyturn.keys.custody import Custody, SoftwareKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
+from keyturn.keys.master_file import MasterKeys, parse_keys, sealer_of
 from keyturn.keys.passwords import ArgonPasswords
-from keyturn.keys.peppers import load_peppers
+from keyturn.keys.peppers import PURPOSE as PEPPER
+from keyturn.keys.peppers import PepperLearner, Peppers, load_peppers
+from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.outward import MailServer, OutwardSender
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage import copies as copies
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
+from keyturn.storage.writer import PATIENCE_SECONDS
+from keyturn.telling import Telling, notice_jobs, open_leak_reports, open_telling
+from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
 from keyturn.wire.tables import Dialect
@@ -49,7 +60,6 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.upkeep.scheduler import Scheduler
     from keyturn.web.administration.road import Administration
     from keyturn.web.desk import Desk
-    from keyturn.web.leaks import LeakReports
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
     from keyturn.wire.compile import CompiledRoute
@@ -67,7 +77,9 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     digester: Digester
     passwords: Passwords
-    sealer: Sealer
+    sealer: MasterKeyring
+    master_keys: MasterKeys
+    following: Following
     rings: Rings
     audit_keys: AuditKeys
     clock: Clock
@@ -75,9 +87,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     cache_seconds: int
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
-    noticed: Noticed = msgspec.field(default_factory=Noticed)
-    tallies: Tallies = msgspec.field(default_factory=Tallies)
-    sender: Sender = msgspec.field(default_factory=OutwardSender)
+    telling: Telling = msgspec.field(default_factory=Telling)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
@@ -109,23 +119,51 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
+def master_keys_of(settings: Settings) -> tuple[MasterKey, ...]:
+    """Give the master keys that settings lead to; the last is the newest.
+
+    Raises:
+        ConfigError: There is none, or one cannot be used.
+    """
+    return parse_keys(settings.master_key_text())
+
+
+_PATIENT_SECONDS = 600.0
+
+
 @contextlib.asynccontextmanager
-async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterator[LocalServices]:
+async def open_local(
+    settings: Settings, *, create: bool = False, apart: Path | None = None, patient: bool = False
+) -> AsyncIterator[LocalServices]:
     """Open a deployment's store and keys, and close them again.
 
     Args:
         create: Whether to make a database where there is none.
+        apart: A copy of its database to open in place of it; its tables are brought up to date.
+        patient: Whether one unit may take minutes, as what touches all organisations may.
 
     Raises:
         ConfigError: There is no usable master key, or no database.
         Unavailable: The store cannot be opened.
     """
     clock, dice = SystemClock(), os.urandom  # what secrets.token_bytes calls
-    sealer = MasterSealer(MasterKey.parse(settings.master_key_text()), dice)
+    sealer = sealer_of(settings.master_key_text(), dice)
+    master_keys = MasterKeys(sealer, settings.master_key_place(), dice)
     dialects = configured_dialects(settings)
-    upgrade = settings.migrate_at_start
-    store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
+    store = await open_store(
+        apart or settings.store_url(),
+        sealer,
+        clock,
+        dice,
+        create=create,
+        upgrade=settings.migrate_at_start or apart is not None,
+        patience_seconds=_PATIENT_SECONDS if patient else PATIENCE_SECONDS,
+    )
+    closing = contextlib.AsyncExitStack()
     try:
+        node_id = uuid7(clock.now(), dice)
+        following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
+        await _seal_under_the_key_in_use(store, sealer)
         born = AuditEvent(
             at=clock.now(),
             kind="pepper.created",
@@ -133,42 +171,83 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
-        rings = _open_rings(settings, store, sealer, dice, dialects)
+        closing.push_async_callback(_follow_peppers(digester, store, sealer).close)
+        custody, let_go = _open_custody(settings, clock, dice)
+        closing.callback(let_go)
+        rings = _open_rings(settings, store, sealer, dice, dialects, custody)
         yield LocalServices(
             deployment=store.deployment,
             store=store,
             digester=digester,
             passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
             sealer=sealer,
+            master_keys=master_keys,
+            following=following,
             rings=rings,
             audit_keys=StoredAuditKeys(store.deployment, sealer, dice),
             clock=clock,
             dice=dice,
             dialects=dialects,
             cache_seconds=settings.jwks_cache_seconds,
-            sender=_open_sender(settings),
+            telling=open_telling(settings.notices),
         )
     finally:
+        await closing.aclose()
         await store.close()
 
 
-def _open_sender(settings: Settings) -> OutwardSender:
-    notices, mail = settings.notices, None
-    if notices.smtp_host is not None and notices.smtp_from is not None:
-        password = settings.smtp_password
-        mail = MailServer(
-            host=notices.smtp_host,
-            port=notices.smtp_port,
-            security=notices.smtp_security,
-            sender=notices.smtp_from,
-            user=notices.smtp_user,
-            password=None if password is None else Secret(password.get_secret_value()),
-        )
-    return OutwardSender(notices.hosts, loopback=notices.loopback, ca_file=notices.ca_file, mail=mail)
+async def _seal_under_the_key_in_use(store: Store, sealer: MasterSealer) -> None:
+    """Go by what the deployment says, before anything is sealed.
+
+    Raises:
+        ConfigError: The key in use was not given.
+    """
+    key_id = await key_in_use(store.deployment, sealer)
+    if key_id is not None:
+        sealer.use(key_id)
+
+
+def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody, Callable[[], None]]:
+    """Choose where private keys are, and give what lets go of it.
+
+    Raises:
+        ConfigError: The token's library is not there.
+    """
+    software, token = SoftwareKeys(), settings.pkcs11
+    if token.module is None or token.token is None:
+        return software, _nothing
+    from keyturn.keys.pkcs11_token import Token
+    from keyturn.keys.token_keys import TokenKeys
+
+    # Most commands need no key, and so no PIN.
+    pin = None if token.pin is None else Secret(token.pin.get_secret_value())
+    opened = Token(token.module, token.token, pin, token.sessions, clock)
+    made = TokenKeys(opened, software, dice, make_here=settings.keys.signer == "pkcs11")
+    return made, opened.close
+
+
+def _nothing() -> None:
+    """Let go of keys that are nowhere but in memory."""
+
+
+def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:
+    learner = PepperLearner(digester, store.deployment, sealer)
+
+    def follow(topic: str, key: str) -> None:
+        if topic == EVERYTHING or (topic, key) == ("sealed", PEPPER):
+            learner.learn()
+
+    store.feed.on_change(follow)
+    return learner
 
 
 def _open_rings(
-    settings: Settings, store: Store, sealer: MasterSealer, dice: Dice, dialects: Mapping[str, Dialect]
+    settings: Settings,
+    store: Store,
+    sealer: MasterSealer,
+    dice: Dice,
+    dialects: Mapping[str, Dialect],
+    custody: Custody,
 ) -> Rings:
     plan = RingPlan.of(profiles(dialects).values())
     rings = Rings(
@@ -179,6 +258,7 @@ def _open_rings(
         certified=plan.certified,
         jwks_cache=timedelta(seconds=settings.jwks_cache_seconds),
         rotate_after=timedelta(days=settings.keys.rotate_days) if settings.keys.rotate_days else None,
+        custody=custody,
     )
 
     def follow(topic: str, key: str) -> None:
@@ -246,7 +326,7 @@ def assemble(
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
-        noticed=local.noticed,
+        noticed=local.telling.noticed,
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
@@ -266,31 +346,11 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
+    leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
     desk = Desk(
-        Router(routes),
-        urls,
-        services,
-        ports,
-        metrics,
-        refusals,
-        descriptions,
-        trusted,
-        administration,
-        leaks=_open_leak_reports(local, services, refusals, leak_keys or {}),
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration, leaks
     )
     return desk, metrics
-
-
-def _open_leak_reports(
-    local: LocalServices, services: "Services", refusals: "Refusals", keys: Mapping[str, str]
-) -> "LeakReports | None":
-    """Put the door of leak reports together; None where nobody's are believed."""
-    if not keys:
-        return None
-    from keyturn.web.leaks import LeakReports, load_keys
-
-    every = tuple(profiles(local.dialects).values())
-    return LeakReports(load_keys(keys), services, local.deployment, every, refusals)
 
 
 def _open_administration(local: LocalServices, services: "Services") -> "Administration":
@@ -325,7 +385,6 @@ def cause_of(unavailable: Unavailable) -> str | None:
 def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
     """Put together what happens without a request; nothing happens before it is run."""
     from keyturn.upkeep.jobs import make_scheduler
-    from keyturn.upkeep.notices import Expiry, Noticing, Outgoing
 
     days = settings.audit.retention_days
     return make_scheduler(
@@ -334,6 +393,8 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         local.audit_keys,
         local.rings,
         partial(_turn_ring, local),
+        local.sealer,
+        local.following,
         check=local.check_chain,
         forget_expired=local.store.revocations.forget_expired,
         clock=local.clock,
@@ -341,22 +402,7 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         dice=local.dice,
         checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
         kept=timedelta(days=days) if days else None,
-        outgoing=Outgoing(
-            outbox=local.store.outbox,
-            sender=local.sender,
-            sealer=local.sealer,
-            trail=local.deployment,
-            clock=local.clock,
-            dice=local.dice,
-            tallies=local.tallies,
-        ),
-        expiry=Expiry(
-            outbox=local.store.outbox,
-            trail=local.deployment,
-            dice=local.dice,
-            days=settings.notices.expiring_days,
-        ),
-        noticing=Noticing(noticed=local.noticed, trail=local.deployment, dice=local.dice),
+        **notice_jobs(local, settings.notices),
     )
 
 
@@ -372,6 +418,11 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
         only_if_due=True,
     )
     return isinstance(turned, Rotated)
+
+
+def make_master_key_text() -> str:
+    """Make a master key that is kept nowhere."""
+    return MasterKey.generate(os.urandom).reveal()
 
 
 async def require_sound_start(local: LocalServices) -> None:

@@ -5,64 +5,51 @@ Every problem is listed at once. Explained for operators in docs/configuration.m
 """
 
 import difflib
-import ipaddress
-import re
-import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic.functional_validators import AfterValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
+from keyturn.secret_sources import (
+    Argv,
+    keep_one_master_key,
+    open_secret_files,
+    read_kept_key,
+    run_for_secret,
+    why,
+)
 from keyturn.setting_groups import (
     AuditSettings,
     KeySettings,
     LeakSettings,
     LimitSettings,
-    Networks,
     NoticeSettings,
     PasswordSettings,
+    Pkcs11Settings,
     TlsSettings,
-    Words,
 )
+from keyturn.setting_types import BaseUrl, Networks, Port, Words, is_loopback
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
-_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_")
+_OF_COMMANDS = ("KEYTURN_SERVER", "KEYTURN_PROFILE", "KEYTURN_TOKEN_FILE", "KEYTURN_CA_FILE")
+_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_", *_OF_COMMANDS)
 _ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
-_MAX_PORT = 65_535
-_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 _NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"
-
-
-def _base_url(text: str) -> str:
-    found = _ORIGIN.fullmatch(text.lower())
-    if found is None or int(found["port"] or 0) > _MAX_PORT:
-        raise ValueError("should be https://host or https://host:port, with no path")
-    if found["scheme"] == "http" and not is_loopback(found["host"].strip("[]")):
-        raise ValueError("should begin with https:// unless its host is this machine (localhost, 127.0.0.1)")
-    return found[0].rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine and nothing else."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]
 
 
 class Settings(BaseModel):
@@ -78,6 +65,8 @@ class Settings(BaseModel):
     database_url: SecretStr | None = None
     migrate_at_start: bool = True
     master_key: SecretStr | None = None
+    master_key_file: Path | None = None
+    master_key_command: Argv = ()
     host: str = "127.0.0.1"
     port: Port = 8480
     workers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -92,13 +81,14 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: LimitSettings = LimitSettings()
     keys: KeySettings = KeySettings()
+    pkcs11: Pkcs11Settings = Pkcs11Settings()
     passwords: PasswordSettings = PasswordSettings()
     audit: AuditSettings = AuditSettings()
     leaks: LeakSettings = LeakSettings()
     notices: NoticeSettings = NoticeSettings()
-    smtp_password: SecretStr | None = None
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
+    _master_key_told: SecretStr | None = PrivateAttr(default=None)
 
     @property
     def master_key_path(self) -> Path:
@@ -121,38 +111,46 @@ class Settings(BaseModel):
             raise ConfigError([_NO_PUBLIC_URL])
         return self.public_url
 
+    @property
+    def master_key_given(self) -> bool:
+        """Tell whether the master key comes from anywhere but the data folder."""
+        return self.master_key is not None or bool(self.master_key_command)
+
     def master_key_text(self) -> str:
         """Give the text of the master key: the one given, or the one kept in the data folder.
 
+        A command is run once, and its answer goes with these settings to every worker.
+
         Raises:
-            ConfigError: There is none, or others than its owner may read the kept one.
+            ConfigError: There is none, others than its owner may read the kept one, or the command failed.
         """
         if self.master_key is not None:
             return self.master_key.get_secret_value()
-        path = self.master_key_path
-        try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise ConfigError([f"{path} may be read by others: chmod 600 {path}"])
-            return path.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            if not self.data.is_dir():
-                problem = f"data folder {self.data} does not exist: `keyturn init` makes it"
-                raise ConfigError([problem]) from None
-            raise ConfigError(
-                [f"no master key: `keyturn init` makes {path}; or set {PREFIX}MASTER_KEY_FILE"]
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"master key: {_why(error)}"]) from None
+        if self.master_key_command:
+            if self._master_key_told is None:
+                self._master_key_told = SecretStr(
+                    run_for_secret("master_key_command", self.master_key_command)
+                )
+            return self._master_key_told.get_secret_value()
+        return read_kept_key(self.master_key_path)
+
+    def master_key_place(self) -> Path | None:
+        """Name the file that the master key comes from, where it is one."""
+        return self.master_key_file if self.master_key_given else self.master_key_path
 
     def shown(self) -> dict[str, Any]:
         """Give every setting as plain JSON values, each secret as ``***`` or null."""
-        return {**self.model_dump(mode="json"), **{name: self._masked(name) for name in SECRETS}}
+        values = self.model_dump(mode="json")
+        for name in SECRETS:
+            shown, given = values, self
+            *groups, last = name.split(".")
+            for group in groups:
+                shown, given = shown[group], getattr(given, group)
+            shown[last] = None if getattr(given, last) is None else "***"
+        return values
 
-    def _masked(self, name: str) -> str | None:
-        return None if getattr(self, name) is None else "***"
 
-
-SECRETS = ("database_url", "master_key", "smtp_password")
+SECRETS = ("database_url", "master_key", "pkcs11.pin", "notices.smtp_password")
 """Settings that do not print; each may be given as ``<name>_file``, the file that holds it."""
 
 
@@ -174,7 +172,7 @@ def setting_names(tables: SettingTables) -> tuple[str, ...]:
     """Name every setting there is, dotted, those of the dialects and the ``_file`` forms included."""
     return (
         *(name for name in _model_names(Settings) if name != "dialect"),
-        *(f"{name}_file" for name in SECRETS),
+        *(f"{name}_file" for name in SECRETS if name != "master_key"),  # that one is kept, to be followed
         *(
             f"dialect.{dialect}.{setting.name}"
             for dialect, settings in tables.items()
@@ -224,7 +222,8 @@ def load_settings(
     names = setting_names(tables)
     for layer in layers:
         problems += _drop_unknown(layer, names)
-        problems += _open_secret_files(layer)
+        problems += open_secret_files(SECRETS, layer.values, layer.folder, layer.spell)
+    keep_one_master_key([layer.values for layer in layers])
     if demo:
         layers.append(_Layer(_demo_defaults(tables), str, Path()))
     # A rate is given by two values, and one of them may be given alone.
@@ -278,11 +277,14 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         read = True
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"configuration file {_why(error)}")
+        problems.append(f"configuration file {why(error)}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
-    tls, notices = values.get("tls"), values.get("notices")
-    paths = ((values, "data"), (tls, "certificate"), (tls, "key"), (notices, "ca_file"))
+    tls = values.get("tls")
+    paths = (
+        *((values, "data"), (tls, "certificate"), (tls, "key"), (values.get("pkcs11"), "module")),
+        (values.get("notices"), "ca_file"),
+    )
     for table, name in paths:
         if isinstance(table, dict) and isinstance(table.get(name), str):
             table[name] = path.parent / table[name]
@@ -308,19 +310,6 @@ def _leaves(values: Mapping[str, Any], names: tuple[str, ...], prefix: str = "")
 def _did_you_mean(name: str, known: Any) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _open_secret_files(layer: _Layer) -> Iterator[str]:
-    for name in SECRETS:
-        path = layer.values.pop(f"{name}_file", None)
-        if path is None:
-            continue
-        if name in layer.values:
-            yield f"{layer.spell(name)} and {layer.spell(name + '_file')} are both given"
-        try:
-            layer.values[name] = (layer.folder / path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError, TypeError) as error:
-            yield f"{layer.spell(name + '_file')}: {_why(error)}"
 
 
 def _validate(
@@ -386,10 +375,6 @@ def _sentence(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "should")
 
 
-def _why(error: Exception) -> str:
-    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-
-
 def _dialect_values(
     settings: Settings, tables: SettingTables, layers: list[_Layer], problems: list[str]
 ) -> dict[str, dict[str, Any]]:
@@ -432,6 +417,7 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
         except ConfigError as error:
             yield from error.problems
     yield from settings.keys.problems(settings.jwks_cache_seconds)
+    yield from settings.pkcs11.problems(settings.keys.signer)
     yield from settings.notices.problems()
     yield from _address_problems(settings)
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -15,7 +15,9 @@ from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Unavailable
 from keyturn.core.limits import Rate
+from keyturn.core.ports import Signer
 from keyturn.web.framing import ProtocolLimits
+from keyturn.web.holders import HeldElsewhere, Holders
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
 from keyturn.web.readiness import tell_ready
@@ -27,6 +29,9 @@ from keyturn.web.tls import Certificates
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
+
+_PROBE = b"is anybody there?"
+"""Signed to see that a key can be used; no signing input of a token, which has a dot."""
 
 Prepare = Callable[[LocalServices], Awaitable[None]]
 Announce = Callable[[], None]
@@ -42,6 +47,7 @@ class _Role(msgspec.Struct, frozen=True, kw_only=True):
         on_started: Called when requests are answered.
         leash: Of a worker: the pipe that tells it to stop.
         slots: Of a worker: where its figures and those of the others are, and which slot is its own.
+        others: Of a worker: the connections that the others have.
     """
 
     prepare: Prepare | None
@@ -50,6 +56,7 @@ class _Role(msgspec.Struct, frozen=True, kw_only=True):
     on_started: Callable[[], None]
     leash: int | None = None
     slots: tuple[Slots, int] | None = None
+    others: HeldElsewhere | None = None
 
 
 def bind(settings: Settings) -> Listeners:
@@ -90,7 +97,7 @@ def serve(
     if settings.workers == 1:
         role = _Role(prepare=prepare, create=create, on_prepared=_nobody_waits, on_started=started)
     else:
-        slots = Slots(settings.workers)
+        slots, holders = Slots(settings.workers), Holders(settings.workers)
         worker = _become_worker(settings, listeners, slots, started)
         role = _Role(
             prepare=prepare if worker.prepares else None,
@@ -99,6 +106,7 @@ def serve(
             on_started=worker.serving,
             leash=worker.leash,
             slots=(slots, worker.number),
+            others=holders.row(worker.number),
         )
         listeners = worker.listeners
         settings = settings.model_copy(
@@ -158,9 +166,10 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
-        metrics.watch_notices(local.tallies, local.clock)
+        metrics.watch_notices(local.telling.tallies, local.clock)
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
+        await local.following.enlist()
         role.on_prepared()
         management = Management(metrics, {"store": _store_check(local), "keys": _key_check(local)})
         protocol = ProtocolLimits(
@@ -169,7 +178,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             connections_per_address=settings.limits.connections_per_address,
         )
         sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
-        async with sharing, summarising(refusals), upkeep.running():
+        async with sharing, summarising(refusals), _listed(local), upkeep.running():
             await run_servers(
                 desk,
                 management,
@@ -179,7 +188,18 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
                 on_refused=metrics.framing_refused,
                 on_started=partial(_started, role.on_started),
                 leash=role.leash,
+                others=role.others,
             )
+
+
+@contextlib.asynccontextmanager
+async def _listed(local: LocalServices) -> AsyncIterator[None]:
+    """Count among the servers of the deployment until the end."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Unavailable):  # then it is forgotten for not being seen
+            await local.following.leave()
 
 
 def _oldest_key_seconds(local: LocalServices) -> float:
@@ -212,7 +232,7 @@ def _key_check(local: LocalServices) -> Check:
             for shared, algorithm in plan:
                 issuer_id = shared or own
                 if issuer_id is not None and await local.deployment.signing_keys(issuer_id):
-                    await local.rings.signer(issuer_id, algorithm, local.clock.now())
+                    await _require_signing(await local.rings.signer(issuer_id, algorithm, local.clock.now()))
         except Unavailable as unavailable:
             return unavailable.reason.value
         return None
@@ -222,6 +242,16 @@ def _key_check(local: LocalServices) -> Check:
         return next((each.id for each in living), None)
 
     return check
+
+
+async def _require_signing(signer: Signer) -> None:
+    """Try a key that is elsewhere; one in memory signs.
+
+    Raises:
+        Unavailable: It cannot be used now.
+    """
+    if signer.elsewhere is not None:
+        await signer.elsewhere(partial(signer.sign, _PROBE))
 
 
 def _store_check(local: LocalServices) -> Check:

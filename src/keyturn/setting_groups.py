@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.functional_validators import AfterValidator
+
+from keyturn.setting_types import read_words
 
 _DAY_SECONDS = 86_400
 
@@ -70,11 +72,30 @@ class KeySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rotate_days: Annotated[int, Field(ge=0, le=3_650)] = 90
+    signer: Literal["software", "pkcs11"] = "software"
 
     def problems(self, jwks_cache_seconds: int) -> Iterator[str]:
         """Tell what is wrong with them beside how long key sets are cached (TK-14)."""
         if 0 < self.rotate_days * _DAY_SECONDS < 2 * jwks_cache_seconds:
             yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
+
+
+class Pkcs11Settings(BaseModel):
+    """Where the token is that keeps signing keys, and how it is opened."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    module: Path | None = None
+    token: str | None = None
+    pin: SecretStr | None = None
+    sessions: Annotated[int, Field(ge=1, le=64)] = 4
+
+    def problems(self, signer: str) -> Iterator[str]:
+        """Tell what is missing of it beside where keys are made."""
+        if (self.module is None) != (self.token is None):
+            yield "pkcs11.module and pkcs11.token come together"
+        elif signer == "pkcs11" and self.module is None:
+            yield "keys.signer: pkcs11 needs pkcs11.module and pkcs11.token"
 
 
 class PasswordSettings(BaseModel):
@@ -98,18 +119,6 @@ class AuditSettings(BaseModel):
 
     checkpoint_minutes: Annotated[int, Field(ge=1, le=1_440)] = 5
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-
-
-def _words(value: Any) -> Any:
-    """Split the text that an environment variable holds for a list."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(each)) for each in networks)
-    except ValueError as error:
-        raise ValueError(f"should be networks such as 10.0.0.0/8: {error}") from None
 
 
 def _json_object(value: Any) -> Any:
@@ -155,12 +164,10 @@ def _loopback(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
 PemKeys = Annotated[dict[str, str], BeforeValidator(_json_object), AfterValidator(_pem_keys)]
-Hosts = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_hosts)]
-Loopback = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_loopback)]
-Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(_words)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_hosts)]
+Loopback = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_loopback)]
+Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(read_words)]
 
 
 class LeakSettings(BaseModel):
@@ -184,6 +191,7 @@ class NoticeSettings(BaseModel):
     smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
     smtp_from: str | None = None
 
     def problems(self) -> Iterator[str]:

@@ -22,8 +22,24 @@ from keyturn.core.changes import Add, Recorded, Replace, Unit
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life
-from keyturn.core.records import AuditEvent, Client, Credential, Organisation, Sealed, SigningKey
-from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, CredentialKind, KeyId, OrganisationId
+from keyturn.core.records import (
+    AuditEvent,
+    Client,
+    Credential,
+    Organisation,
+    RefreshFamily,
+    Sealed,
+    SigningKey,
+)
+from keyturn.core.vocabulary import (
+    Algorithm,
+    ClientId,
+    CredentialId,
+    CredentialKind,
+    FamilyId,
+    KeyId,
+    OrganisationId,
+)
 from keyturn.storage import MemoryStore, open_store
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -111,6 +127,26 @@ def signing_key(key_id="kid-1", issuer_id=ACME, **fields):
         published_at=NOW,
         signs_from=NOW,
         **fields,
+    )
+
+
+def family(family_id="family-1", organisation_id=ACME):
+    """Make a refresh family of the seeded client."""
+    return RefreshFamily(
+        id=FamilyId(family_id),
+        organisation_id=organisation_id,
+        client_id=ClientId("client-1"),
+        subject="client-1",
+        dialect="oauth2",
+        profile="oauth2.access",
+        credential_id=CredentialId("cred-1"),
+        scopes=("read",),
+        audiences=("https://api.example",),
+        created_at=NOW,
+        ends_at=NOW + timedelta(days=30),
+        epochs=(0, 0, 0),
+        current_hash=b"h",
+        pepper_id="pepper-1",
     )
 
 

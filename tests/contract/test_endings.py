@@ -1,6 +1,6 @@
 """The store's contract for a credential's use and an organisation's end, for every store."""
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from contract.store_kit import (
     NOW,
     client,
     credential,
+    family,
     next_version,
     open_at,
     open_file,
@@ -23,8 +24,8 @@ from contract.store_kit import (
 from contract.test_store_on_disk import eventually
 from keyturn.core.changes import Add, Lost, Recorded, Remove, RequireVersion, Shred, Touch
 from keyturn.core.errors import Fault
-from keyturn.core.records import RefreshFamily, Revocation
-from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, FamilyId
+from keyturn.core.records import Revocation
+from keyturn.core.vocabulary import CredentialId, CredentialKind
 
 TODAY, YESTERDAY = date(2026, 3, 2), date(2026, 3, 1)
 
@@ -41,26 +42,6 @@ async def store(place):
 def touch(day=TODAY, organisation_id=ACME):
     """Note a use of the seeded secret."""
     return Touch(organisation_id, "client-1", CredentialId("cred-1"), day)
-
-
-def family(family_id="family-1", organisation_id=ACME):
-    """Make a refresh family of the seeded client."""
-    return RefreshFamily(
-        id=FamilyId(family_id),
-        organisation_id=organisation_id,
-        client_id=ClientId("client-1"),
-        subject="client-1",
-        dialect="oauth2",
-        profile="oauth2.access",
-        credential_id=CredentialId("cred-1"),
-        scopes=("read",),
-        audiences=("https://api.example",),
-        created_at=NOW,
-        ends_at=NOW + timedelta(days=30),
-        epochs=(0, 0, 0),
-        current_hash=b"h",
-        pepper_id="pepper-1",
-    )
 
 
 async def ended(store, **fields):

@@ -37,7 +37,6 @@ def subscription(name="sub-1", **fields):
         "kinds": ("credential.leaked",),
         "created_at": NOW,
         "secret": b"sealed",
-        "previous_secret": b"sealed before",
         "previous_until": NOW + DAY,
     }
     return Subscription(**(members | fields))

@@ -26,7 +26,7 @@ from keyturn.core.changes import Add, Recorded
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.errors import Unavailable
 from keyturn.core.records import RefreshFamily, Revocation, Spent
-from keyturn.core.upkeep_ports import JobRun
+from keyturn.core.upkeep_ports import JobRun, Node
 from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, FamilyId
 
 SECOND = timedelta(seconds=1)
@@ -173,10 +173,21 @@ async def test_cleaners_delete_what_is_long_over(store):
         Add(signing_key("retiring", active_at=NOW - 9 * DAY, retires_at=NOW + DAY)),
     ]
     assert await store.deployment.record(unit(*changes)) == Recorded()
+    for age in (0, 2):
+        seen = Node(id=f"n{age}", seen_at=NOW - age * DAY, held=("a",), sealing_under="a")
+        await store.upkeep.report_node(seen)
     swept = {name: await store.upkeep.sweep(name, NOW, 500) for name in store.upkeep.cleaners}
-    assert swept == {"revocation": 1, "spent": 1, "refresh_family": 2, "signing_key": 1} | dict.fromkeys(
-        ("kept_answer", "notice", "notice_delivery", "notice_subscription"), 0
-    )
+    assert swept == {
+        "revocation": 1,
+        "spent": 1,
+        "refresh_family": 2,
+        "signing_key": 1,
+        "kept_answer": 0,
+        "notice": 0,
+        "notice_delivery": 0,
+        "notice_subscription": 0,
+        "node": 1,
+    }
     assert await store.registry.find_family(FamilyId("just ended")) is not None
     assert await store.registry.find_family(FamilyId("long over")) is None
     later = [await store.upkeep.sweep("signing_key", NOW + days * DAY, 500) for days in (2, 3, 99)]

@@ -247,6 +247,7 @@ def test_lockout_is_shared(field):
         urlencode({"username": members["username"], "password": password})
         for password in ("not this one", members["password"])
     )
+    began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         asked = [
             pool.submit(node.ask, "POST", path, guess, Content_Type=FORM)
@@ -258,6 +259,8 @@ def test_lockout_is_shared(field):
     late = [answer for answer in answers if answer.status == 429]
     assert len(checked) + len(late) == len(answers)
     assert 5 <= len(checked) <= 8  # five are free; then a second has to pass, then two, then four
-    assert all(int(answer.headers["retry-after"]) >= 1 for answer in late)
+    waits = [int(answer.headers["retry-after"]) for answer in late]
+    assert min(waits) >= 1
     for node in field.nodes:
-        assert node.ask("POST", path, right, Content_Type=FORM).status == 429
+        answer = node.ask("POST", path, right, Content_Type=FORM)
+        assert answer.status == 429 or time.monotonic() > began + max(waits) - 1  # a machine may be slow

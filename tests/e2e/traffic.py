@@ -1,7 +1,9 @@
 """Traffic at a rate of its own: requests come when they are due, whether or not earlier ones were answered.
 
 A caller who waits for an answer before the next request slows down with the server and hides how long the
-others would have waited; these do not. Latency counts from when a request was due.
+others would have waited; these do not. Latency counts from when a request was due. Where more is due than all
+callers together can ask, that would measure the length of our own queue: such traffic drops what finds nobody
+free, and counts from when a request was sent.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ class Seen:
     """What came of some traffic.
 
     Args:
-        unsent: Requests that still waited for a connection at the end.
+        unsent: Requests that found no connection free: at the end, or at all where they do not wait.
         cut: Requests whose connection ended without an answer.
     """
 
@@ -100,8 +102,9 @@ class _Line(asyncio.Protocol):
 
 
 class _Traffic:
-    def __init__(self, rate: float, seconds: float) -> None:
+    def __init__(self, rate: float, seconds: float, *, waits: bool) -> None:
         self._rate = rate
+        self._waits = waits
         self._seconds = seconds
         self._idle: deque[_Line] = deque()
         self._waiting: deque[float] = deque()
@@ -126,13 +129,15 @@ class _Traffic:
             while time.monotonic() < due:  # noqa: ASYNC110  # time is what is waited for
                 await asyncio.sleep(TICK_SECONDS)
             if self._idle:
-                self._idle.popleft().ask(due)
-            else:
+                self._idle.popleft().ask(due if self._waits else time.monotonic())
+            elif self._waits:
                 self._waiting.append(due)
+            else:
+                self.seen.unsent += 1
             if number % _LOOK_AFTER == 0:
                 await asyncio.sleep(0)  # answers are read, also where the next request is due already
         self.seen.seconds = time.monotonic() - began
-        self.seen.unsent = len(self._waiting)
+        self.seen.unsent += len(self._waiting)
         self._waiting.clear()
         until = time.monotonic() + PATIENCE_SECONDS
         while any(line.due for line in self._lines) and time.monotonic() < until:  # noqa: ASYNC110  # or that
@@ -169,6 +174,7 @@ def send(
     *,
     connections: int = 250,
     addresses: Sequence[str] = ("127.0.0.1",),
+    waits: bool = True,
 ) -> Seen:
     """Send requests at a rate for a while, and wait for the last answers.
 
@@ -176,10 +182,11 @@ def send(
         caller: Makes what a connection says.
         connections: How many there are, made before the first request and kept.
         addresses: From which they come, in turns.
+        waits: Whether a request that finds no connection free waits for one; it is late from when it was due.
     """
 
     async def go() -> Seen:
-        traffic = _Traffic(rate, seconds)
+        traffic = _Traffic(rate, seconds, waits=waits)
         await traffic.connect(url, caller, itertools.islice(itertools.cycle(addresses), connections))
         await traffic.run()
         return traffic.seen

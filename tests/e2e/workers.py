@@ -2,9 +2,12 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import jwt
 
@@ -34,10 +37,16 @@ def lives(pid: int) -> bool:
         return False
 
 
-def chain_of(node: Node, token: str) -> int:
+Rows = Callable[[str], list[tuple[Any, ...]]]
+"""Asks a database from outside."""
+
+
+def chain_of(node: Node, token: str, rows: Rows | None = None) -> int:
     """Name the audit chain of a token: each process that writes has one of its own."""
-    jti = jwt.decode(token, options={"verify_signature": False})["jti"]
-    ((chain,),) = table(node, "SELECT chain_id FROM audit WHERE kind = 'token.issued' AND subject = ?", jti)
+    jti = UUID(jwt.decode(token, options={"verify_signature": False})["jti"])
+    ((chain,),) = (rows or partial(table, node))(
+        f"SELECT chain_id FROM audit WHERE kind = 'token.issued' AND subject = '{jti}'"  # noqa: S608  # a UUID
+    )
     return chain
 
 
@@ -48,8 +57,14 @@ def table(node: Node, query: str, *values: str) -> list[tuple]:
 
 
 @contextmanager
-def each_worker(node: Node, client: Client, *, count: int = 2, width: int = 1) -> Iterator[Connections]:
-    """Give kept connections to each of a server's workers, ``width`` to each."""
+def each_worker(
+    node: Node, client: Client, *, count: int = 2, width: int = 1, rows: Rows | None = None
+) -> Iterator[Connections]:
+    """Give kept connections to each of a server's workers, ``width`` to each.
+
+    Args:
+        rows: Asks its database, where that is no file.
+    """
     found: dict[int, list[Caller]] = {}
     opened: list[Caller] = []
     try:
@@ -58,7 +73,7 @@ def each_worker(node: Node, client: Client, *, count: int = 2, width: int = 1) -
             opened.append(caller)
             answer = client.post(caller)
             assert answer.status == 200, answer
-            found.setdefault(chain_of(node, answer.json["access_token"]), []).append(caller)
+            found.setdefault(chain_of(node, answer.json["access_token"], rows), []).append(caller)
             if len(found) == count and all(len(callers) >= width for callers in found.values()):
                 break
         assert len(found) == count, f"{len(found)} workers answered on {len(opened)} connections"

@@ -65,7 +65,7 @@ async def guess(here, username):
 
 async def test_a_lockout_is_told_of_once_a_day(here):
     """PW-04: a user who has to wait for minutes is told of once, by a chore; nobody else is."""
-    chore = Noticing(noticed=here.local.noticed, trail=here.local.deployment, dice=here.local.dice)
+    chore = Noticing(noticed=here.local.telling.noticed, trail=here.local.deployment, dice=here.local.dice)
     username = here.members[MAIN]["oauth2"]["username"]
     for name in (username, "nobody-at-all"):
         for _ in range(40):

@@ -47,6 +47,7 @@ def test_jobs_run_and_tell(terminal):
         ("keys", None),
         ("clean", None),
         ("checkpoint", None),
+        ("master-key", None),
         ("expiry", None),
         ("notices", None),
     ]
@@ -55,6 +56,7 @@ def test_jobs_run_and_tell(terminal):
         "keys": "turned 0 of 0 rings",
         "clean": "deleted nothing",
         "checkpoint": "checkpoint 1",
+        "master-key": "one master key",
         "expiry": "told of 0 credentials",
         "notices": "0 new; nothing to send",
     }

@@ -1,12 +1,17 @@
 """Settings: where they come from, which wins, and that every problem is told."""
 
 import json
+import shlex
+import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 
 from keyturn.config import SECRETS, declared_settings, is_loopback, load_settings, setting_names
 from keyturn.core.errors import ConfigError
+from keyturn.secret_sources import run_for_secret
 from keyturn.setting_groups import LimitSettings, PasswordSettings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
@@ -259,12 +264,16 @@ def test_master_key_file_mode(tmp_path):
 def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"
-    environ = {"KEYTURN_DATABASE_URL": clear, "KEYTURN_MASTER_KEY": "hunter2"}
-    environ["KEYTURN_SMTP_PASSWORD"] = "hunter2"
+    environ = {
+        "KEYTURN_DATABASE_URL": clear,
+        "KEYTURN_MASTER_KEY": "hunter2",
+        "KEYTURN_PKCS11__PIN": "hunter2",
+        "KEYTURN_NOTICES__SMTP_PASSWORD": "hunter2",
+    }
     settings = load(environ)
     assert settings.store_url() == clear
     shown = settings.shown()
-    assert {shown[name] for name in SECRETS} == {"***"}
+    assert {reduce(getitem, name.split("."), shown) for name in SECRETS} == {"***"}
     for text in (repr(settings), str(settings), json.dumps(shown), settings.model_dump_json()):
         assert "hunter2" not in text
     told = problems({**environ, "KEYTURN_PORT": "hunter2", "KEYTURN_HOTS": "hunter2"})
@@ -359,3 +368,71 @@ def test_how_many_workers(workers):
     assert load().workers == 1
     (problem,) = problems(flags={"workers": workers})
     assert problem.startswith("--workers")
+
+
+def by_command(*argv, **changes):
+    """Load settings whose master key comes from a program."""
+    return load({"KEYTURN_MASTER_KEY_COMMAND": shlex.join(argv), **changes})
+
+
+def test_master_key_from_a_command(tmp_path):
+    """TK-12: a program without a shell gives the master key; it runs once, whoever asks, workers too."""
+    counted = tmp_path / "runs; touch injected"
+    (tmp_path / "key").write_text(f" {KEY} ")
+    script = "import sys; open(sys.argv[1], 'a').write('x'); print(open(sys.argv[2]).read())"
+    settings = by_command(sys.executable, "-c", script, str(counted), str(tmp_path / "key"))
+    assert not counted.exists()
+    assert settings.master_key_text() == KEY
+    assert settings.model_copy(update={"port": 1}).master_key_text() == KEY
+    assert counted.read_text() == "x"
+    assert settings.master_key_place() is None
+    assert KEY not in repr(settings) + json.dumps(settings.shown())
+    listed = f'master_key_command = ["{sys.executable}", "-c", "print(1)"]\n'
+    assert load(file=listed, tmp_path=tmp_path).master_key_text() == "1"
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("print('hunter2'); raise SystemExit(3)", "failed with exit code 3"),
+        ("import sys; sys.stderr.write('hunter2')", "printed no text"),
+        ("import sys; sys.stdout.buffer.write(bytes([255]))", "printed no text"),
+        ("print('hunter2' * 10_000)", "prints more than"),
+    ],
+)
+def test_a_command_that_fails(script, told, capfd):
+    """HT-07: what is wrong with a program is told in words, and nothing of what it printed."""
+    with pytest.raises(ConfigError, match=told) as caught:
+        by_command(sys.executable, "-c", script).master_key_text()
+    assert "hunter2" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_a_command_that_does_not_come_to_an_end(tmp_path):
+    """A program that gives no answer is ended, and one that is not there is told by its name."""
+    with pytest.raises(ConfigError, match="no answer within"):
+        run_for_secret("master_key_command", ["sleep", "60"], seconds=0.05)
+    with pytest.raises(ConfigError, match=r"cannot be started: .*nothing-here"):
+        by_command(str(tmp_path / "nothing-here")).master_key_text()
+
+
+def test_one_source_of_the_master_key(tmp_path):
+    """Whichever source names a place for the master key first names all of it; two in one are refused."""
+    (tmp_path / "key").write_text(KEY, encoding="utf-8")
+    file = 'master_key_file = "key"\n'
+    settings = load(file=file, tmp_path=tmp_path)
+    assert settings.master_key_place() == tmp_path / "key"
+    given = load({"KEYTURN_MASTER_KEY": "other"}, file=file, tmp_path=tmp_path)
+    assert (given.master_key_text(), given.master_key_place()) == ("other", None)
+    run = load({"KEYTURN_MASTER_KEY_COMMAND": "echo told"}, file=file, tmp_path=tmp_path)
+    assert (run.master_key_text(), run.master_key_place()) == ("told", None)
+    both = {"KEYTURN_MASTER_KEY": KEY, "KEYTURN_MASTER_KEY_COMMAND": "echo"}
+    assert problems(both) == ("KEYTURN_MASTER_KEY_COMMAND and KEYTURN_MASTER_KEY are both given",)
+
+
+def test_pkcs11_settings():
+    """A token needs its library and its label, and making keys in one needs a token."""
+    served = {**ENOUGH, "KEYTURN_KEYS__SIGNER": "pkcs11"}
+    needed = "keys.signer: pkcs11 needs pkcs11.module and pkcs11.token"
+    assert problems(served, serving=True) == (needed,)
+    half = {**ENOUGH, "KEYTURN_PKCS11__MODULE": "p11.so"}
+    assert problems(half, serving=True) == ("pkcs11.module and pkcs11.token come together",)

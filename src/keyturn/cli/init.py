@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from keyturn.app import make_master_key, open_local
-from keyturn.cli.command import Config, Data, Form
+from keyturn.cli.command import Config, Data, Form, epilog
 from keyturn.cli.output import Format, show
 from keyturn.config import Settings, load_settings
 from keyturn.core.actors import system
@@ -18,21 +18,21 @@ from keyturn.directory.admin_tokens import make_first_setup_token
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=epilog("keyturn init --data /var/lib/keyturn"))
 def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) -> None:
     """Make the data folder, the master key and the database; what is there already stays as it is."""
     settings = load_settings(flags={"data": data}, environ=os.environ, config=config)
     try:
         folder_made = _make_folder(settings.data)
-        key_made = settings.master_key is None and make_master_key(settings.master_key_path)
+        key_made = not settings.master_key_given and make_master_key(settings.master_key_path)
     except OSError as error:
         raise ConfigError([f"data folder {error.filename}: {error.strerror}"]) from None
     setup = asyncio.run(_open_once(settings, key_made=key_made))
     answer = {
         "data": str(settings.data),
         "folder": "made" if folder_made else "kept",
-        "master_key": "made" if key_made else "given" if settings.master_key else "kept",
-        "master_key_file": None if settings.master_key else str(settings.master_key_path),
+        "master_key": "made" if key_made else "given" if settings.master_key_given else "kept",
+        "master_key_file": None if settings.master_key_given else str(settings.master_key_path),
         "setup_token": None if setup is None else setup.reveal(),
     }
     show(answer, form)

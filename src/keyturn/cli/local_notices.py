@@ -34,7 +34,7 @@ class LocalNotices(LocalGround):
             self._store,
             self._outbox,
             wish,
-            sender=services.sender,
+            sender=services.telling.sender,
             sealer=services.sealer,
             **self._at,
         )

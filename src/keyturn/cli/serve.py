@@ -5,12 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from keyturn.cli.command import Config, Data
+from keyturn.cli.command import Config, Data, epilog, with_pin
+from keyturn.core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=epilog(
+        "keyturn serve --demo", "keyturn serve --data /var/lib/keyturn --public-url https://tokens.example"
+    )
+)
 def serve(
     *,
     demo: Annotated[
@@ -48,4 +53,7 @@ def serve(
     from keyturn.serving import serve as run_server
 
     settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True)
+    settings = with_pin(settings)
+    if settings.pkcs11.module is not None and settings.pkcs11.pin is None:
+        raise ConfigError(["pkcs11.pin: give it, or pkcs11.pin_file, or start from a terminal"])
     run_server(settings, bind(settings))

@@ -9,10 +9,14 @@ from keyturn.cli.output import Answer, instant
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 
-app = noun("What happens without a request: rotation, cleaning, checkpoints.")
+app = noun(
+    "What happens without a request: rotation, cleaning, checkpoints.",
+    "keyturn upkeep status",
+    "keyturn upkeep run",
+)
 
 
-@verb(app)
+@verb(app, signs=True)
 async def run(
     verbs: Verbs,
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="One job; all if not given.")] = None,

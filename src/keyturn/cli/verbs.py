@@ -1,9 +1,12 @@
 """What the commands ask for: one Protocol of verbs, whoever carries them out.
 
-``local.py`` works on the data folder; a remote one over the admin API can take its place.
+``local.py`` works on the data folder, ``remote.py`` over the admin API. A new verb is added here and to both:
+to the remote side as a call, or, where the admin API has none, to ``remote_machine.py``, which refuses it in
+words. The verbs of a noun are then written once, in the file of that name, and the noun is listed in
+``root.py``, which also says whether it may go to a server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -13,7 +16,7 @@ from keyturn.cli.audit_verbs import AuditVerbs
 from keyturn.cli.notice_verbs import NoticeVerbs
 from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.admin_records import AdminToken
-from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
+from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret import Secret
 from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm
@@ -21,17 +24,29 @@ from keyturn.directory.audit import TrailVerdict
 from keyturn.directory.clients import ClientWish
 from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted, Deletion, Progress
+from keyturn.directory.master_key import MasterKeyStanding
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Sight
 from keyturn.upkeep.schedule import JobState
 
 
+class KeySight(msgspec.Struct, frozen=True, kw_only=True):
+    """A published signing key as it is shown; ``state`` is what it is in its ring."""
+
+    id: str
+    algorithm: Algorithm
+    state: str
+    published_at: datetime
+    active_at: datetime | None
+    retires_at: datetime | None
+
+
 class Ring(msgspec.Struct, frozen=True):
     """An issuer's published keys, and what people call the issuer: a slug, or a shared ring's name."""
 
     issuer: str
-    keys: Sequence[SigningKey]
+    keys: Sequence[KeySight]
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +230,30 @@ class Verbs(PeopleVerbs, AuditVerbs, NoticeVerbs, Protocol):
 
     async def withdraw_key(self, key_id: str) -> Gone:
         """Take a signing key out of its key set at once; it never signs again."""
+        ...
+
+    async def master_keys(self) -> MasterKeyStanding:
+        """Tell how the master keys stand."""
+        ...
+
+    async def add_master_key(self) -> str:
+        """Make a master key beside those there are; give its id."""
+        ...
+
+    async def rotate_master_key(
+        self, key_id: str | None, patience: timedelta, tell: Callable[[str], None]
+    ) -> MasterKeyStanding:
+        """Bring in another master key and seal everything again under it.
+
+        Args:
+            key_id: None for the one that was given and is not in use, or else a new one.
+            patience: How long to wait for servers that do not hold it or do not use it yet.
+            tell: Is told what has been done.
+        """
+        ...
+
+    async def retire_master_key(self, key_id: str) -> str | None:
+        """Take a master key away that nothing needs any more; give the file that it was taken from."""
         ...
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:

@@ -23,8 +23,6 @@ GIVEN_UP_AFTER = timedelta(days=3)
 """How long a delivery is tried."""
 OLD_SECRET = timedelta(days=1)
 """How long a webhook's replaced secret still signs beside the new one."""
-SEALED_SECRET = "notice_subscription"
-"""What a webhook's secret is sealed for, under its subscription's id."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
 _SECRET_BYTES = 32
 
@@ -79,9 +77,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
         organisation_id: Whose notices; None for those of every organisation and of the deployment.
         target: A URL or a mail address.
         kinds: Of ``KINDS``.
-        secret: Of a webhook: what signs, sealed under the master key.
-        previous_secret: The one before it, sealed, while it still signs too.
-        previous_until: Until when.
+        secret: Of a webhook: what signs, the newest first and the one before it behind, sealed together.
+        previous_until: Until when that one signs too; None where there was none.
     """
 
     id: str
@@ -91,7 +88,6 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
     created_at: datetime
     secret: bytes | None = None
-    previous_secret: bytes | None = None
     previous_until: datetime | None = None
     ended_at: datetime | None = None
     version: int = 0
@@ -231,6 +227,11 @@ class Outbox(Protocol):
 def make_webhook_secret(dice: Dice) -> bytes:
     """Make what signs a webhook's messages: 256 random bits."""
     return dice(_SECRET_BYTES)
+
+
+def webhook_secrets(opened: bytes) -> tuple[bytes, ...]:
+    """Take apart what a subscription keeps: the secret that signs, and the one before it."""
+    return tuple(opened[at : at + _SECRET_BYTES] for at in range(0, len(opened), _SECRET_BYTES))
 
 
 def spell_webhook_secret(secret: bytes) -> Secret:

@@ -5,9 +5,9 @@ contract, one name in ``app.py``. Reads return facts or None and never refuse; a
 is a returned value. Whatever cannot be reached raises ``Unavailable``.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from keyturn.core.admin_records import AdminToken
 from keyturn.core.changes import Outcome, Unit
@@ -80,6 +80,13 @@ class Registry(Protocol):
         """Find a refresh family by its id anywhere in the deployment, ended ones included; never cached."""
         ...
 
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family whose current token had this digest when this process last wrote it, if it knows.
+
+        Another process may have changed it since: only for what is recorded with a change that loses then.
+        """
+        ...
+
     def require_fresh(self) -> None:
         """Confirm that what memory holds was current within the last second.
 
@@ -117,12 +124,25 @@ class Recorder(Protocol):
         ...
 
 
+Elsewhere = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs work that may wait away from the event loop, and gives what comes of it."""
+
+
 class Signer(Protocol):
-    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7)."""
+    """One key that signs now; ``x5t`` names its certificate, where it has one (RFC 7515 section 4.1.7).
+
+    ``elsewhere`` is None where a signature takes microseconds and is made at once. Otherwise it runs what
+    signs on a thread where that may wait, and raises Unavailable where it waits too long.
+    """
 
     key_id: str
     x5t: str | None
     algorithm: Algorithm
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Give what runs a signature where it may wait."""
+        ...
 
     def sign(self, message: bytes) -> bytes:
         """Sign the JWS signing input (RFC 7515 section 5.1); raw R||S for ECDSA."""
@@ -182,6 +202,32 @@ class Sealer(Protocol):
 
         Raises:
             Fault: It was sealed for another place, under another key, or altered.
+        """
+        ...
+
+
+class MasterKeyring(Sealer, Protocol):
+    """A sealer that knows several master keys by their ids: while one takes over from another."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Name the keys that it opens with, in the order in which they were given."""
+        ...
+
+    @property
+    def current(self) -> str:
+        """Name the key that it seals under."""
+        ...
+
+    def use(self, key_id: str) -> bool:
+        """Seal under another of the keys that are held; False where it is not held."""
+        ...
+
+    def seal_under(self, key_id: str, purpose: str, name: str, clear: bytes) -> bytes:
+        """Seal under one of the keys that are held, whichever is used now.
+
+        Raises:
+            Fault: It is not held.
         """
         ...
 
@@ -246,7 +292,7 @@ class Lockout(Protocol):
 
 
 class Passwords(Protocol):
-    """Slow hashing of what people remember, on threads of its own: logins cannot starve tokens (PW-02)."""
+    """Slow hashing of what is guessed easily, on threads of its own: logins cannot starve tokens (PW-02)."""
 
     async def hash(self, password: Secret) -> str:
         """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.
@@ -264,6 +310,22 @@ class Passwords(Protocol):
         """
         ...
 
+    async def hash_exactly(self, secret: Secret) -> str:
+        """Hash a machine's secret as it shall be kept that is too easily guessed for a fast hash.
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+        """
+        ...
+
+    async def check_exactly(self, secret: Secret, verifier: str) -> bool:
+        """Compare a machine's secret with a slow hash, ours or an imported one, octet for octet (TE-05).
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+        """
+        ...
+
     def is_outdated(self, verifier: str) -> bool:
-        """Tell whether a hash was made under weaker settings than today's."""
+        """Tell whether a hash was made under weaker settings than today's, or by another system."""
         ...

@@ -4,7 +4,7 @@ Each job asks for the smallest of these. A store answers all of them by its ``up
 reached raises ``Unavailable``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -12,7 +12,8 @@ import msgspec
 
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
-from keyturn.core.records import AuditRow
+from keyturn.core.records import AuditRow, Sealed
+from keyturn.core.sealed_values import Keeper
 from keyturn.core.vocabulary import Algorithm
 
 LONGEST_LEASE = timedelta(minutes=10)
@@ -159,7 +160,61 @@ class CheckpointStore(Protocol):
         ...
 
 
-class UpkeepStore(Leases, DueRings, Cleaners, ClockStore, CheckpointStore, Protocol):
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A server process, as it last told of itself.
+
+    Args:
+        id: A name that the process made for itself.
+        held: The ids of the master keys that it opens with.
+        sealing_under: The one that it seals under.
+    """
+
+    id: str
+    seen_at: datetime
+    held: tuple[str, ...]
+    sealing_under: str
+
+
+class NodeStore(Protocol):
+    """The server processes of a deployment, as far as they have to agree."""
+
+    async def report_node(self, node: Node) -> None:
+        """Note that a process is alive, and what it says of itself."""
+        ...
+
+    async def forget_node(self, node_id: str) -> None:
+        """Take out a process that stops."""
+        ...
+
+    async def nodes(self, since: datetime) -> Sequence[Node]:
+        """Read the processes that were seen at or after an instant."""
+        ...
+
+
+class SealedStore(Protocol):
+    """What lies under the master key, across all tables."""
+
+    async def sealed_elsewhere(
+        self, kind: type[Keeper], key_id: str, after: tuple[str, ...], limit: int
+    ) -> Sequence[Keeper]:
+        """Read records whose value is under another master key than this one, in the order of their keys.
+
+        Args:
+            after: The key (``key_in_order``) of the last record of the page before; empty for the first.
+        """
+        ...
+
+    async def count_sealed(self) -> Mapping[str, Mapping[str, int]]:
+        """Count values by table and by the id of the master key that they are under."""
+        ...
+
+
+def key_in_order(record: Keeper) -> tuple[str, ...]:
+    """Give the key by which a page of sealed records goes on."""
+    return (record.purpose, record.id) if isinstance(record, Sealed) else (record.id,)
+
+
+class UpkeepStore(Leases, DueRings, Cleaners, ClockStore, CheckpointStore, NodeStore, SealedStore, Protocol):
     """All of it, as a store answers it."""
 
 

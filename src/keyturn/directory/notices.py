@@ -16,7 +16,6 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
     KINDS,
     OLD_SECRET,
-    SEALED_SECRET,
     Channel,
     Delivery,
     Happening,
@@ -26,8 +25,10 @@ from keyturn.core.notices import (
     make_notice,
     make_webhook_secret,
     spell_webhook_secret,
+    webhook_secrets,
 )
 from keyturn.core.ports import Sealer
+from keyturn.core.sealed_values import open_value, place_of
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import OrganisationId
@@ -86,8 +87,10 @@ async def create_subscription(
         target=wish.target,
         kinds=kinds,
         created_at=now,
-        secret=sealer.seal(SEALED_SECRET, name, secret) if webhook else None,
     )
+    if webhook:
+        sealed = sealer.seal(*place_of(subscription), secret)
+        subscription = msgspec.structs.replace(subscription, secret=sealed)
     event = told(
         "notice_subscription.created",
         actor,
@@ -126,9 +129,7 @@ async def end_subscription(
     subscription = await show_subscription(actor, outbox, subscription_id)
     if subscription.ended_at is not None:
         return subscription
-    ended = msgspec.structs.replace(
-        subscription, ended_at=now, secret=None, previous_secret=None, version=subscription.version + 1
-    )
+    ended = msgspec.structs.replace(subscription, ended_at=now, secret=None, version=subscription.version + 1)
     await _change(actor, store, subscription, ended, "notice_subscription.ended", now=now, dice=dice)
     return ended
 
@@ -154,10 +155,10 @@ async def rotate_subscription(
     if subscription.previous_until is not None and now < subscription.previous_until:
         raise Clash(f"two secrets sign until {subscription.previous_until.isoformat()}; rotate after that")
     secret = make_webhook_secret(dice)
+    before = webhook_secrets(open_value(subscription, sealer))[0]
     rotated = msgspec.structs.replace(
         subscription,
-        secret=sealer.seal(SEALED_SECRET, subscription.id, secret),
-        previous_secret=subscription.secret,
+        secret=sealer.seal(*place_of(subscription), secret + before),
         previous_until=now + OLD_SECRET,
         version=subscription.version + 1,
     )

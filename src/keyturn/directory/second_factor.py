@@ -19,6 +19,7 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.life import Life, State
 from keyturn.core.ports import Digester, Sealer
 from keyturn.core.records import Credential, User
+from keyturn.core.sealed_values import open_value
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
@@ -111,7 +112,7 @@ async def confirm_totp(
     device = next((each for each in there if each.life.state is State.PENDING), None)
     if device is None or device.sealed is None:
         raise Clash(f"no device of user {user_id!r} waits to be confirmed; enrol one")
-    step = totp.verify(sealer.open(device.kind, device.id, device.sealed), code.reveal(), now, None)
+    step = totp.verify(open_value(device, sealer), code.reveal(), now, None)
     if step is None:
         raise OperatorError("that is not the device's code; look whether its clock is right")
     # The code that confirmed it is spent with its step: it opens nothing afterwards (RFC 6238 section 5.2).

@@ -15,6 +15,7 @@ from keyturn.core.errors import Conflict, InvalidGrant, InvalidRequest
 from keyturn.core.life import Life, State
 from keyturn.core.ports import Digester, Sealer
 from keyturn.core.records import Credential, Entity, Organisation
+from keyturn.core.sealed_values import open_value, place_of
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.store_ports import OrganisationStore
@@ -68,7 +69,7 @@ async def read_secret(
     newest = _newest(secrets)
     if newest is None or newest.sealed is None:
         raise InvalidGrant(Reason.NO_CREDENTIAL)
-    clear = sealer.open(newest.kind, newest.id, newest.sealed).decode()
+    clear = open_value(newest, sealer).decode()
     event = told(
         "credential.read",
         actor,
@@ -164,7 +165,7 @@ def _make(
     credential, secret = make_credential(
         CredentialKind.ENTITY_SECRET, entity, "secret", life, dialects=dialects, digester=digester, dice=dice
     )
-    sealed = sealer.seal(credential.kind, credential.id, secret.reveal().encode())
+    sealed = sealer.seal(*place_of(credential), secret.reveal().encode())
     return msgspec.structs.replace(credential, sealed=sealed), secret
 
 

@@ -6,11 +6,11 @@ The rule of the family is pure and lives in ``core/refresh.py``; when which of t
 
 from datetime import datetime, timedelta
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from keyturn.core.changes import Add, Change, EndFamily
 from keyturn.core.errors import Fault
@@ -24,17 +24,12 @@ from keyturn.core.vocabulary import FamilyId
 from keyturn.exchange.services import Services
 
 _NONCE_BYTES = 12
+_EXTRACT = HMAC(bytes(32), SHA256())
 _DEFAULT_LIFETIME_SECONDS = 30 * 86_400
 
 
-def open_family(
-    decision: Decision, services: Services, now: datetime
-) -> tuple[Decision, RefreshFamily, Secret]:
-    """Begin a refresh family with its first token.
-
-    Returns:
-        The decision, now resting on the family; the family, to be added; its first refresh token.
-    """
+def open_family(decision: Decision, services: Services, now: datetime) -> tuple[RefreshFamily, Secret]:
+    """Begin a refresh family with its first token."""
     proof, profile = decision.proof, decision.profile
     family_id = FamilyId(uuid7(now, services.naming))
     token = make_refresh_token(family_id, 0, services.digester.tag, services.dice)
@@ -62,8 +57,7 @@ def open_family(
         current_hash=_digest(token, pepper_id, services),
         pepper_id=pepper_id,
     )
-    basis = msgspec.structs.replace(decision.basis, family_id=family_id)
-    return msgspec.structs.replace(decision, basis=basis), family, token
+    return family, token
 
 
 def succeed(
@@ -71,7 +65,7 @@ def succeed(
 ) -> tuple[RefreshFamily, Secret]:
     """Make the next token of a family and seal it under a key that only the presented one gives."""
     successor = make_refresh_token(family.id, family.generation + 1, services.digester.tag, services.dice)
-    nonce = services.dice(_NONCE_BYTES)
+    nonce = services.naming(_NONCE_BYTES)  # no secret, and the key is of this one token
     cipher = _cipher(presented, family.id)
     sealed = nonce + cipher.encrypt(nonce, successor.reveal().encode(), family.id.encode())
     pepper_id = family.pepper_id
@@ -113,6 +107,8 @@ def _digest(token: Secret, pepper_id: str, services: Services) -> bytes:
 
 
 def _cipher(presented: Secret, family_id: FamilyId) -> AESGCM:
+    """Derive a key by HKDF without a salt, whose first step begins the same each time."""
+    extract = _EXTRACT.copy()
+    extract.update(presented.reveal().encode())
     info = b"keyturn refresh successor " + family_id.encode()
-    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(presented.reveal().encode())
-    return AESGCM(key)
+    return AESGCM(HKDFExpand(SHA256(), 32, info).derive(extract.finalize()))

@@ -130,7 +130,7 @@ def authorize_refresh(request: TokenRequest, proof: Proof, family: RefreshFamily
     """Ask for another token of a family, within what the family was granted (RFC 6749 section 6)."""
     return Authorization(
         proof=proof,
-        basis=Basis(family.credential_id, family.epochs, family.id),
+        basis=Basis(family.credential_id, family.epochs),
         profile=request.profile,
         grant_type=request.grant_type,
         subject=family.subject,

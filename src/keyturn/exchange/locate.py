@@ -132,9 +132,20 @@ async def _organisation_of(held: Held, registry: Registry) -> Organisation | Non
 
 
 async def locate_family(
-    presented: Secret, registry: Registry, digester: Digester
+    presented: Secret, registry: Registry, digester: Digester, *, current: bool = False
 ) -> tuple[RefreshToken, RefreshFamily] | None:
-    """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
+    """Find the family of a refresh token that we really made; a made-up one costs no read of the store.
+
+    Args:
+        current: Whether the family may be from memory where the token is its current one there; then only
+            what loses to whatever has happened to it since may rest on it. A digest that memory has proves
+            the token.
+    """
+    if current:
+        for digest in digester.lookup_hashes(presented.sha256()):
+            known = registry.recall_family(digest)
+            if known is not None:
+                return RefreshToken(known.id, known.generation), known
     parts = split_refresh_token(presented)
     if parts is None:
         return None

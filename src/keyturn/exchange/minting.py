@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from keyturn.core.identifiers import uuid7
+from keyturn.core.lasting import LastingFacts
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
 from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TOKEN_FACTS, LastingFacts, compile_shape, sources
-from keyturn.core.vocabulary import TokenId
+from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
+from keyturn.core.vocabulary import FamilyId, TokenId
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsTable, Services
 from keyturn.exchange.terms import Draft
@@ -45,6 +46,15 @@ def draft(decision: Decision, services: Services) -> Draft:
     lasting = services.claims[profile.kind].lasting
     begun = _begun(decision, profile, facts, services) if lasting else None
     return Draft(decision, facts, begun, _ended(decision, profile))
+
+
+def of_family(draft: Draft, family_id: FamilyId) -> Draft:
+    """Write the same for the tokens of a refresh family."""
+    decision = draft.decision
+    basis = msgspec.structs.replace(decision.basis, family_id=family_id)
+    decision = msgspec.structs.replace(decision, basis=basis)
+    ended = _ended(decision, decision.profile)
+    return Draft(decision, draft.facts, draft.begun, ended, draft.spelling)
 
 
 async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:
@@ -101,6 +111,8 @@ async def _signature(
 ) -> Awaitable[str]:
     issuer_id = profile.shared_ring or decision.proof.organisation.id
     signer = await services.rings.signer(issuer_id, profile.algorithm, now)
+    if signer.elsewhere is not None:
+        return await services.signing.token_elsewhere(claims, signer, profile.header_type)
     return services.signing.token(claims, signer, profile.header_type)
 
 

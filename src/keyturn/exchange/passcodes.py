@@ -17,6 +17,7 @@ from keyturn.core.lockout import LockoutTicket, passcode_name
 from keyturn.core.notices import Happening, make_notice
 from keyturn.core.records import Credential, User
 from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
+from keyturn.core.sealed_values import open_value
 from keyturn.core.secret import Secret
 from keyturn.core.totp import verify
 from keyturn.core.views import UserView
@@ -28,8 +29,6 @@ from keyturn.exchange.services import Services
 
 LOCK_TOLD_SECONDS = 300
 """A lockout is told of from this wait on; shorter ones are a forgotten password."""
-SEED_PURPOSE = "totp"
-"""What a device's seed is sealed for, under its credential's id."""
 
 
 async def admit_guess(
@@ -135,7 +134,7 @@ def _accept(presented: Secret, located: LocatedHolder, services: Services, now: 
     living = [item for item in held if item.life.standing(now) is Standing.GOOD]
     replayed = False
     for device in (item for item in living if item.kind is CredentialKind.TOTP):
-        seed = services.sealer.open(SEED_PURPOSE, device.id, device.sealed or b"")
+        seed = open_value(device, services.sealer)
         step = verify(seed, presented.reveal(), now, device.accepted_step)
         if step is not None:
             return _replace(device, accepted_step=step)

@@ -6,12 +6,11 @@ refusal may have a consequence: a replayed token ends its family, committed with
 
 from datetime import datetime, timedelta
 
-from keyturn.core.changes import Change, Replace, RequireVersion
+from keyturn.core.changes import Change, RequireVersion, Rotate
 from keyturn.core.errors import Concern, InvalidGrant
 from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
 from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
-from keyturn.core.secret import Secret
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_holder
@@ -20,9 +19,10 @@ from keyturn.exchange.credentials import check_family
 from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import Place, objection_to
+from keyturn.exchange.known import renewed_words
 from keyturn.exchange.locate import locate_family, named_organisation
 from keyturn.exchange.policy import decide
-from keyturn.exchange.road import begin, conclude, walk
+from keyturn.exchange.road import Renewal, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
 
@@ -42,7 +42,7 @@ async def refresh(request: TokenRequest, services: Services) -> Issued:
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = begin(services)
     presented, digester = request.credential.secret, services.digester
-    held = await locate_family(presented, services.registry, digester)
+    held = await locate_family(presented, services.registry, digester, current=True)
     await admit(request.origin, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
     asker = await prove_asker(request, services, now)
@@ -50,6 +50,10 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     proof = await _prove_owner(request, family, asker, services, now)
     if proof.holder is not None:
         await admit_holder(proof, services.limits, services.clock.monotonic())
+    terms = services.terms.find(request, proof, family)
+    if terms is not None:
+        renewal = _turn(token, family, request, proof, services, now)
+        return await finish(request, terms, services, now, renewal)
     decision = decide(authorize_refresh(request, proof, family))
     renewal = _turn(token, family, request, proof, services, now)
     return await conclude(request, decision, services, now, renewal)
@@ -63,6 +67,12 @@ async def _prove_owner(
     Raises:
         InvalidGrant: It is not, or the request names another organisation.
     """
+    if asker.proof is not None and _is_same(asker.proof, request, family):
+        return asker.proof
+    words = renewed_words(request, family)
+    known = await services.holders.recall(words, services.registry, now)
+    if known is not None:
+        return known
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
@@ -81,7 +91,26 @@ async def _prove_owner(
     reason = objection_to(request, held, Place(organisation, member), asker, now)
     if reason is not None:
         raise InvalidGrant(reason, about=about)
-    return Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
+    proof = Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
+    services.holders.keep(words, owner, proof)
+    return proof
+
+
+def _is_same(proof: Proof, request: TokenRequest, family: RefreshFamily) -> bool:
+    """Tell whether a client renews what it got for the credential that it has just proved, unchanged since.
+
+    Then all that the family rests on was found in force with the proof; and the proof is of the organisation
+    that the path names, which is the family's.
+    """
+    held = proof.credential
+    return (
+        held is not None
+        and held.id == family.credential_id
+        and proof.client.id == family.subject
+        and family.owner_kind is OwnerKind.CLIENT
+        and family.epochs == (proof.organisation.epoch, proof.client.epoch, held.epoch)
+        and request.organisation_alias is None
+    )
 
 
 def _turn(
@@ -91,7 +120,7 @@ def _turn(
     proof: Proof,
     services: Services,
     now: datetime,
-) -> tuple[Secret, tuple[Change, ...]]:
+) -> Renewal:
     """Carry out the family's verdict: the refresh token to answer with, and what that changes.
 
     Raises:
@@ -99,7 +128,7 @@ def _turn(
     """
     profile, presented = request.profile, request.credential.secret
     setting = proof.organisation.setting
-    unchanged = (RequireVersion("refresh_family", family.id, family.version),)
+    unchanged: tuple[Change, ...] = (RequireVersion("refresh_family", family.id, family.version),)
     grace = timedelta(
         seconds=setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
     )
@@ -111,8 +140,8 @@ def _turn(
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
-        return same_again(family, presented), unchanged
+        return Renewal(family, same_again(family, presented), unchanged)
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
-        return presented, unchanged
+        return Renewal(family, presented, unchanged)
     turned, successor = succeed(family, presented, services, now)
-    return successor, (Replace(turned, family.version),)
+    return Renewal(family, successor, (Rotate(turned),))

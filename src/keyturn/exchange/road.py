@@ -6,13 +6,16 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+import msgspec
+
 from keyturn.core.changes import Add, Change, Lost
 from keyturn.core.errors import Unavailable
+from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Decision, Issued, IssuedToken, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import OPENID, Reason
 from keyturn.exchange.family import open_family
-from keyturn.exchange.minting import draft, mint, mint_id_token
+from keyturn.exchange.minting import draft, mint, mint_id_token, of_family
 from keyturn.exchange.policy import require_current_forms
 from keyturn.exchange.recording import details_of, issued, refuse_lost, still_as_proved
 from keyturn.exchange.services import Services
@@ -20,6 +23,21 @@ from keyturn.exchange.terms import Terms
 
 Attempt = Callable[[TokenRequest, Services], Awaitable[Issued | None]]
 """Walks a road once; None when something it rests on was changed before it could be recorded."""
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """What a token's refresh family has to do with it.
+
+    Args:
+        family: As it was found, or as it begins.
+        token: The refresh token to answer with.
+        changes: What the family's part of the record is.
+    """
+
+    family: RefreshFamily
+    token: Secret
+    changes: tuple[Change, ...]
+
 
 ATTEMPTS = 3
 """An operator's edit may race with an exchange now and then; two in a row with one exchange are an attack."""
@@ -58,21 +76,17 @@ async def conclude(
     decision: Decision,
     services: Services,
     now: datetime,
-    renewal: tuple[Secret, tuple[Change, ...]] | None = None,
+    renewal: Renewal | None = None,
 ) -> Issued | None:
     """Mint what was decided and record it with all that it uses up; None where the recording lost.
 
     Args:
-        renewal: Of a family that was there before: its refresh token to answer with, and what that changes.
+        renewal: Of a family that was there before.
     """
     require_current_forms(request.origin, decision.proof)
-    refresh_token, changes = renewal or (None, ())
-    if decision.refreshable:
-        decision, family, refresh_token = open_family(decision, services, now)
-        changes = (*changes, Add(family))
     terms = _terms(request, decision, services)
-    services.terms.keep(request, terms)
-    return await finish(request, terms, services, now, refresh_token, changes)
+    services.terms.keep(request, terms, None if renewal is None else renewal.family)
+    return await finish(request, terms, services, now, renewal)
 
 
 def _terms(request: TokenRequest, decision: Decision, services: Services) -> Terms:
@@ -91,21 +105,25 @@ async def finish(
     terms: Terms,
     services: Services,
     now: datetime,
-    refresh_token: Secret | None = None,
-    changes: tuple[Change, ...] = (),
+    renewal: Renewal | None = None,
 ) -> Issued | None:
     """Mint on terms that are settled, and record it; None where the recording lost.
 
     Args:
-        refresh_token: To answer with.
-        changes: What it changes.
+        renewal: Of a family that was there before.
     """
-    decision = terms.decision
-    facts, signature = await mint(terms.draft, services, now)
+    written = terms.draft
+    if terms.decision.refreshable:
+        family, token = open_family(terms.decision, services, now)
+        renewal = Renewal(family, token, (Add(family),))
+    if renewal is not None:
+        written = of_family(written, renewal.family.id)
+    decision = written.decision
+    facts, signature = await mint(written, services, now)
     id_token = None
     if request.id_profile is not None and OPENID in decision.scopes:
         id_token = await mint_id_token(decision, request.id_profile, facts, services, now)
-    changes = (*decision.proof.spends, *changes)
+    changes = (*decision.proof.spends, *(renewal.changes if renewal else ()))
     if changes:
         await signature  # one that fails must use nothing up (RT-03)
     # Else it may as well be made while the row is written: a row without a token gives nobody anything.
@@ -115,7 +133,7 @@ async def finish(
         return None
     token = Secret(await signature)
     facts["access_token"] = token
-    facts["refresh_token"] = refresh_token
+    facts["refresh_token"] = None if renewal is None else renewal.token
     facts["id_token"] = id_token
     facts["request_id"] = request.origin.request_id
     return Issued(

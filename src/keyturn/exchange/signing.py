@@ -6,6 +6,7 @@ much again as the signature itself takes. Signed together, a turn's requests pay
 
 import asyncio
 from asyncio import AbstractEventLoop, Future
+from functools import partial
 
 from keyturn.core.ports import Signer
 from keyturn.tokens.encode import Claims, encode_token
@@ -28,6 +29,20 @@ class Signing:
         future: Future[str] = loop.create_future()
         self._waiting.append((future, claims, signer, header_type))
         return future
+
+    async def token_elsewhere(self, claims: Claims, signer: Signer, header_type: str) -> Future[str]:
+        """Sign with a key that is not in this process; it is done when this returns.
+
+        So no row tells of a token that could not be signed.
+
+        Raises:
+            Unavailable: The key cannot be used now.
+        """
+        if signer.elsewhere is None:
+            return self.token(claims, signer, header_type)
+        signed: Future[str] = asyncio.get_running_loop().create_future()
+        signed.set_result(await signer.elsewhere(partial(encode_token, claims, signer, header_type)))
+        return signed
 
     def _sign(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -1,4 +1,4 @@
-"""What a client is granted for certain words, kept for the next request with the same.
+"""What somebody is granted for certain words, kept for the next request with the same.
 
 Machines ask for the same thing all day. Policy is pure, so what it decides from the same records and words is
 the same decision, and so is all that follows from it alone. Credential, limits and life are checked before,
@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from keyturn.core.changes import Change
-from keyturn.core.requests import Decision, Proof, TokenRequest
-from keyturn.core.shapes import Spelling
-from keyturn.core.vocabulary import CLIENT_CREDENTIALS
+from keyturn.core.lasting import Spelling
+from keyturn.core.records import Entity, RefreshFamily
+from keyturn.core.requests import Decision, Member, Proof, TokenRequest
+from keyturn.core.vocabulary import CHANGE_ORGANISATION
 
 TERMS_KEPT = 4096
 """How many are kept; one more forgets the oldest."""
@@ -38,7 +39,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """A decision and what follows from it alone.
+    """A decision and what follows from it alone; of no refresh family yet, for each has a name of its own.
 
     Args:
         draft: What its tokens have in common.
@@ -55,40 +56,67 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class KnownTerms:
-    """The terms of clients that asked in their own name."""
+    """The terms of those who asked before and of the families that were renewed."""
 
     def __init__(self) -> None:
         """Know none."""
         self._kept: dict[_Words, Terms] = {}
 
-    def find(self, request: TokenRequest, proof: Proof) -> Terms | None:
-        """Give the terms of a request's words, if all that was proved is as it was when they were made."""
-        terms = self._kept.get(_words(request, proof))
-        if terms is None:
+    def find(self, request: TokenRequest, proof: Proof, family: RefreshFamily | None = None) -> Terms | None:
+        """Give the terms of a request's words, if all that was proved is as it was when they were made.
+
+        Args:
+            family: That is renewed.
+        """
+        terms = self._kept.get(_words(request, proof, family))
+        if terms is None or proof.spends:
             return None
         then = terms.decision.proof
         same = (
             then.credential is proof.credential
-            and then.client is proof.client
             and then.organisation is proof.organisation
+            # A built-in client is a value of its contract's table, made each time.
+            and (then.client is proof.client or (proof.client.built_in and then.client == proof.client))
+            and _same_holder(then.holder, proof.holder)
         )
-        return terms if same and not proof.spends else None
+        return terms if same else None
 
-    def keep(self, request: TokenRequest, terms: Terms) -> None:
+    def keep(self, request: TokenRequest, terms: Terms, family: RefreshFamily | None = None) -> None:
         """Keep terms for the next request with the same words, unless they rest on more than these say."""
         decision = terms.decision
-        if request.grant_type != CLIENT_CREDENTIALS or decision.refreshable or decision.proof.spends:
+        if request.grant_type == CHANGE_ORGANISATION or decision.proof.spends:
             return
         if len(self._kept) >= TERMS_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[_words(request, decision.proof)] = terms
+        self._kept[_words(request, decision.proof, family)] = terms
 
 
-def _words(request: TokenRequest, proof: Proof) -> _Words:
-    """Name all that grants and policy look at, and what the audit trail says of the request."""
+def _same_holder(then: Member | Entity | None, now: Member | Entity | None) -> bool:
+    if isinstance(then, Member) and isinstance(now, Member):
+        return then.user is now.user and then.membership is now.membership and then.home is now.home
+    return then is now
+
+
+def _words(request: TokenRequest, proof: Proof, family: RefreshFamily | None) -> _Words:
+    """Name all that grants and policy look at, and what the audit trail says of the request.
+
+    The route says which built-in client's table there is.
+    """
     origin, held = request.origin, proof.credential
+    granted = None
+    if family is not None:
+        granted = (
+            family.subject,
+            family.credential_id,
+            family.epochs,
+            family.scopes,
+            family.audiences,
+        )
     return (
         proof.client.id,
+        proof.organisation.id,
+        proof.notices,
+        granted,
         None if held is None else held.id,
         request.profile.kind,
         request.grant_type,

@@ -21,14 +21,16 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import KINDS, notice_of
 from keyturn.core.ports import Sealer, Signer
 from keyturn.core.records import AuditEvent, Sealed, SigningKey
+from keyturn.core.sealed_values import open_value, place_of
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId, Reason
 from keyturn.keys import schedule
 from keyturn.keys.certificates import certify
+from keyturn.keys.custody import Custody, SoftwareKeys
 from keyturn.keys.promises import Promise, Promises
 from keyturn.keys.schedule import NotRotated, Rotated, Withdrawn
-from keyturn.keys.signers import RSA_BITS, MakeKey, generate_key, load_signer, make_private_key
+from keyturn.keys.signers import RSA_BITS, MakeKey, make_private_key
 
 RINGS_KEPT = 20_000
 """How many issuers' rings stay in memory, private keys imported; the coldest makes room."""
@@ -40,7 +42,6 @@ _TRIES = 5
 
 log = logging.getLogger("keyturn.keys")
 
-SEALED_KEY = "signing_key"
 FOUNDED = "signing_ring"
 
 AlgorithmsOf = Callable[[str], Sequence[Algorithm]]
@@ -81,6 +82,7 @@ class Rings:
         rotate_after: For how long a key signs before its ring is due; None for ever.
         certified: The issuers whose keys get certificates, which then name them.
         make_key: Makes private keys.
+        custody: Makes and uses private keys, where that is not this process.
         limit: How many issuers stay in memory.
     """
 
@@ -96,6 +98,7 @@ class Rings:
         certified: Collection[str] = (),
         rsa_bits: int = RSA_BITS,
         make_key: MakeKey = make_private_key,
+        custody: Custody | None = None,
         limit: int = RINGS_KEPT,
     ) -> None:
         """Start with nothing in memory."""
@@ -108,8 +111,7 @@ class Rings:
         self._certified = frozenset(certified)
         self._due: dict[tuple[str, Algorithm], datetime | None] = {}
         self._promises = Promises(store, sealer, dice)
-        self._rsa_bits = rsa_bits
-        self._make_key = make_key
+        self._custody = custody or SoftwareKeys(rsa_bits, make_key)
         self._limit = limit
         self._issuers: OrderedDict[str, _Issuer] = OrderedDict()
         self._invalidations = 0
@@ -373,24 +375,21 @@ class Rings:
     ) -> SigningKey:
         certificate = partial(certify, name=issuer_id, now=now, dice=self._dice)
         made = await asyncio.to_thread(
-            generate_key,
-            algorithm,
-            self._rsa_bits,
-            certificate if issuer_id in self._certified else None,
-            self._make_key,
+            self._custody.make, algorithm, issuer_id, certificate if issuer_id in self._certified else None
         )
-        key_id = KeyId(made.public_jwk["kid"])
-        return SigningKey(
-            id=key_id,
+        key = SigningKey(
+            id=KeyId(made.public_jwk["kid"]),
             issuer_id=issuer_id,
             algorithm=algorithm,
             public_jwk=made.public_jwk,
-            sealed_private=self._sealer.seal(SEALED_KEY, _place(issuer_id, key_id), made.pkcs8),
+            sealed_private=b"",
             published_at=now,
             signs_from=signs_from,
             active_at=active_at,
             certificate=made.certificate,
         )
+        sealed = self._sealer.seal(*place_of(key), made.private)
+        return msgspec.structs.replace(key, sealed_private=sealed)
 
     def _seat(self, issuer: _Issuer, algorithm: Algorithm, now: datetime) -> Signer:
         turn = schedule.turn_at(issuer.ring(algorithm), now)
@@ -398,8 +397,8 @@ class Rings:
             raise Unavailable(Reason.KEY_UNAVAILABLE)
         key = turn.key
         try:
-            pkcs8 = self._sealer.open(SEALED_KEY, _place(key.issuer_id, key.id), key.sealed_private)
-            signer = load_signer(key.id, algorithm, pkcs8, key.public_jwk.get("x5t"))
+            private = open_value(key, self._sealer)
+            signer = self._custody.load(key.id, algorithm, private, key.public_jwk.get("x5t"))
         except (Fault, ValueError) as error:
             # Another master key, or an altered row: nobody can sign until an operator has mended it (HT-09).
             if key.id not in self._told:  # once: callers must not be able to fill the log
@@ -440,8 +439,3 @@ class Rings:
         if lock is None:
             lock = self._locks[issuer_id] = asyncio.Lock()
         return lock
-
-
-def _place(issuer_id: str, key_id: KeyId) -> str:
-    """Bind a sealed key to its issuer, so that a row moved to another issuer does not open."""
-    return f"{issuer_id}/{key_id}"

@@ -9,10 +9,13 @@ import base64
 import binascii
 import hashlib
 import zlib
+from collections.abc import Sequence
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from keyturn.core.errors import ConfigError, Fault
 from keyturn.core.secret import MASTER_KEY_PREFIX as PREFIX
@@ -81,6 +84,10 @@ class MasterKey:
         """Give the cipher under this key."""
         return AESGCM(self.__key)
 
+    def derived(self, salt: bytes, purpose: bytes) -> AESGCM:
+        """Give the cipher under a key made of this one for one file (RFC 5869)."""
+        return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, purpose).derive(self.__key))
+
     def __repr__(self) -> str:
         """Show which key it is, by its id alone."""
         return f"MasterKey({self.id.hex()})"
@@ -92,20 +99,70 @@ class MasterKey:
 
 
 class MasterSealer:
-    """The ``Sealer`` of ``core.ports`` under one master key."""
+    """The ``MasterKeyring`` of ``core.ports``: seals under one master key, opens under every one it holds.
+
+    Used on the event loop and on the writer's thread; what both look at is replaced whole.
+    """
 
     def __init__(self, key: MasterKey, dice: Dice) -> None:
         """Seal and open under ``key``; ``dice`` gives nonces."""
-        self._cipher = key.cipher()
-        self._head = _VERSION + key.id
         self._dice = dice
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._current = b""
+        self.hold((key,))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Name the keys that it opens with, in the order in which they were given."""
+        return tuple(head[len(_VERSION) :].hex() for head in self._ciphers)
+
+    @property
+    def current(self) -> str:
+        """Name the key that it seals under."""
+        return self._current[len(_VERSION) :].hex()
+
+    def hold(self, keys: Sequence[MasterKey]) -> bool:
+        """Open with these keys from now on, and with the one in use, whether or not it is among them.
+
+        Returns:
+            Whether it is. A file that was mended in haste must not stop a server that runs.
+        """
+        ciphers = {_VERSION + key.id: key.cipher() for key in keys}
+        complete = not self._current or self._current in ciphers
+        if not complete:
+            ciphers[self._current] = self._ciphers[self._current]
+        self._ciphers = ciphers
+        self._current = self._current or next(iter(ciphers))
+        return complete
+
+    def use(self, key_id: str) -> bool:
+        """Seal under another of the keys that are held; False where it is not held."""
+        head = _VERSION + bytes.fromhex(key_id)
+        if head not in self._ciphers:
+            return False
+        self._current = head
+        return True
 
     def seal(self, purpose: str, name: str, clear: bytes) -> bytes:
         """Encrypt and authenticate a value for one place."""
+        return self._seal(self._current, purpose, name, clear)
+
+    def seal_under(self, key_id: str, purpose: str, name: str, clear: bytes) -> bytes:
+        """Seal under one of the keys that are held, whichever is used now.
+
+        Raises:
+            Fault: It is not held.
+        """
+        return self._seal(_VERSION + bytes.fromhex(key_id), purpose, name, clear)
+
+    def _seal(self, head: bytes, purpose: str, name: str, clear: bytes) -> bytes:
+        cipher = self._ciphers.get(head)
+        if cipher is None:
+            raise Fault(f"{purpose}/{name} cannot be sealed under a master key that is not held")
         # Random nonces of 96 bits are safe for 2**32 values under one key (SP 800-38D section 8.3): we seal
         # keys and secrets, never traffic.
         nonce = self._dice(_NONCE_BYTES)
-        return self._head + nonce + self._cipher.encrypt(nonce, clear, self._place(purpose, name))
+        return head + nonce + cipher.encrypt(nonce, clear, _place(head, purpose, name))
 
     def open(self, purpose: str, name: str, sealed: bytes) -> bytes:
         """Decrypt a value.
@@ -116,16 +173,18 @@ class MasterSealer:
         head, body = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES:]
         if len(head) != _HEAD_BYTES or head[:1] != _VERSION:
             raise Fault(f"the sealed value {purpose}/{name} is cut or of an unknown version")
-        if head != self._head:
-            needed, ours = head[1:].hex(), self._head[1:].hex()
+        cipher = self._ciphers.get(head)
+        if cipher is None:
+            needed, ours = head[1:].hex(), ", ".join(self.held)
             raise Fault(f"{purpose}/{name} needs the master key with id {needed}; this process has {ours}")
         nonce, ciphertext = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, ciphertext, self._place(purpose, name))
+            return cipher.decrypt(nonce, ciphertext, _place(head, purpose, name))
         except (InvalidTag, ValueError):
             raise Fault(f"the sealed value {purpose}/{name} was altered or belongs elsewhere") from None
 
-    def _place(self, purpose: str, name: str) -> bytes:
-        # The length keeps ("a", "bc") apart from ("ab", "c").
-        first = purpose.encode()
-        return self._head + len(first).to_bytes(4, "big") + first + name.encode()
+
+def _place(head: bytes, purpose: str, name: str) -> bytes:
+    # The length keeps ("a", "bc") apart from ("ab", "c").
+    first = purpose.encode()
+    return head + len(first).to_bytes(4, "big") + first + name.encode()

@@ -63,6 +63,7 @@ class Es256Signer:
     """ECDSA on P-256 with SHA-256."""
 
     algorithm = Algorithm.ES256
+    elsewhere = None
 
     def __init__(self, key_id: str, key: EllipticCurvePrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""
@@ -79,6 +80,7 @@ class Rs256Signer:
     """RSA, PKCS #1 v1.5 with SHA-256."""
 
     algorithm = Algorithm.RS256
+    elsewhere = None
 
     def __init__(self, key_id: str, key: RSAPrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""
@@ -94,6 +96,7 @@ class EdDsaSigner:
     """Ed25519."""
 
     algorithm = Algorithm.EDDSA
+    elsewhere = None
 
     def __init__(self, key_id: str, key: Ed25519PrivateKey, x5t: str | None = None) -> None:
         """Sign with ``key``."""

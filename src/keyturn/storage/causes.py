@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS = 60.0
 """A kind of failure is logged once in so long: a store that is away fails every request."""
 
+COLLISION = "collision"
+"""Two processes made the same thing at one moment: one did, and the other's transaction goes again."""
+
 _KINDS = (
     ("locked", "locked"),
     ("busy", "locked"),
@@ -44,6 +47,9 @@ _KINDS = (
     ("terminating connection", "connection lost"),
     ("connection", "connection lost"),
     ("relation", "its tables are missing"),
+    ("uniqueviolation", COLLISION),
+    ("deadlock detected", COLLISION),
+    ("could not serialize", COLLISION),
 )
 
 _SPOKEN_STATES = ("08", "25", "28", "3D", "40", "42P01", "53", "55", "57", "58")
@@ -90,4 +96,7 @@ class Complaints:
         if now - self._told.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
             return
         self._told[kind] = now
-        log.warning("the store at %s is not available (%s): %s", self._path, kind, words)
+        if kind == COLLISION:
+            log.warning("a transaction at %s met another process's and was undone (%s)", self._path, words)
+        else:
+            log.warning("the store at %s is not available (%s): %s", self._path, kind, words)

@@ -36,6 +36,21 @@ class Point(NamedTuple):
 BEGINNING = Point(0)
 
 
+class Amendment(NamedTuple):
+    """How rows of a table are updated: what each must still hold, and what it gets."""
+
+    table: Table
+    expected: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def text(self, rows: str) -> str:
+        """Write the UPDATE; ``rows`` gives the values as ``v``, with columns ``column1`` and so on."""
+        name, first = self.table.name, len(self.expected) + 1
+        gets = ", ".join(f"{each} = v.column{first + at}" for at, each in enumerate(self.changed))
+        holds = " AND ".join(f"{name}.{each} = v.column{at}" for at, each in enumerate(self.expected, 1))
+        return f"UPDATE {name} SET {gets} FROM {rows} WHERE {holds}"  # noqa: S608  # our own names
+
+
 class Turns(Protocol):
     """A thread's place in the queue of processes."""
 
@@ -170,6 +185,14 @@ class Ground(Protocol):
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:
         """Insert many rows at once."""
+        ...
+
+    def amend(self, connection: Connection, amendment: "Amendment", rows: Sequence[tuple[Any, ...]]) -> int:
+        """Update many rows at once; gives how many were still as expected, and only those were updated.
+
+        Args:
+            rows: The values of ``expected``, then those of ``changed``; no row of the table twice.
+        """
         ...
 
     def insert(self, table: Table) -> Any:

@@ -1,6 +1,7 @@
 """What upkeep keeps, in memory (``UpkeepStore``): the same answers as on disk, for tests."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,10 +11,12 @@ from keyturn.core.changes import Record
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
 from keyturn.core.records import AuditRow, SigningKey
-from keyturn.core.upkeep_ports import AuditTail, JobRun, Lease
+from keyturn.core.sealed_values import FIELDS, Keeper, key_of
+from keyturn.core.upkeep_ports import AuditTail, JobRun, Lease, Node, key_in_order
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage.cleaners import CLEANERS
 from keyturn.storage.rows import table_of
+from keyturn.storage.upkeep_schema import NODE
 
 
 class Rows(Protocol):
@@ -34,6 +37,7 @@ class MemoryUpkeep:
         self._accepted_after = 0
         self._checkpoints: dict[int, Checkpoint] = {}
         self._numbers: dict[tuple[str, int], int] = {}
+        self._nodes: dict[str, Node] = {}
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take a lease that is not held or one's own; None where another has it."""
@@ -86,6 +90,11 @@ class MemoryUpkeep:
             if table_of(type(record)) is what.table
         )
         horizon = now - what.kept
+        if what.table is NODE:
+            old = [node.id for node in self._nodes.values() if node.seen_at < horizon][:limit]
+            for node_id in old:
+                del self._nodes[node_id]
+            return len(old)
         gone = [place for place, ats in instants if any(at is not None and at < horizon for at in ats)][
             :limit
         ]
@@ -114,6 +123,38 @@ class MemoryUpkeep:
         accepted = self._mark.accepted if self._mark else 0
         self._mark = ClockMark(newest_at=now, accepted=accepted + 1, stepped_at=now)
         self._accepted_after = len(self._shelf.audit)
+
+    async def report_node(self, node: Node) -> None:
+        """Note that a process is alive, and what it says of itself."""
+        self._nodes[node.id] = node
+
+    async def forget_node(self, node_id: str) -> None:
+        """Take out a process that stops."""
+        self._nodes.pop(node_id, None)
+
+    async def nodes(self, since: datetime) -> Sequence[Node]:
+        """Read the processes that were seen at or after an instant."""
+        return [self._nodes[key] for key in sorted(self._nodes) if self._nodes[key].seen_at >= since]
+
+    async def sealed_elsewhere(
+        self, kind: type[Keeper], key_id: str, after: tuple[str, ...], limit: int
+    ) -> Sequence[Keeper]:
+        """Read records whose value is under another master key than this one, in the order of their keys."""
+        others = [each for each, value in self._sealed(kind) if key_of(value) != key_id]
+        ordered = sorted(others, key=key_in_order)
+        return [each for each in ordered if not after or key_in_order(each) > after][:limit]
+
+    async def count_sealed(self) -> Mapping[str, Mapping[str, int]]:
+        """Count values by table and by the id of the master key that they are under."""
+        return {
+            table_of(kind).name: dict(Counter(key_of(value) for _, value in self._sealed(kind)))
+            for kind in FIELDS
+        }
+
+    def _sealed(self, kind: type[Keeper]) -> Sequence[tuple[Keeper, bytes]]:
+        here = (each for each in self._shelf.rows.values() if isinstance(each, kind))
+        values = ((each, getattr(each, FIELDS[kind])) for each in here)
+        return [(each, value) for each, value in values if value is not None]
 
     async def audit_tails(self, after: int) -> Sequence[AuditTail]:
         """Read the last row of each chain that has a row with a number greater than ``after``."""

@@ -10,10 +10,13 @@ from sqlalchemy import Connection, Engine, text
 from keyturn.core.errors import ConfigError
 from keyturn.storage.ground import Ground
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in ``migrations/versions``; four digits each, so they compare as text."""
 
 EMPTY = "the database has no tables of ours: `keyturn init` makes them; is this the right database?"
+FOREIGN = "the database is another application's: it has an alembic_version and no tables of ours"
+_OURS = "audit_chain"
+"""A table that we have from the first revision on; others use Alembic as well."""
 
 
 def make_ready(engine: Engine, ground: Ground, *, create: bool, upgrade: bool) -> None:
@@ -78,16 +81,17 @@ def is_current(connection: Connection) -> bool:
 
 
 def version_of(connection: Connection) -> str | None:
-    """Read which revision the tables have; None where there are none."""
-    if not has_tables(connection):
+    """Read which revision the tables have; None where there are none.
+
+    Raises:
+        ConfigError: The tables are another application's.
+    """
+    if not connection.dialect.has_table(connection, "alembic_version"):
         return None
+    if not connection.dialect.has_table(connection, _OURS):
+        raise ConfigError([FOREIGN])
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return None if version is None else str(version)
-
-
-def has_tables(connection: Connection) -> bool:
-    """Tell whether there are tables of ours at all."""
-    return connection.dialect.has_table(connection, "alembic_version")
 
 
 def _upgrade(connection: Connection) -> None:

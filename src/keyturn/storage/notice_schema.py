@@ -29,7 +29,6 @@ SUBSCRIPTION = Table(
     Column("kinds", Json(WORDS), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("secret", LargeBinary),
-    Column("previous_secret", LargeBinary),
     Column("previous_until", Instant),
     Column("ended_at", Instant),
     Column("version", BigInteger, nullable=False),

@@ -116,6 +116,7 @@ def _open(
         turns=turns,
         scribe=scribe,
         feed=feed,
+        families=registry.families,
         clock=clock,
         loop=loop,
         patience_seconds=patience_seconds,

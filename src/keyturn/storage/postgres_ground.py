@@ -30,8 +30,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.errors import ConfigError
-from keyturn.storage import migrate
-from keyturn.storage.ground import Counting, Point
+from keyturn.storage.ground import Amendment, Counting, Point
 from keyturn.storage.postgres_url import PostgresPlace
 from keyturn.storage.schema import FEED
 
@@ -157,14 +156,7 @@ class PostgresGround:
     # --- opening ---
 
     def require(self) -> None:
-        """Confirm that there are tables of ours."""
-        engine = self._engine(1)
-        try:
-            with engine.connect() as connection:
-                if not migrate.has_tables(connection):
-                    raise ConfigError([f"no deployment in {self.name}: `keyturn init` makes one there"])
-        finally:
-            engine.dispose()
+        """Do nothing: whoever looks at the tables sees whether there are any (``migrate``)."""
 
     def make(self) -> None:
         """Do nothing: the database is there, or an operator makes it."""
@@ -283,6 +275,17 @@ class PostgresGround:
         with _errors(connection), driver.cursor() as cursor, cursor.copy(copy) as lines:
             for row in rows:
                 lines.write_row(row)
+
+    def amend(self, connection: Connection, amendment: Amendment, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Update rows in one statement, whose parameters are a list for each column."""
+        names = (*amendment.expected, *amendment.changed)
+        kinds = [amendment.table.c[name].type.compile(connection.dialect) for name in names]
+        lists = ", ".join(f"%s::{kind.partition(' ')[0]}[]" for kind in kinds)
+        columns = ", ".join(f"column{at}" for at in range(1, len(names) + 1))
+        text = amendment.text(f"unnest({lists}) AS v({columns})")
+        driver = _driver(connection)
+        with _errors(connection), driver.cursor() as cursor:
+            return cursor.execute(text, [list(each) for each in zip(*rows, strict=True)]).rowcount
 
     def insert(self, table: Table) -> Any:
         """Start an INSERT that may say what happens ON CONFLICT."""

@@ -21,9 +21,10 @@ from keyturn.core.records import Credential, Entity, Organisation, RefreshFamily
 from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
-from keyturn.storage.carry import ADMIN_TOKEN, LAST_USE
+from keyturn.storage.families import Families
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
+from keyturn.storage.topics import ADMIN_TOKEN, LAST_USE
 from keyturn.storage.views import OWNERS, View, Views
 
 CLIENT_LIMIT = 50_000
@@ -72,6 +73,7 @@ class CachedRegistry:
         self._admin_tokens: Lru[bytes, AdminToken] = Lru(ADMIN_TOKENS_LIMIT)
         self._absent: Lru[_Key, bool] = Lru(ABSENT_LIMIT)
         self._flights: dict[_Key, _Flight] = {}
+        self.families = Families()
         self.versions = self._views.versions
         self.require_fresh = feed.require_fresh
         """Confirms that what memory holds was current within the last second; raises ``Unavailable``."""
@@ -103,6 +105,14 @@ class CachedRegistry:
     async def find_family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Find a refresh family by its id, ended or not; never from memory, since each use changes it."""
         return await self._reads.family(family_id)
+
+    def recall_family(self, current_hash: bytes) -> RefreshFamily | None:
+        """Give the family that had this current token when this process last wrote it.
+
+        That is enough to rotate it: the rotation loses if another process was first, and then memory has
+        forgotten it.
+        """
+        return self.families.current(current_hash)
 
     # --- by another name ---
 
@@ -249,12 +259,13 @@ class CachedRegistry:
     # --- forgetting ---
 
     def _touched(self, topic: str, key: str) -> None:
-        """Forget what a change touched; ``carry.topics_of`` says what the keys are."""
+        """Forget what a change touched; ``topics.topics_of`` says what the keys are."""
         if topic == EVERYTHING:
             self._views.clear()
             self._aliases.clear()
             self._absent.clear()
             self._admin_tokens.clear()
+            self.families.clear()
             self._ground_flights()
         elif topic == ADMIN_TOKEN:
             # They are few and change seldom: all are forgotten, and all that is on its way.

@@ -17,16 +17,18 @@ from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVe
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
-from keyturn.core.records import AuditEvent, AuditRow, Organisation
+from keyturn.core.records import AuditEvent, AuditRow, Organisation, RefreshFamily
 from keyturn.core.secret import Dice
-from keyturn.core.vocabulary import OrganisationId
+from keyturn.core.vocabulary import FamilyId, OrganisationId
 from keyturn.storage.audit import Tail, link, without_nul
-from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
+from keyturn.storage.carry import carry_out
+from keyturn.storage.families import Seen, family_in, named_in, write_all
 from keyturn.storage.feed import Confirmation, News, read_news
 from keyturn.storage.ground import Ground, Point
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
+from keyturn.storage.topics import LAST_USE, REVOCATION, SHRED, topics_of
 
 KEPT_VERSIONS = 10_000
 """How many versions the change log keeps; who lags further behind forgets everything."""
@@ -45,10 +47,17 @@ class Entry(Protocol):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a transaction did, once it is committed: an outcome for each unit, and the news with its own."""
+    """What a transaction did, once it is committed.
+
+    Args:
+        outcomes: One for each unit.
+        news: What others did meanwhile, and this one.
+        families: What became of the refresh families that it had to do with.
+    """
 
     outcomes: tuple[Outcome | Fault, ...]
     news: News
+    families: Seen
 
 
 def changes_nothing(unit: Unit) -> bool:
@@ -88,6 +97,7 @@ class Scribe:
         # The transaction being written.
         self._rows: list[AuditRow] = []
         self._touched: dict[tuple[str, str], None] = {}
+        self._families: dict[FamilyId, RefreshFamily | None] = {}
         self._memory_is_current = False
         self._keys_at: Point | None = None
         self._history: str | None = None
@@ -105,7 +115,7 @@ class Scribe:
         Raises:
             SQLAlchemyError: The transaction has failed as a whole; roll back, then call ``forget``.
         """
-        self._rows, self._touched = [], {}
+        self._rows, self._touched, self._families = [], {}, {}
         if at.history != self._history:
             self.forget()
             self._history = at.history
@@ -113,15 +123,22 @@ class Scribe:
         self._drop_shredded(connection, at, seen_at)
         self._memory_is_current = at == self._feed.at
         shelf = SqlShelf(connection)
-        outcomes = tuple([self._carry(connection, shelf, entry) for entry in entries])
+        done = self._carry_together(connection, shelf, entries)
+        outcomes = tuple(
+            [
+                _RECORDED if at in done else self._carry(connection, shelf, entry)
+                for at, entry in enumerate(entries)
+            ]
+        )
         append_audit(self._ground, connection, chain_id, self._rows)
         if self._touched:
             at = at._replace(version=at.version + 1)
             self._log_changes(connection, at.version)
             self._keys_at = at
         if at == self._feed.at:
-            return Written(outcomes, News(at, (), seen_at))
-        return Written(outcomes, read_news(self._ground, connection, self._feed.at, seen_at))
+            return Written(outcomes, News(at, (), seen_at), self._families)
+        news = read_news(self._ground, connection, self._feed.at, seen_at)
+        return Written(outcomes, news, self._families)
 
     def forget(self) -> None:
         """Assume nothing of what is in the store: a transaction failed, or its COMMIT only seemed to."""
@@ -146,16 +163,59 @@ class Scribe:
                     self._keys.drop(key)
         self._keys_at = at
 
+    def _carry_together(
+        self, connection: Connection, shelf: SqlShelf, entries: Sequence[Entry]
+    ) -> frozenset[int]:
+        """Carry out what begins or rotates a family and has nothing else to ask; gives the places of those.
+
+        They come first, as if nobody else of the batch had been there yet: all that they rest on is as memory
+        has it. Where one of them does not hold, none does, and each is carried out by itself.
+        """
+        places: list[int] = []
+        families: dict[FamilyId, RefreshFamily | None] = {}
+        for place, entry in enumerate(entries):
+            family = family_in(entry.unit)
+            # One that rests on more, or on what memory cannot tell, has more than its last change left.
+            if (
+                family is not None
+                and family.id not in families
+                and len(self._unsettled(entry.unit, entry.scope)) == 1
+            ):
+                places.append(place)
+                families[family.id] = family
+        if places and self._hold_together(connection, shelf, [entries[place].unit for place in places]):
+            self._families = families
+            return frozenset(places)
+        return frozenset()
+
+    def _hold_together(self, connection: Connection, shelf: SqlShelf, units: Sequence[Unit]) -> bool:
+        tail = self._tail
+        try:
+            with _savepoint(connection):
+                write_all(self._ground, connection, units)
+                for unit in units:
+                    self._append(unit.audit, shelf)
+        except Exception as error:  # whatever it was, each will hear of its own
+            if isinstance(error, DBAPIError) and not self._ground.is_units_own(error):
+                raise
+            self._tail, self._rows = tail, []
+            self._keys.forget()  # one may have been made inside the savepoint
+            return False
+        return True
+
     def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
         unit = entry.unit
+        appended, tail = len(self._rows), self._tail
         try:
             changes = self._unsettled(unit, entry.scope)
             if not changes:
                 self._append(unit.audit, shelf)
                 return _RECORDED
+            self._families |= dict.fromkeys(named_in(changes))
             with _savepoint(connection):
                 touched = self._change(changes, shelf, entry.scope)
-                self._append(unit.audit, shelf)
+                for event in (unit.audit, *unit.also):
+                    self._append(event, shelf)
             self._touched |= touched
             # From here on the store may be ahead of memory, for the neighbours that follow.
             if any(topic not in _RAISES_NO_VERSION for topic, _ in touched):
@@ -167,13 +227,19 @@ class Scribe:
         except DBAPIError as error:
             if not self._ground.is_units_own(error):
                 raise
-            self._keys.forget()  # one may have been made inside the savepoint
+            self._take_back(appended, tail)
             return Fault(_cannot(error))
         except Exception as error:  # noqa: BLE001  # whatever a unit does must not take its neighbours along
-            self._keys.forget()  # one may have been made inside the savepoint
+            self._take_back(appended, tail)
             # The name of the error only: its text may quote somebody's name.
             return error if isinstance(error, Fault) else Fault(_cannot(error))
         return _RECORDED
+
+    def _take_back(self, appended: int, tail: Tail) -> None:
+        """Forget what a unit that failed told of itself before it did."""
+        self._keys.forget()  # one may have been made inside the savepoint
+        del self._rows[appended:]
+        self._tail = tail
 
     def _unsettled(self, unit: Unit, scope: OrganisationId | None) -> Sequence[Change]:
         """Give the changes of a unit about which the store has to be asked.

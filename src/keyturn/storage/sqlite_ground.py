@@ -1,5 +1,6 @@
 """SQLite as the ground of a store: one file, one writer at a time, turns among processes by file locks."""
 
+import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,10 +19,11 @@ from sqlalchemy.exc import (
 
 from keyturn.storage import engines
 from keyturn.storage.feed import version_in
-from keyturn.storage.ground import Counting, Point
+from keyturn.storage.ground import Amendment, Counting, Point
 from keyturn.storage.turns import FairLock
 
 _LARGEST_INSERT = 64
+_SQLITE, _OLDEST_TO_AMEND = sqlite3.sqlite_version_info, (3, 33, 0)
 
 
 class SqliteGround:
@@ -36,7 +38,7 @@ class SqliteGround:
         """Stand on the file at ``path``."""
         self.path = path
         self.name = str(path)
-        self._inserts: dict[tuple[str, int], str] = {}
+        self._texts: dict[tuple[str, int], str] = {}
 
     def require(self) -> None:
         """Confirm that there is a database; a file without content is none."""
@@ -106,10 +108,25 @@ class SqliteGround:
         """
         for start in range(0, len(rows), _LARGEST_INSERT):
             some = rows[start : start + _LARGEST_INSERT]
-            text = self._inserts.get((table, len(some)))
+            text = self._texts.get((table, len(some)))
             if text is None:
-                text = self._inserts[table, len(some)] = _insert_text(table, columns, len(some))
+                text = self._texts[table, len(some)] = _insert_text(table, columns, len(some))
             connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+    def amend(self, connection: Connection, amendment: Amendment, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Update rows, many to a statement; SQLite before 3.33 cannot, and updates none."""
+        if _SQLITE < _OLDEST_TO_AMEND:
+            return 0
+        found = 0
+        for start in range(0, len(rows), _LARGEST_INSERT):
+            some = rows[start : start + _LARGEST_INSERT]
+            key = (f"amend {amendment.table.name}", len(some))
+            text = self._texts.get(key)
+            if text is None:
+                marks = f"({', '.join('?' * len(some[0]))})"
+                text = self._texts[key] = amendment.text(f"(VALUES {', '.join([marks] * len(some))}) AS v")
+            found += connection.exec_driver_sql(text, tuple(chain.from_iterable(some))).rowcount
+        return found
 
     def insert(self, table: Table) -> Any:
         """Start an INSERT that may say what happens ON CONFLICT."""

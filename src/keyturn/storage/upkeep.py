@@ -1,6 +1,6 @@
 """What upkeep keeps in SQL (``UpkeepStore``): errands on the writer's thread, questions to the readers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,14 +8,15 @@ from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, se
 
 from keyturn.core.checkpoints import Checkpoint
 from keyturn.core.clock_watch import ClockMark
-from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease
+from keyturn.core.sealed_values import Keeper
+from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease, Node
 from keyturn.core.vocabulary import Algorithm
-from keyturn.storage import rows
+from keyturn.storage import rows, sealed_reads
 from keyturn.storage.cleaners import CLEANERS, sweep
 from keyturn.storage.ground import Ground
 from keyturn.storage.reads import SqlReads
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, SIGNING_KEY
-from keyturn.storage.upkeep_schema import AUDIT_CHECKPOINT, CLOCK_MARK, DUE_RING, LEASE
+from keyturn.storage.upkeep_schema import AUDIT_CHECKPOINT, CLOCK_MARK, DUE_RING, LEASE, NODE
 from keyturn.storage.writer import GroupWriter
 
 RECENT_ROWS = 1000
@@ -143,6 +144,34 @@ class SqlUpkeep:
             connection.execute(accepted.on_conflict_do_update(index_elements=[CLOCK_MARK.c.id], set_=values))
 
         await self._errand(accept)
+
+    # --- nodes, and what lies under the master key ---
+
+    async def report_node(self, node: Node) -> None:
+        """Note that a process is alive, and what it says of itself."""
+        values = {name: getattr(node, name) for name in node.__struct_fields__}
+        told = self._insert(NODE).values(values)
+        told = told.on_conflict_do_update(index_elements=[NODE.c.id], set_=values)
+        await self._errand(lambda c: c.execute(told))
+
+    async def forget_node(self, node_id: str) -> None:
+        """Take out a process that stops."""
+        await self._errand(lambda c: c.execute(NODE.delete().where(NODE.c.id == node_id)))
+
+    async def nodes(self, since: datetime) -> Sequence[Node]:
+        """Read the processes that were seen at or after an instant."""
+        query = select(NODE).where(NODE.c.seen_at >= since).order_by(NODE.c.id)
+        return await self._ask(lambda c: [Node(**dict(row)) for row in c.execute(query).mappings()])
+
+    async def sealed_elsewhere(
+        self, kind: type[Keeper], key_id: str, after: tuple[str, ...], limit: int
+    ) -> Sequence[Keeper]:
+        """Read records whose value is under another master key than this one, in the order of their keys."""
+        return await self._ask(lambda c: sealed_reads.elsewhere(c, kind, key_id, after, limit))
+
+    async def count_sealed(self) -> Mapping[str, Mapping[str, int]]:
+        """Count values by table and by the id of the master key that they are under."""
+        return await self._ask(sealed_reads.count)
 
     # --- the audit trail ---
 

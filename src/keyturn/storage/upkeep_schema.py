@@ -9,7 +9,9 @@ from keyturn.storage.schema import (
     REVOCATION,
     SIGNING_KEY,
     SPENT,
+    WORDS,
     Instant,
+    Json,
     Word,
 )
 
@@ -22,6 +24,15 @@ LEASE = Table(
     Column("ran_at", Instant),
     Column("failures", BigInteger, nullable=False, server_default="0"),
     Column("outcome", Text, nullable=False, server_default=""),
+)
+
+NODE = Table(
+    "node",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("seen_at", Instant, nullable=False, index=True),
+    Column("held", Json(WORDS), nullable=False),
+    Column("sealing_under", Text, nullable=False),
 )
 
 DUE_RING = Table(

@@ -26,9 +26,10 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
 from keyturn.storage.carry import require_inside, require_sound
-from keyturn.storage.feed import Feed, News
+from keyturn.storage.families import Families
+from keyturn.storage.feed import Feed
 from keyturn.storage.ground import Ground, Point, Turns
-from keyturn.storage.scribe import Scribe, changes_nothing
+from keyturn.storage.scribe import Scribe, Written, changes_nothing
 from keyturn.storage.writing import WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
@@ -42,6 +43,8 @@ _LONGEST_LINGER_SECONDS = 0.01
 _LINGER_FROM_SECONDS = 0.002
 """A turn that is faster than this gathers enough while it commits; lingering would only make callers wait."""
 _SMOOTHING = 0.2
+_SECONDS_A_ROW = 0.003
+"""An import may take: many times what it does, so that nobody is told that it failed while it goes on."""
 
 T = TypeVar("T")
 
@@ -82,6 +85,7 @@ class GroupWriter:
         turns: The place in the queue of processes.
         scribe: Writes the units.
         feed: Hears of every commit before those who wait for it do.
+        families: Learns what became of them, at the same time.
         clock: Counts patience and measures turns.
         loop: Where callers wait.
         patience_seconds: How long a caller waits.
@@ -95,6 +99,7 @@ class GroupWriter:
         turns: Turns,
         scribe: Scribe,
         feed: Feed,
+        families: Families,
         clock: Clock,
         loop: AbstractEventLoop,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -104,6 +109,7 @@ class GroupWriter:
         self._turns = turns
         self._scribe = scribe
         self._feed = feed
+        self._families = families
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
@@ -172,7 +178,8 @@ class GroupWriter:
         if self._closing or len(self._waiting) >= QUEUE_LIMIT:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[Outcome] = self._loop.create_future()
-        job = _Job(unit, scope, future, self._clock.monotonic() + self._patience)
+        patience = self._patience + _SECONDS_A_ROW * len(unit.also)
+        job = _Job(unit, scope, future, self._clock.monotonic() + patience)
         self._unanswered.append(job)
         self._waiting.append(job)
         if not self._waking:
@@ -214,9 +221,10 @@ class GroupWriter:
         while self._unanswered and self._unanswered[0].future.done():
             self._unanswered.popleft()
 
-    def _answer(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome | Fault], news: News) -> None:
-        self._feed.apply(news)
-        for job, outcome in zip(jobs, outcomes, strict=True):
+    def _answer(self, jobs: Sequence[_Job], written: Written) -> None:
+        self._feed.apply(written.news)
+        self._families.learn(written.families)
+        for job, outcome in zip(jobs, written.outcomes, strict=True):
             if job.future.done():
                 continue
             if isinstance(outcome, Fault):
@@ -308,7 +316,7 @@ class GroupWriter:
                 committing = True
                 self._commit(connection)
             self._measure(len(jobs), self._clock.monotonic() - started)
-            self._held.tell(partial(self._answer, jobs, written.outcomes, written.news))
+            self._held.tell(partial(self._answer, jobs, written))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
             self._held.failed(error)

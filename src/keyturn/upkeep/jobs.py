@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.identifiers import uuid7
+from keyturn.core.ports import MasterKeyring
+from keyturn.core.sealed_values import MASTER_KEY
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys, UpkeepStore
 from keyturn.upkeep.checkpoints import ChainCheck, Checkpoints, Retention
 from keyturn.upkeep.cleaning import Cleaning
 from keyturn.upkeep.clock import ClockChore
+from keyturn.upkeep.master_key import Following, Resealing
 from keyturn.upkeep.notices import Expiry, Noticing, Outgoing
 from keyturn.upkeep.rotation import NotingRings, Rotation, Turn
 from keyturn.upkeep.schedule import Job
@@ -27,6 +30,8 @@ def make_scheduler(
     keys: AuditKeys,
     rings: NotingRings,
     turn: Turn,
+    keyring: MasterKeyring,
+    following: Following,
     *,
     check: ChainCheck,
     forget_expired: Callable[[datetime], None],
@@ -54,6 +59,7 @@ def make_scheduler(
         Job("keys", MINUTE, rotation.work),
         Job("clean", HOUR, Cleaning(store, store).work),
         Job(CHECKPOINT, checkpoint_every, Checkpoints(store, keys).work),
+        Job(MASTER_KEY, 10 * MINUTE, Resealing(trail, store, keyring, clock, dice).work),
     ]
     if kept is not None:
         retention = Retention(
@@ -67,4 +73,6 @@ def make_scheduler(
     watching = ClockChore(clock, clock_watch, store, forget_expired)
     told = () if noticing is None else (noticing.work,)
     holder = uuid7(clock.now(), dice)
-    return Scheduler(jobs, (watching.work, rotation.note, *told), store, clock, clock_watch, holder)
+    return Scheduler(
+        jobs, (watching.work, rotation.note, following.work, *told), store, clock, clock_watch, holder
+    )

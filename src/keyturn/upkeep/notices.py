@@ -20,7 +20,6 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
     GIVEN_UP_AFTER,
     KEPT,
-    SEALED_SECRET,
     Delivery,
     Happening,
     NotDelivered,
@@ -32,9 +31,11 @@ from keyturn.core.notices import (
     Tallies,
     expiry_id,
     notice_of,
+    webhook_secrets,
 )
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Credential
+from keyturn.core.sealed_values import open_value
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 
@@ -135,10 +136,10 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
     def _secrets(self, subscription: Subscription, now: datetime) -> Sequence[bytes]:
         """Open what signs: the newest secret, and the one before it while that still signs."""
-        sealed = [subscription.secret]
-        if subscription.previous_until is not None and now < subscription.previous_until:
-            sealed.append(subscription.previous_secret)
-        return [self.sealer.open(SEALED_SECRET, subscription.id, each) for each in sealed if each is not None]
+        if subscription.secret is None:
+            return ()
+        both = subscription.previous_until is not None and now < subscription.previous_until
+        return webhook_secrets(open_value(subscription, self.sealer))[: 2 if both else 1]
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:

@@ -5,15 +5,19 @@ Everything here is pure; ``web/protocol.py`` holds connections to it.
 Spec: RFC 9112 sections 3.2, 6 and 11.2.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from keyturn.web.holders import HeldElsewhere
 from keyturn.web.underway import Underway
 
 CHUNKED: Final = -1
 """What ``read_framing`` gives for a chunked body."""
+# Only what a value may hold: the rest of any other line joins the line before it, and llhttp refuses that.
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNORECASE)
 _ONCE: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 # fmt: off
 Refused = Literal[
@@ -45,6 +49,17 @@ class ProtocolLimits:
 
 class FramingRefused(Exception):
     """A head whose limits or framing we refuse; it carries its ``Refused``."""
+
+
+def without_upgrade(head: bytearray) -> bytearray:
+    """Take the wish for another protocol out of a head: we speak none, and may ignore it.
+
+    llhttp would stop reading there and leave the body to whoever comes next.
+
+    Spec: RFC 9110 section 7.8.
+    """
+    # Few wish it, so look before searching.
+    return bytearray(_UPGRADE.sub(b"", head)) if b"\r\nupgrade:" in head.lower() else head
 
 
 def read_framing(version: str, headers: list[tuple[bytes, bytes]], limits: ProtocolLimits) -> int:
@@ -105,10 +120,14 @@ def answer_to(why: Refused) -> bytes:
 
 
 class Shared:
-    """What all connections of one server share: their limits, who counts refusals, who holds how many."""
+    """What all connections of one server share: their limits, who counts refusals, who holds how many.
+
+    ``others`` is a worker's: what the other ones hold.
+    """
 
     def __init__(self, limits: ProtocolLimits, on_refused: Callable[[str], None]) -> None:
         self.limits = limits
+        self.others: HeldElsewhere | None = None
         self.on_refused = on_refused
         self.underway = Underway()
         self.held: Counter[str] = Counter()
@@ -119,15 +138,20 @@ class Shared:
         if self.total >= self.limits.connections:
             return "server_full"
         # A Unix socket has no address: everybody behind it would share one place.
-        if holder and self.held[holder] >= self.limits.connections_per_address:
+        elsewhere = 0 if self.others is None else self.others.elsewhere(holder)
+        if holder and self.held[holder] + elsewhere >= self.limits.connections_per_address:
             return "address_full"
         self.held[holder] += 1
         self.total += 1
+        if self.others is not None:
+            self.others.count(holder, 1)
         return None
 
     def leave(self, holder: str) -> None:
         """Give a place back; an address without connections leaves no entry behind."""
         self.total -= 1
         self.held[holder] -= 1
+        if self.others is not None:
+            self.others.count(holder, -1)
         if not self.held[holder]:
             del self.held[holder]

@@ -39,7 +39,9 @@ from keyturn.web.framing import (
     Shared,
     answer_to,
     read_framing,
+    without_upgrade,
 )
+from keyturn.web.underway import REST_SECONDS
 
 OVERSIZED: Final = "keyturn.oversized"
 """Present in ``scope["state"]`` when the body was over the limit: it was not read; answer with 413."""
@@ -54,8 +56,6 @@ _SIZE_LINE_BYTES: Final = 256 + len("ffffffff\r\n")
 _SIZE_LINE: Final = re.compile(rb"([0-9a-fA-F]{1,8})(?:;.{0,255})?")
 _BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n|\r[^\n]")
 _LEADING_CRLF: Final = re.compile(rb"(\r\n)+")
-# Only what a value may hold: the rest of any other line joins the line before it, and llhttp refuses that.
-_UPGRADE: Final = re.compile(rb"\r\nupgrade:[\t\x20-\x7e\x80-\xff]*", re.IGNORECASE)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -143,12 +143,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Have a head judged by both readers, and return the length of its body."""
         if not _REQUEST_LINE.match(head):
             raise FramingRefused("request_line")
-        # We speak nothing to upgrade to, so we may ignore the wish (RFC 9110 section 7.8); llhttp would stop
-        # reading here and leave the body to whoever comes next. Few wish it, so look before searching.
-        if b"\r\nupgrade:" in head.lower():
-            head = bytearray(_UPGRADE.sub(b"", head))
         try:
-            self.parser.feed_data(head)
+            self.parser.feed_data(without_upgrade(head))
         except httptools.HttpParserError as error:
             raise FramingRefused("malformed") from error
         if len(self.url) > self.limits.url_bytes:
@@ -305,14 +301,20 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def _turn_away(self, cycle: WholeRequest) -> bool:
-        """Refuse what would wait too long, and keep the connection: another one would cost more."""
+        """Refuse what would wait too long, keep the connection, and do not listen to it for a while."""
         self.shared.on_refused("overloaded")
         self.transport.write(OVERLOADED if cycle.keep_alive else FULL)
-        if not cycle.keep_alive:
+        if cycle.keep_alive:
+            self.flow.pause_reading()
+            self.loop.call_later(REST_SECONDS, self._listen_again)
+        else:
+            self._allow(self.limits.idle_seconds)
             self.transport.close()
-        # Not at once: what is pipelined behind it may be refused as well, and so on, ever deeper.
-        self.loop.call_soon(self.on_response_complete)
         return True
+
+    def _listen_again(self) -> None:
+        if not self.transport.is_closing():
+            self.on_response_complete()
 
     async def _respond(self, cycle: WholeRequest, answer: Answer) -> None:
         """Answer without ASGI's messages, where the application offers that.
@@ -377,7 +379,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self._step == self._discard:
             return
-        self._allow(self.limits.idle_seconds)
+        self._allow(self.limits.goodbye_seconds if self._last else self.limits.idle_seconds)
         self._step = self._read_head
         self._idle = not self._inbox
         if self.flow.read_paused and not self.transport.is_closing():
@@ -421,15 +423,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._alarm = self.loop.call_at(at, self._on_alarm)
 
     def _on_alarm(self) -> None:
-        now = self.loop.time()
+        now, self._alarm_at = self.loop.time(), math.inf
         if now < self._deadline:
             self._set_alarm(min(self._deadline, now + self.limits.idle_seconds))
         elif self.transport.is_closing() or self._step in {self._wait, self._discard}:
             self.transport.abort()  # the client does not read its answer
-        elif self._step != self._read_head:
-            self._refuse("body_timeout")
-        elif self._inbox:
-            self._refuse("head_timeout")
+        elif self._step != self._read_head or self._inbox:
+            self._refuse("head_timeout" if self._step == self._read_head else "body_timeout")
         else:
             self.close_after_reading()
 

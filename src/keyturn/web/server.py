@@ -15,6 +15,8 @@ from keyturn.core.errors import ConfigError
 from keyturn.web.closing import LAST_COMERS_SECONDS, let_in_again, turn_away
 from keyturn.web.desk import Desk
 from keyturn.web.framing import ProtocolLimits
+from keyturn.web.holders import HeldElsewhere
+from keyturn.web.listening import Listener
 from keyturn.web.management import Management
 from keyturn.web.protocol import BoundedProtocol, protocol_class
 from keyturn.web.tls import Certificates, TlsListener
@@ -140,6 +142,7 @@ async def run_servers(
     on_refused: Callable[[str], None],
     on_started: Callable[[], None],
     leash: int | None = None,
+    others: HeldElsewhere | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then readiness goes, running requests finish, both close (RE-03).
 
@@ -148,12 +151,14 @@ async def run_servers(
         on_refused: Told the reason of each refusal that the desk never sees.
         on_started: Called once, when both listeners answer.
         leash: Of a worker, a pipe from its supervisor: its end is the signal, also when the supervisor died.
+        others: Of a worker, the connections that the others have.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     _hear(stop, loop, leash)
     certificates = listeners.certificates
     public = _Server(desk, limits, on_refused, shutdown_seconds, certificates)
+    public.protocol.shared.others = others
     # All workers listen on one management socket: who stops first must not close it to those who still drain.
     last_comers_seconds = 0 if leash is None else None
     side = _Server(
@@ -222,23 +227,24 @@ class _Server(uvicorn.Server):
         certificates: Certificates | None = None,
         last_comers_seconds: float | None = LAST_COMERS_SECONDS,
     ) -> None:
-        self._protocol = protocol_class(limits, on_refused)
-        super().__init__(_config(app, self._protocol, shutdown_seconds))
+        self.protocol = protocol_class(limits, on_refused)
+        super().__init__(_config(app, self.protocol, shutdown_seconds))
         self.ready = asyncio.Event()
         self._certificates = certificates
         self._last_comers_seconds = last_comers_seconds
-        self._secured: list[TlsListener] = []
+        self._listeners: list[Listener | TlsListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._certificates is None:
-            await super().startup(sockets)
-        else:
-            shared = self._protocol.shared
-            self._secured = [
-                TlsListener(each, self._make, shared, self._certificates) for each in sockets or ()
-            ]
-            self.servers = [*self._secured]  # type: ignore[list-item]  # closes alike
-            self.started = True
+        for each in sockets or ():
+            if self._certificates is None:
+                plain = Listener(each, self._make, backlog=BACKLOG)
+                await plain.open()
+                self._listeners.append(plain)
+            else:
+                shared = self.protocol.shared
+                self._listeners.append(TlsListener(each, self._make, shared, self._certificates))
+        self.servers = [*self._listeners]  # type: ignore[list-item]  # closes alike
+        self.started = True
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -252,11 +258,11 @@ class _Server(uvicorn.Server):
             server.close()
         for each in sockets or ():
             each.close()
-        for number, door in enumerate(doors):
-            await self._let_in(door, self._secured[number] if self._secured else None)
+        for door, listener in zip(doors, self._listeners, strict=True):
+            await self._let_in(door, listener)
         await super().shutdown()
 
-    async def _let_in(self, door: socket.socket, secured: TlsListener | None) -> None:
+    async def _let_in(self, door: socket.socket, listener: Listener | TlsListener) -> None:
         """Accept the connections that the kernel has made for us and nobody has taken yet, then close.
 
         The door is the last handle of its listener and closes as soon as nobody waits.
@@ -270,16 +276,11 @@ class _Server(uvicorn.Server):
                 except OSError:  # nobody waits any more
                     break
         for connection, address in waiting:
-            if secured is not None:
-                secured.let_in(connection, address)
-            else:
-                connection.setblocking(False)
-                await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
-        if secured is not None:
-            await secured.finish()
+            listener.let_in(connection, address)
+        await listener.finish()
 
     def _make(self) -> BoundedProtocol:
-        return self._protocol(self.config, self.server_state, self.lifespan.state)
+        return self.protocol(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

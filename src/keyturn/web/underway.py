@@ -3,7 +3,8 @@
 Requests that come faster than they are answered would all wait longer and longer, until every caller has
 given up before its turn. So there is room for as many as are answered within ``TARGET_SECONDS``, going by how
 fast the last ones were; who comes on top is refused at once. That must cost next to nothing: under overload
-most requests are refused.
+most requests are refused. So who was refused is not heard for ``REST_SECONDS``: callers who ask again at once
+would take the time that answers need, ever fewer would be answered, and there would be room for ever fewer.
 """
 
 from typing import Final
@@ -12,6 +13,8 @@ _READS: Final = frozenset({"GET", "HEAD"})
 ROOM = 256
 """There is always room for that many, however slow they are: a store that is away refuses them by itself."""
 TARGET_SECONDS = 0.25
+REST_SECONDS = 0.25
+"""How long the connection of a refused caller is not read, who was told to come back after a second."""
 _LOOK_AFTER = 64
 _LOOK_SECONDS = 0.1
 

@@ -1,5 +1,8 @@
 """Kept terms: a second request with the same words is decided as the first was, until a record changes."""
 
+import base64
+import json
+
 import pytest
 
 from harness import basic, deployment
@@ -53,12 +56,37 @@ async def test_what_changed_is_decided_anew(here):
     assert (await token(here)).json["error"] == "invalid_client"
 
 
-async def test_what_comes_with_more_than_words_is_not_kept(here):
-    """RT-04: A token with a refresh token is decided each time, as each begins a family of its own."""
+def family_of(answer):
+    """The refresh family that an access token says it is of."""
+    middle = answer.json["access_token"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["kt"]["f"]
+
+
+async def test_each_family_is_its_own(here):
+    """RT-02: tokens from the same terms are of the family that each began or renewed, and of no other."""
     body = b"grant_type=client_credentials&scope=offline_access"
+    kept = here.desk._services.terms._kept
     first, second = await token(here, body), await token(here, body)
-    assert first.json["refresh_token"] != second.json["refresh_token"]
-    assert not here.desk._services.terms._kept
+    assert family_of(first) != family_of(second)
+    assert len(kept) == 1
+    for begun in (first, second):
+        renewal = b"grant_type=refresh_token&refresh_token=" + begun.json["refresh_token"].encode()
+        renewed = await token(here, renewal)
+        assert family_of(renewed) == family_of(begun)
+        assert renewed.json["refresh_token"] != begun.json["refresh_token"]
+    assert len(kept) == 2
+
+
+async def test_a_family_has_what_it_was_granted(here):
+    """RT-04: the terms of one family's renewal are not those of another that was granted less."""
+    families = [
+        (await token(here, b"grant_type=client_credentials&scope=offline_access+" + scope)).json
+        for scope in (b"read", b"write")
+    ]
+    for begun in families:
+        renewal = b"grant_type=refresh_token&refresh_token=" + begun["refresh_token"].encode()
+        renewed = (await token(here, renewal)).json
+        assert set(renewed["scope"].split()) == set(begun["scope"].split())
 
 
 async def test_terms_are_bounded(here):

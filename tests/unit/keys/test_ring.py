@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.sealed_values import SIGNING_KEY
 from keyturn.core.vocabulary import Algorithm, Reason
-from keyturn.keys import ring as ring_module
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import PUBLISH_MARGIN, RETIRE_MARGIN, NotRotated, Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
@@ -70,7 +70,7 @@ async def test_keys_are_sealed_and_differ(store, sealer):
     assert {key.id for key in store.keys.values()} == {key.public_jwk["kid"] for key in store.keys.values()}
     key = next(key for key in store.keys.values() if key.issuer_id == "acme")
     with pytest.raises(Fault):
-        sealer.open(ring_module.SEALED_KEY, f"zeta/{key.id}", key.sealed_private)
+        sealer.open(SIGNING_KEY, f"zeta/{key.id}", key.sealed_private)
 
 
 async def test_published_keys_are_public(rings):

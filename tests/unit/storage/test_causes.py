@@ -2,9 +2,10 @@
 
 import sqlite3
 
-from sqlalchemy.exc import OperationalError
+from psycopg.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from keyturn.storage.causes import Complaints, why
+from keyturn.storage.causes import COLLISION, Complaints, why
 
 
 def failure(text):
@@ -20,6 +21,16 @@ def test_why():
     assert why(TimeoutError()) == "too slow"
     assert why(failure("something else")) is None
     assert why(None) is None
+
+
+def test_a_collision_is_no_outage(caplog):
+    """Two nodes that make one thing at one moment are told apart from a store that is away."""
+    collision = IntegrityError("INSERT INTO sealed", {}, UniqueViolation("Key (id)=(secret)"))
+    Complaints("postgresql://db/keyturn").about(collision)
+    assert why(collision) == COLLISION
+    assert caplog.messages == [
+        "a transaction at postgresql://db/keyturn met another process's and was undone (UniqueViolation)"
+    ]
 
 
 def test_once_a_kind_and_minute(caplog):

@@ -69,6 +69,19 @@ def test_tables_change_only_where_they_may(engine, ground, version):
     migrate.make_ready(engine, ground, create=False, upgrade=False)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_another_applications_tables_are_left_alone(engine, ground, create):
+    """A database with somebody else's revisions is refused by name, whatever they are called."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+        connection.commit()
+    with pytest.raises(ConfigError, match="another application's"):
+        migrate.make_ready(engine, ground, create=create, upgrade=True)
+    with engine.connect() as connection:
+        assert not connection.dialect.has_table(connection, "organisation")
+
+
 def test_head_is_the_newest_revision():
     """The revision that the program asks for is the last one there is."""
     config = Config()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from keyturn.web.cycle import Head, KnownHeads
 from keyturn.web.framing import FramingRefused, ProtocolLimits, read_framing
 from keyturn.web.protocol import OVERSIZED, protocol_class
-from keyturn.web.underway import ROOM
+from keyturn.web.underway import REST_SECONDS, ROOM
 from keyturn.wire.http import WireResponse
 
 HOST = b"Host: a\r\n"
@@ -504,6 +504,15 @@ def test_slow_clients_are_sent_away(hasty, pieces, status, why):
     assert len(hasty.seen) == (status == 200)
 
 
+def test_who_is_sent_away_and_stays_loses_the_place(hasty):
+    """HT-05: A client that keeps its side open after its time was up holds no place for that."""
+    with contextlib.ExitStack() as stay:
+        for piece in (b"", GET, b"GET / HTTP/1.1\r\nHos", post(b"abc")[:-1]):
+            stay.enter_context(hasty.connect()).sendall(piece)
+        eventually(lambda: hasty.protocol.shared.total == 4)
+        eventually(lambda: hasty.protocol.shared.total == 0)
+
+
 def test_deadline_is_not_moved_by_single_bytes(hasty):
     """HT-05: A client that sends a byte now and then does not win time."""
     with hasty.connect() as client, contextlib.suppress(ConnectionError):
@@ -753,18 +762,20 @@ def test_whole_requests_are_answered():
 
 
 def test_too_many_at_once_are_turned_away():
-    """RE-10: without room a POST is 503 with Retry-After, and keeps its connection; GET is served."""
+    """RE-10: without room a POST is 503 with Retry-After, is not heard at once again; GET is served."""
     with Answering(ProtocolLimits()) as server:
         taken = server.protocol.shared.underway
         for _ in range(ROOM):
             taken.enter()
         with server.connect() as client:
             client.sendall(post(b"x=1") * 3)
+            began = time.monotonic()
             for _ in range(3):
                 refused = read_answer(client)
                 assert status_of(refused) == 503
                 assert b"Retry-After: 1\r\n" in refused
                 assert b"Connection: close" not in refused
+            assert time.monotonic() - began >= 2 * REST_SECONDS
             client.sendall(GET)
             assert status_of(read_answer(client)) == 200
             taken.leave(0.0)
@@ -775,6 +786,24 @@ def test_too_many_at_once_are_turned_away():
         closed = server.exchange(post(b"x=1", b"Connection: close\r\n"))
         assert status_of(closed) == 503
         assert is_generic(closed, "temporarily_unavailable")
+
+
+def test_who_rests_is_heard_before_the_end():
+    """RE-03: what a refused caller sent before a server stops has an answer; then its connection ends."""
+    with Answering(ProtocolLimits()) as server:
+        taken = server.protocol.shared.underway
+        for _ in range(ROOM):
+            taken.enter()
+        with server.connect() as client, server.connect() as silent:
+            for each in (client, silent):
+                each.sendall(post(b"x=1"))
+                assert status_of(read_answer(each)) == 503
+            client.sendall(GET)
+            server.uvicorn.should_exit = True
+            assert status_of(read_all(client)) == 200
+            assert read_all(silent) == b""
+        server.thread.join(5)
+        assert not server.thread.is_alive()
 
 
 def test_whole_requests_keep_the_connection_rules():

@@ -32,6 +32,7 @@ from keyturn.core.errors import (
 )
 from keyturn.core.records import AuditEvent
 from keyturn.core.requests import Call, Origin
+from keyturn.core.sealed_values import open_value, place_of
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.administrator import concern_of, identify_administrator
 from keyturn.exchange.services import Services
@@ -41,7 +42,6 @@ from keyturn.wire.http import WireRequest, WireResponse
 from keyturn.wire.parse import bearer
 
 KEPT_FOR = timedelta(days=1)
-_PURPOSE = "kept answer"
 
 _Answer = Callable[[AdminPorts], Awaitable[WireResponse]]
 
@@ -90,7 +90,7 @@ class Administration:
             refusal: Refusal = _refusal_of(error, route)
         except InvalidGrant as none:
             # What a contract calls an invalid grant is here a resource that does not exist.
-            refusal = NotFound(none.reason, "there is none")
+            refusal = NotFound(none.reason, none.description or none.reason.replace("_", " "))
         except Conflict as conflict:
             refusal = conflict
             if conflict.reason is Reason.LOST_RACE and route.table.versioned is not None:
@@ -157,7 +157,7 @@ class Administration:
             raise Conflict(
                 Reason.ANSWER_PENDING, "it was done already, but what was answered is not known; look it up"
             )
-        clear = self._ports.sealer.open(_PURPOSE, kept.id, kept.answer)
+        clear = open_value(kept, self._ports.sealer)
         sent = msgspec.msgpack.decode(clear, type=_Sent)
         return WireResponse(sent.status, sent.body, sent.headers, sent.changing)
 
@@ -167,7 +167,7 @@ class Administration:
         if kept is None:
             raise Fault("a request by an idempotency key was done without its row")
         sent = _Sent(response.status, response.body, response.headers, response.changing)
-        sealed = self._ports.sealer.seal(_PURPOSE, kept.id, msgspec.msgpack.encode(sent))
+        sealed = self._ports.sealer.seal(*place_of(kept), msgspec.msgpack.encode(sent))
         event = AuditEvent(
             at=kept.created_at,
             kind="answer.kept",

@@ -5,8 +5,8 @@ from alembic import op
 
 from keyturn.storage.text import TEXT
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("kinds", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("secret", sa.LargeBinary),
-        sa.Column("previous_secret", sa.LargeBinary),
         sa.Column("previous_until", sa.BigInteger),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("version", sa.BigInteger, nullable=False),

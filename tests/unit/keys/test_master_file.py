@@ -1,0 +1,91 @@
+"""Where a process's master keys come from, and what it makes of a file that changes."""
+
+import secrets
+
+import pytest
+
+from keyturn.core.errors import ConfigError, Fault, OperatorError
+from keyturn.keys.master_file import MOST_KEYS, MasterKeys, parse_keys, sealer_of
+from keyturn.keys.sealing import MasterKey
+
+KEYS = [MasterKey.generate(secrets.token_bytes) for _ in range(3)]
+ONE, TWO, THREE = (key.id.hex() for key in KEYS)
+
+
+def text(*keys):
+    return "".join(f"{key.reveal()}\n" for key in keys)
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = tmp_path / "master.key"
+    made.write_text(text(KEYS[0]))
+    return made
+
+
+@pytest.fixture
+def kept(file):
+    return MasterKeys(sealer_of(file.read_text(), secrets.token_bytes), file, secrets.token_bytes)
+
+
+def test_several_keys():
+    """Lines, words and remarks: each key once, in order, the first one sealed under; too many are refused."""
+    first, second, _ = (key.reveal() for key in KEYS)
+    given = f"# ours\n{first} # of 2026\n\n{second} {first}\n"
+    assert [key.id for key in parse_keys(given)] == [KEYS[0].id, KEYS[1].id]
+    assert sealer_of(given, secrets.token_bytes).current == ONE
+    for wrong in ("", "# nothing\n", f"{first}\n{second[:-2]}"):
+        with pytest.raises(ConfigError) as caught:
+            parse_keys(wrong)
+        assert second[10:-2] not in str(caught.value)
+    many = text(*(MasterKey.generate(secrets.token_bytes) for _ in range(MOST_KEYS + 1)))
+    with pytest.raises(ConfigError, match="more than"):
+        parse_keys(many)
+
+
+def test_a_file_that_changes(kept, file, caplog):
+    """A file is read again when it is another; one that cannot be read changes nothing and is told of."""
+    assert kept.reload() is False
+    file.write_text(text(*KEYS[:2]))
+    assert (kept.reload(), kept.sealer.held, kept.reload()) == (True, (ONE, TWO), False)
+    for broken in ("half a k", ""):
+        file.write_text(broken)
+        assert (kept.reload(), kept.sealer.held) == (False, (ONE, TWO))
+    file.unlink()
+    assert (kept.reload(), kept.sealer.held) == (False, (ONE, TWO))
+    assert caplog.text.count("is not read again") == 3
+    assert KEYS[0].reveal()[10:] not in caplog.text
+
+
+def test_the_key_in_use_stays(kept, file, caplog):
+    """TK-12: a file that lacks the key in use does not take it from a server that runs; others do go."""
+    file.write_text(text(*KEYS[:2]))
+    kept.reload()
+    assert kept.sealer.use(TWO)
+    sealed = kept.sealer.seal("p", "n", b"clear")
+    file.write_text(text(KEYS[2]))
+    assert kept.reload() is True
+    assert (kept.sealer.held, kept.sealer.current) == ((THREE, TWO), TWO)
+    assert kept.sealer.open("p", "n", sealed) == b"clear"
+    assert "lacks the master key in use" in caplog.text
+
+
+def test_add_and_drop(kept, file):
+    """A key is added at the end and taken out again; the remarks and all others stay."""
+    file.write_text("# ours\n" + text(KEYS[0]))
+    fresh = kept.add()
+    assert kept.sealer.held == (ONE, fresh)
+    assert file.read_text().startswith("# ours\n" + text(KEYS[0]))
+    kept.sealer.use(fresh)
+    kept.drop(ONE)
+    assert kept.sealer.held == (fresh,)
+    assert file.read_text().startswith("# ours\nkt_master_")
+    with pytest.raises(OperatorError, match="do not come from a file"):
+        MasterKeys(kept.sealer, None, secrets.token_bytes).add()
+
+
+def test_a_key_that_is_not_held(kept):
+    """Nothing is sealed under a key that is not held, and none such comes into use."""
+    assert kept.sealer.use(TWO) is False
+    with pytest.raises(Fault, match="not held"):
+        kept.sealer.seal_under(TWO, "p", "n", b"clear")

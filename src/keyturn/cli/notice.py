@@ -10,7 +10,12 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.notices import KINDS, Channel, Delivery, Subscription
 
-app = noun("Notices: who outside hears of leaks, expiries, keys and lockouts.")
+app = noun(
+    "Notices: who outside hears of leaks, expiries, keys and lockouts.",
+    "keyturn notice create --url https://hooks.example.com/in --organisation acme --kind credential.leaked",
+    "keyturn notice test SUBSCRIPTION_ID",
+    "keyturn notice outbox --dead",
+)
 
 Id = Annotated[
     str, typer.Argument(metavar="SUBSCRIPTION_ID", help="The id, as `keyturn notice list` shows it.")

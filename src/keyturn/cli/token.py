@@ -19,6 +19,7 @@ from keyturn.tokens.inspection import Look, Sight, look_at
 app = noun(
     "Tokens and secrets.",
     "keyturn token inspect < token.txt",
+    "keyturn token patterns --format json",
 )
 
 _TIMES = {"iat": "issued", "nbf": "valid", "exp": "expires"}

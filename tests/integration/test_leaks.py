@@ -199,3 +199,26 @@ async def test_it_is_off_by_default():
     """Where no reporter is believed the path is nobody's."""
     async with deployment() as made:
         assert (await made.ask("POST", LEAKS_PATH, body=b"[]")).status == 404
+
+
+async def test_every_kind_is_found(here):
+    """A user key, an API token, an entity's secret and a used refresh token are ours, and end."""
+    acme = here.members[MAIN]
+    login = {"email": acme["mend"]["email"], "userKey": acme["mend"]["user_key"]}
+    json_body = [("Content-Type", "application/json")]
+    body = json.dumps(login | {"orgToken": acme["mend"]["org_token"]}).encode()
+    answer = await here.ask("POST", "/api/v2.0/login", headers=json_body, body=body)
+    refresh = answer.json["retVal"]["refreshToken"]
+    renew = {"headers": [("wss-refresh-token", refresh)]}
+    assert (await here.ask("POST", "/api/v2.0/login/accessToken", **renew)).status == 200
+    here.clock.advance(3_600)
+    assert await report(here, refresh) == [TRUE]
+    assert [each["kind"] for each in await notices(here)] == ["refresh_token"]
+    assert (await here.ask("POST", "/api/v2.0/login/accessToken", **renew)).status != 200
+    others = [acme["mend"]["user_key"], acme["vmware-csp"]["api_token"], acme["sahamati"]["entity_secret"]]
+    for _ in range(2):
+        assert await report(here, *others, refresh) == [TRUE] * 4
+    told = sorted(each["kind"] for each in await notices(here))
+    assert told == ["api_token", "entity_secret", "refresh_token", "user_key"]
+    answer = await here.ask("POST", "/api/v2.0/login", headers=json_body, body=body)
+    assert answer.status != 200

@@ -15,7 +15,7 @@ import msgspec
 from keyturn.core.actors import system
 from keyturn.core.changes import Add, Unit
 from keyturn.core.clock import Clock
-from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
     GIVEN_UP_AFTER,
@@ -99,9 +99,12 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
         except NotDelivered as error:
             problem = str(error)
-        except Fault as fault:
+        except Unavailable:
+            raise
+        except Exception as fault:
+            # One target that breaks us must not keep all others from being told.
             log.exception("a notice cannot be sent")
-            problem = type(fault).__name__
+            problem = f"a fault of ours: {type(fault).__name__}"
         else:
             tried = delivery.tries + 1
             done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")

@@ -44,6 +44,8 @@ class Receiver:
     async def send(self, notice, channel, target, secrets, now):
         if self.problem is not None:
             raise NotDelivered(self.problem)
+        if "broken" in target:
+            raise RuntimeError
         self.got.append((notice.id, target, tuple(secrets)))
 
 
@@ -139,6 +141,16 @@ async def test_tried_again_until_given_up(place):
     place.receiver.problem = None
     place.clock.advance(GIVEN_UP_AFTER.total_seconds())
     assert await place.run() == "0 new; nothing to send"
+
+
+async def test_one_target_that_breaks_us(place):
+    """A target that we fail at in a way nobody thought of does not keep others from being told."""
+    await place.subscribe("https://hooks.broken.example/")
+    await place.subscribe()
+    await place.leak("n1")
+    assert await place.run() == "1 new; 1 delayed, 1 delivered"
+    [waiting] = await place.store.outbox.deliveries(dead=False, limit=9)
+    assert waiting.problem == "a fault of ours: RuntimeError"
 
 
 async def test_two_secrets_sign_for_a_day(place):

@@ -76,8 +76,8 @@ class _Match(msgspec.Struct, frozen=True):
 
     token: str
     type: str
-    url: str
-    source: str
+    url: str = ""
+    source: str = ""
 
 
 class LeakReports:
@@ -207,9 +207,8 @@ def _matches(body: bytes) -> Sequence[_Match]:
 
 def _told(match: _Match, *, ours: bool) -> dict[str, str]:
     """Say of one text whether it is ours; by its hash, so that the answer repeats no secret."""
-    digest = hashlib.sha256(match.token.encode()).digest()
     return {
-        "token_hash": base64.b64encode(digest).decode(),
+        "token_hash": hashlib.sha256(match.token.encode()).hexdigest(),
         "token_type": match.type,
         "label": "true_positive" if ours else "false_positive",
     }

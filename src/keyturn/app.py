@@ -49,6 +49,7 @@ from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.writer import PATIENCE_SECONDS
+from keyturn.telling import Telling, notice_jobs, open_leak_reports, open_telling
 from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
@@ -86,6 +87,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     cache_seconds: int
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
+    telling: Telling = msgspec.field(default_factory=Telling)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
@@ -187,6 +189,7 @@ async def open_local(
             dice=dice,
             dialects=dialects,
             cache_seconds=settings.jwks_cache_seconds,
+            telling=open_telling(settings.notices),
         )
     finally:
         await closing.aclose()
@@ -277,6 +280,7 @@ def assemble(
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
+    leak_keys: Mapping[str, str] | None = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
@@ -284,6 +288,7 @@ def assemble(
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
+        leak_keys: Whose leak reports are believed: PEM by key id.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -321,6 +326,7 @@ def assemble(
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
+        noticed=local.telling.noticed,
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
@@ -340,8 +346,9 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
+    leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
     desk = Desk(
-        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration, leaks
     )
     return desk, metrics
 
@@ -395,6 +402,7 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         dice=local.dice,
         checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
         kept=timedelta(days=days) if days else None,
+        **notice_jobs(local, settings.notices),
     )
 
 

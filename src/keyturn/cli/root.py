@@ -62,6 +62,7 @@ NOUNS = {
     "explain": "Say what became of a request, and what would make it pass.",
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
+    "notice": "Notices: who outside hears of leaks, expiries, keys and lockouts.",
     "clock": "The clock.",
     "dialect": "Dialects: the token APIs that are spoken.",
     "config": "The configuration.",

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,26 @@ from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.keys.sealing import MasterKey
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
+def write_private(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
+    """Put a file in place whole, readable by its owner only, and durable before anything relies on it.
+
+    Args:
+        path: What is there makes room.
+        content: All of it.
+        like: Whose owner and mode it gets instead, before it has its name: a server may look at any moment.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        if like is not None:
+            if os.geteuid() == 0:
+                os.fchown(descriptor, like.st_uid, like.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(like.st_mode) & 0o777)
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
     partial.replace(path)
+    sync_folder(path.parent)
 
 
 def make_master_key(path: Path) -> bool:
@@ -36,6 +48,7 @@ def make_master_key(path: Path) -> bool:
         return False
     finally:
         fresh.unlink()
+    sync_folder(path.parent)
     return True
 
 

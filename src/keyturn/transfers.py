@@ -206,7 +206,7 @@ def _read(file: Path, passphrase: Secret) -> Bundle:
                 raise OperatorError(f"there is more than {MOST_BYTES >> 20} MB in it")
     try:
         return msgspec.msgpack.decode(packed, type=Bundle)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise OperatorError("it was written by another version, which knew other records") from None
 
 

@@ -72,7 +72,7 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
 
     Raises:
         ConfigError: It cannot be written.
-        OperatorError: It is there already, or another process is writing it.
+        OperatorError: It is there already, or another process is writing it, or it cannot be written safely.
     """
     partial = file.with_name(f"{file.name}.part")
     with spoken(), private(partial) as out:
@@ -80,6 +80,8 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OperatorError(f"another process is writing {partial}") from None
+        _require_nobodys(out, partial)
+        os.fchmod(out.fileno(), 0o600)
         out.truncate(0)  # what one that was killed has left
         try:
             yield out
@@ -94,6 +96,17 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
         finally:
             partial.unlink(missing_ok=True)
         sync_folder(file.absolute().parent)
+
+
+def _require_nobodys(out: BinaryIO, partial: Path) -> None:
+    """Refuse a file that somebody laid there, or that is whole: its writer was killed after it had its name.
+
+    Raises:
+        OperatorError: It is one.
+    """
+    found = os.fstat(out.fileno())
+    if found.st_nlink != 1 or found.st_uid != os.geteuid():
+        raise OperatorError(f"{partial} is somebody else's, or has another name too: remove it first")
 
 
 def private(path: Path) -> BinaryIO:

@@ -106,7 +106,7 @@ async def import_organisation(
     bundle = _read(file, passphrase)
     async with open_local(settings, patient=True) as local:
         now = local.clock.now()
-        _require_sound(local, bundle, now)
+        _require_sound(local, bundle, settings, now)
         conflicts = await objections(local.deployment, bundle.household)
         if not conflicts and not dry_run:
             household, further = await _unbundle(local, bundle, now)
@@ -140,7 +140,7 @@ async def _bundle(local: LocalServices, household: Household, *, with_keys: bool
     )
 
 
-def _require_sound(local: LocalServices, bundle: Bundle, now: datetime) -> None:
+def _require_sound(local: LocalServices, bundle: Bundle, settings: Settings, now: datetime) -> None:
     """Refuse what no export writes: whoever has the passphrase can write a file by hand.
 
     Raises:
@@ -151,6 +151,7 @@ def _require_sound(local: LocalServices, bundle: Bundle, now: datetime) -> None:
         bundle.household,
         reserved=local.built_in_clients(),
         tables={POLICY: POLICY_SETTINGS, **{name: each.settings for name, each in dialects.items()}},
+        costs=(settings.passwords.memory_kib, settings.passwords.passes),
     )
     used = {each.pepper_id for each in bundle.household.credentials}
     if used - {""} != set(bundle.peppers) or any(

@@ -10,19 +10,22 @@ from itertools import chain
 from typing import Any
 
 from keyturn.core.errors import OperatorError
-from keyturn.core.hashes import HashKind, read_hash
-from keyturn.core.records import Credential, Organisation
+from keyturn.core.hashes import is_bounded
+from keyturn.core.records import Organisation
 from keyturn.directory.dialect_settings import SettingTables, check_value
 from keyturn.directory.names import check_slug
 from keyturn.directory.transfer import Household
 
 
-def require_own(household: Household, *, reserved: Collection[str], tables: SettingTables) -> None:
+def require_own(
+    household: Household, *, reserved: Collection[str], tables: SettingTables, costs: tuple[int, int]
+) -> None:
     """Refuse a household with anything that its organisation could not have made itself.
 
     Args:
         reserved: Client ids that a contract's built-in clients have.
         tables: The settings there are here; others are of no effect and may come along.
+        costs: The memory in KiB and the passes that a password's hash takes here.
 
     Raises:
         OperatorError: It has; the words name what, and quote nothing but ids.
@@ -41,7 +44,10 @@ def require_own(household: Household, *, reserved: Collection[str], tables: Sett
         raise OperatorError("the file gives one id to two")
     _require_inside(household, home, clients)
     for credential in household.credentials:
-        _require_bounded(credential)
+        if credential.verifier is not None and not is_bounded(credential.verifier, *costs):
+            raise OperatorError(
+                f"credential {credential.id} is under a hash that would take too long to check"
+            )
 
 
 def _require_inside(household: Household, home: set[str], clients: set[str]) -> None:
@@ -84,15 +90,3 @@ def _require_settings(organisation: Organisation, tables: SettingTables) -> None
     for place, value in given:
         if place in declared:
             check_value(declared[place], value)
-
-
-def _require_bounded(credential: Credential) -> None:
-    """Refuse a hash whose check would keep a server busy or eat its memory (PW-02 has the least)."""
-    if credential.verifier is None:
-        return
-    try:
-        read = read_hash(credential.verifier)
-    except ValueError as error:
-        raise OperatorError(f"credential {credential.id}: {error}") from None
-    if read.kind is HashKind.SHA256:
-        raise OperatorError(f"credential {credential.id}: a fast hash")

@@ -175,6 +175,7 @@ def put_in_place(fresh: Path, path: Path, now: datetime) -> Path | None:
         OperatorError: Somebody has it open.
     """
     aside = None
+    _give_away(fresh, path if path.exists() else path.parent)
     if path.exists() and path.stat().st_size:
         aside = path.with_name(f"{path.name}.replaced-{now:%Y%m%dT%H%M%S%f}")
         try:
@@ -189,6 +190,13 @@ def put_in_place(fresh: Path, path: Path, now: datetime) -> Path | None:
     fresh.replace(path)
     flush(path.parent)
     return aside
+
+
+def _give_away(fresh: Path, like: Path) -> None:
+    """Have a file belong to whom another belongs: root restores, and a server that is not root starts."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(fresh, owner.st_uid, owner.st_gid)
 
 
 def _move(path: Path, to: Path) -> None:

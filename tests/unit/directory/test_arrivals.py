@@ -1,19 +1,23 @@
 """An organisation's file that was written by hand brings nothing in that is not its organisation's own."""
 
 import hashlib
+import secrets
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from keyturn.core.errors import OperatorError
+from keyturn.core.hashes import read_hash, spell_pbkdf2
 from keyturn.core.life import Life
 from keyturn.core.records import Client, Credential, Entity, Membership, Organisation, Team, User
+from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.directory.arrivals import require_own
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.transfer import Household
+from keyturn.keys.passwords import ArgonPasswords
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 HOME, OTHER, ADA, ZOE, SUBJECT = (f"00000000-0000-7000-8000-00000000000{digit}" for digit in range(5))
@@ -79,7 +83,8 @@ FORGED_SELF = [
 
 def check(household):
     """Check as an import does, beside one client that a contract has built in."""
-    require_own(household, reserved={"built-in"}, tables={GROUP: POLICY_SETTINGS})
+    tables = {GROUP: POLICY_SETTINGS}
+    require_own(household, reserved={"built-in"}, tables=tables, costs=(256 * 1024, 9))
 
 
 def test_an_honest_file():
@@ -87,6 +92,18 @@ def test_an_honest_file():
     settings = {"unheard-of": {"x": 1}, GROUP: {"entity_secret_days": 30}}
     organisation = msgspec.structs.replace(ORGANISATION, settings=settings)
     check(msgspec.structs.replace(SOUND, organisation=organisation))
+
+
+async def test_honest_hashes():
+    """Every hash that is kept comes in: ours, costly ones, those of easy secrets, imported ones."""
+    secret = Secret("correct horse battery")
+    ours = ArgonPasswords(secrets.token_bytes)
+    rounds = spell_pbkdf2("sha256", 100_000, b"salt" * 4, bytes(32))
+    bcrypt = read_hash("$2b$12$" + "." * 53).verifier
+    costly = "$argon2id$v=19$m=262144,t=9,p=1$c2FsdHNhbHRzYWx0$" + "A" * 43
+    for verifier in (await ours.hash(secret), await ours.hash_exactly(secret), rounds, bcrypt, costly):
+        credential = msgspec.structs.replace(CREDENTIAL, verifier=verifier)
+        check(msgspec.structs.replace(SOUND, credentials=(credential,)))
 
 
 def test_forged_records():

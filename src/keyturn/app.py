@@ -99,6 +99,16 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
 
         return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
 
+    def built_in_clients(self) -> set[str]:
+        """Give the ids of contracts' own clients, those of dialects that are off included."""
+        return {
+            exchange.client.id
+            for dialect in {**load_dialects(), **self.dialects}.values()
+            for route in dialect.routes
+            for exchange in route.exchanges
+            if exchange.client is not None
+        }
+
     def ring_plan(self) -> RingPlan:
         """Give the key rings of the dialects that are on."""
         return RingPlan.of(profiles(self.dialects).values())

@@ -59,10 +59,6 @@ class OnTheMachine:
         """No key goes over a network."""
         _refuse("a master key is retired")
 
-    async def search_audit(self, *_: Any) -> NoReturn:
-        """``GET /audit`` searches; a command for it is still to come."""
-        _refuse("the audit trail is searched by a command")
-
     async def audit_since(self, *_: Any) -> NoReturn:
         """A server is asked, it does not tell by itself."""
         _refuse("the audit trail is followed")
@@ -70,10 +66,6 @@ class OnTheMachine:
     def export_audit(self, *_: Any) -> NoReturn:
         """What is to be checked elsewhere comes from the store itself."""
         _refuse("the audit trail is exported")
-
-    async def explain(self, *_: Any) -> NoReturn:
-        """``GET /requests/{request}`` explains; a command for it is still to come."""
-        _refuse("a request is explained by a command")
 
 
 def _refuse(what: str) -> NoReturn:

@@ -84,6 +84,7 @@ REMOTE = frozenset(
         "audit",
         "client",
         "entity",
+        "explain",
         "key",
         "keys",
         "lockout",

@@ -49,6 +49,7 @@ from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.writer import PATIENCE_SECONDS
+from keyturn.telling import Telling, notice_jobs, open_leak_reports, open_telling
 from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
@@ -88,6 +89,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     status_lists: bool = False
     status_list_seconds: int = 60
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
+    telling: Telling = msgspec.field(default_factory=Telling)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
@@ -98,6 +100,16 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
         from keyturn.admin import ADMIN
 
         return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
+
+    def built_in_clients(self) -> set[str]:
+        """Give the ids of contracts' own clients, those of dialects that are off included."""
+        return {
+            exchange.client.id
+            for dialect in {**load_dialects(), **self.dialects}.values()
+            for route in dialect.routes
+            for exchange in route.exchanges
+            if exchange.client is not None
+        }
 
     def ring_plan(self) -> RingPlan:
         """Give the key rings of the dialects that are on."""
@@ -191,6 +203,7 @@ async def open_local(
             cache_seconds=settings.jwks_cache_seconds,
             status_lists=settings.status_lists,
             status_list_seconds=settings.status_list_seconds,
+            telling=open_telling(settings.notices),
         )
     finally:
         await closing.aclose()
@@ -281,6 +294,7 @@ def assemble(
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
+    leak_keys: Mapping[str, str] | None = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
@@ -288,6 +302,7 @@ def assemble(
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
+        leak_keys: Whose leak reports are believed: PEM by key id.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -329,6 +344,7 @@ def assemble(
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
+        noticed=local.telling.noticed,
     )
     metrics = Metrics()
     metrics.watch(local.store.stats)
@@ -348,10 +364,21 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
+    leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
     algorithm = profiles(local.dialects)["oauth2.access"].algorithm
     lists = StatusLists(local.store.status, services, algorithm, local.status_list_seconds)
     desk = Desk(
-        Router(routes), urls, services, ports, metrics, refusals, descriptions, lists, trusted, administration
+        Router(routes),
+        urls,
+        services,
+        ports,
+        metrics,
+        refusals,
+        descriptions,
+        lists,
+        trusted,
+        administration,
+        leaks,
     )
     return desk, metrics
 
@@ -405,6 +432,7 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         dice=local.dice,
         checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
         kept=timedelta(days=days) if days else None,
+        **notice_jobs(local, settings.notices),
     )
 
 

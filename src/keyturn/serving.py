@@ -162,9 +162,11 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             settings.trusted_proxies,
             refusals=refusals,
             admin_api=settings.admin_api,
+            leak_keys=settings.leaks.public_keys,
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
+        metrics.watch_notices(local.telling.tallies, local.clock)
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
         await local.following.enlist()

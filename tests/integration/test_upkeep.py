@@ -48,6 +48,8 @@ def test_jobs_run_and_tell(terminal):
         ("clean", None),
         ("checkpoint", None),
         ("master-key", None),
+        ("expiry", None),
+        ("notices", None),
     ]
     ran = {row["job"]: row["outcome"] for row in terminal.json("upkeep", "run")}
     assert ran == {
@@ -55,6 +57,8 @@ def test_jobs_run_and_tell(terminal):
         "clean": "deleted nothing",
         "checkpoint": "checkpoint 1",
         "master-key": "one master key",
+        "expiry": "told of 0 credentials",
+        "notices": "0 new; nothing to send",
     }
     after = {row["job"]: row for row in terminal.json("upkeep", "status")}
     assert after["clean"]["outcome"] == "deleted nothing"

@@ -57,6 +57,7 @@ from keyturn.web.cycle import Head
 from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
 from keyturn.web.doors import Door
+from keyturn.web.leaks import LEAKS_PATH, LeakReports
 from keyturn.web.metrics import Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
@@ -118,6 +119,7 @@ class Desk:
         status_lists: Answers paths of no dialect that say which tokens are dead.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
         administration: The road of administrators; None where the admin API is off.
+        leaks: Takes leak reports; None where nobody may send any.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Desk:
         status_lists: StatusLists,
         trusted_proxies: Sequence[Network] = (),
         administration: Administration | None = None,
+        leaks: LeakReports | None = None,
     ) -> None:
         """Take everything that was assembled."""
         self._router = router
@@ -141,6 +144,7 @@ class Desk:
         self._metrics = metrics
         self._trusted = trusted_proxies
         self._administration = administration
+        self._leaks = leaks
         self._refusals = refusals
         self._descriptions = descriptions
         self._status_lists = status_lists
@@ -185,6 +189,8 @@ class Desk:
         route = door.route
         if route is None:
             request = door.request(request_id, body, oversized=oversized)
+            if self._leaks is not None and door.path == LEAKS_PATH:
+                return request_id.encode(), await self._leaks.answer(request)
             described = self._descriptions.answer(request)
             if described is None:
                 described = await self._status_lists.answer(request.method, request.path)

@@ -19,6 +19,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from keyturn.core.clock import Clock
+from keyturn.core.notices import Tallies
 from keyturn.web.slots import Slots
 from keyturn.web.together import Merge, Together
 
@@ -37,6 +39,8 @@ GAUGES: Mapping[str, Merge] = {
     "keyturn_store_feed_age_seconds": max,
     "keyturn_upkeep_last_run_timestamp_seconds": max,
     "keyturn_signing_key_oldest_seconds": max,
+    "keyturn_outbox_depth": max,
+    "keyturn_outbox_oldest_seconds": max,
 }
 """What is shown where each worker has a value of its own; everything else is counted, and summed."""
 
@@ -72,6 +76,10 @@ class Metrics:
         """Show the last run and the failures of each job, and how long the oldest key has signed."""
         self.registry.register(_UpkeepFigures(jobs, oldest_key_seconds))
 
+    def watch_notices(self, tallies: Tallies, clock: Clock) -> None:
+        """Show what became of the notices that were tried, and what the outbox held when it was looked at."""
+        self.registry.register(_NoticeFigures(tallies, clock))
+
     def share(self, slots: Slots, number: int) -> Together:
         """Show the figures of all workers from here on; who asks sees to it that this one's are published."""
         together = Together(slots, number, self.registry, GAUGES)
@@ -98,6 +106,22 @@ class _UpkeepFigures(Collector):
         yield GaugeMetricFamily(
             "keyturn_signing_key_oldest_seconds", "See docs/operations.", value=self._oldest_key_seconds()
         )
+
+
+class _NoticeFigures(Collector):
+    def __init__(self, tallies: Tallies, clock: Clock) -> None:
+        self._tallies = tallies
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        tallies, oldest = self._tallies, self._tallies.oldest_at
+        tries = CounterMetricFamily("keyturn_notice_tries", "See docs/operations.", labels=["outcome"])
+        for outcome in ("delivered", "delayed", "dead"):
+            tries.add_metric([outcome], tallies.outcomes[outcome])
+        age = 0.0 if oldest is None else max(0.0, (self._clock.now() - oldest).total_seconds())
+        yield tries
+        yield GaugeMetricFamily("keyturn_outbox_depth", "See docs/operations.", value=tallies.depth)
+        yield GaugeMetricFamily("keyturn_outbox_oldest_seconds", "See docs/operations.", value=age)
 
 
 class _Answers(Collector):

@@ -90,3 +90,19 @@ async def test_deletion(admin):
     assert int(row.details["records"]) == sum(shown["deleted"].values())
     bound = Admin(admin.here, await token_for(admin.here, slug="globex"))
     await refused(bound, "GET", "/organisations/acme/deletion", 404)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=0001-01-01T00:00:00Z", "until=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59.999999Z"],
+)
+async def test_the_ends_of_the_calendar(admin, query):
+    """HT-08: a time that no further step fits behind is a time like any other, and breaks nothing."""
+    await admin.get("/audit", query)
+
+
+async def test_a_request_of_the_last_minute(admin):
+    """HT-08: a forged request id of the calendar's last or first minute names nothing, and breaks nothing."""
+    for forged in ("e677d21f-dbff-7000-8000-000000000000", "00000000-0000-7000-8000-000000000000"):
+        assert (await admin.get("/audit", f"request_id={forged}"))["items"] == []
+        await refused(admin, "GET", f"/requests/{forged}", 404)

@@ -6,7 +6,6 @@
 import re
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import typer
 
 from docs.pages import ROOT
 from keyturn.cli.command import SHARED
-from keyturn.cli.root import NOUNS, REMOTE, panels
+from keyturn.cli.root import NOUNS, REMOTE, module_of, panels
 
 BEGIN = "<!-- From the commands, by python -m tests.docs.render_cli; edit above or below. -->\n"
 END = "<!-- End of what the commands say. -->\n"
@@ -26,7 +25,7 @@ PAGE = ROOT / "docs" / "cli.md"
 
 def group_of(noun: str) -> Any:
     """Give a noun as the command line has it."""
-    return typer.main.get_command(import_module(f"keyturn.cli.{noun.replace('-', '_')}").app)
+    return typer.main.get_command(module_of(noun).app)
 
 
 def leaves(name: str, found: Any) -> Iterator[tuple[str, Any]]:

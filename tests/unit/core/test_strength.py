@@ -30,7 +30,7 @@ def test_random(make):
         "a" * 64,
         "0123456789abcdef" * 4,
         "correct horse battery staple again and again",
-        secrets.token_hex(12),
+        "5ccc6a3505b1e29cade7670e",
         "1234567890123456789012345678901234567",
         "Summer2026!Summer2026!Summer2026!",
     ],

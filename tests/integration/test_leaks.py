@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from admin.kit import token_for
 from harness import MAIN, basic, deployment
+from integration.status_reading import statuses
 from keyturn.app import profiles
 from keyturn.core.errors import Unavailable
 from keyturn.core.notices import Happening
@@ -26,7 +27,7 @@ TRUE, FALSE = "true_positive", "false_positive"
 @pytest.fixture
 async def here():
     """A deployment that believes one reporter."""
-    async with deployment() as made:
+    async with deployment(status_lists=True) as made:
         every = profiles(made.local.dialects).values()
         desk = made.desk
         services = desk._services
@@ -139,6 +140,7 @@ async def test_tokens_are_known_too(here):
     for _ in range(2):
         assert await report(here, access, admin, forged) == [TRUE, TRUE, FALSE]
     assert not await active(here, asker, askers, access)
+    assert await statuses(here, access) == [1]
     assert await token(here, client, secret) is not None
     [held] = [each for each in await here.local.deployment.admin_tokens() if each.ended_why == "leaked"]
     assert {each["kind"] for each in await notices(here)} == {"access_token", "admin_token"}

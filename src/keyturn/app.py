@@ -307,18 +307,15 @@ def assemble(
     from keyturn.web.verbs import Ports
     from keyturn.wire.compile import Router, compile_routes
 
-    urls = {
-        name: {route.name: route.path for route in dialect.routes} for name, dialect in local.dialects.items()
-    }
-    naming = in_bulk(local.dice)
+    urls = {name: {each.name: each.path for each in one.routes} for name, one in local.dialects.items()}
     services = Services(
-        places=Places(public_url, naming) if local.status_lists else None,
+        places=Places(public_url, in_bulk(local.dice)) if local.status_lists else None,
         token_paths={name: paths["token"] for name, paths in urls.items() if "token" in paths},
         own_tokens=OwnTokens(local.rings, public_url),
         revocations=local.store.revocations,
         clock=local.clock,
         dice=local.dice,
-        naming=naming,
+        naming=in_bulk(local.dice),
         registry=local.store.registry,
         recorder=local.store.recorder,
         digester=local.digester,
@@ -337,7 +334,7 @@ def assemble(
     metrics.watch(local.store.stats)
     if routes is None:
         routes = compile_routes(local.dialects, local.cache_seconds)
-    administration = _open_administration(local, services) if admin_api else None
+    admin = _open_administration(local, services) if admin_api else None
     routes = (*routes, *(admin_routes() if admin_api else ()))
     check_roads(routes)
     trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
@@ -352,20 +349,9 @@ def assemble(
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
     leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
-    algorithm = profiles(local.dialects)["oauth2.access"].algorithm
-    lists = StatusLists(local.store.status, services, algorithm, local.status_list_seconds)
+    lists = StatusLists(local.store.status, services, profiles(local.dialects), local.status_list_seconds)
     desk = Desk(
-        Router(routes),
-        urls,
-        services,
-        ports,
-        metrics,
-        refusals,
-        descriptions,
-        lists,
-        trusted,
-        administration,
-        leaks,
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, lists, trusted, admin, leaks
     )
     return desk, metrics
 

@@ -7,14 +7,15 @@ once a second, for everybody who asks meanwhile. What is not there looks like an
 import asyncio
 import re
 from asyncio import Task
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
 
 from keyturn.core.errors import Unavailable
+from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.status_records import StatusReader
-from keyturn.core.vocabulary import Algorithm
 from keyturn.exchange.services import Services
 from keyturn.exchange.status import status_uri
 from keyturn.exchange.status_list import published_list
@@ -38,17 +39,17 @@ class StatusLists:
     """Answers the paths of status lists.
 
     Args:
-        algorithm: Signs them, with the organisation's own keys.
+        profiles: By kind. Lists are signed like the tokens of ``oauth2``, with the organisation's keys.
         ttl_seconds: How long anybody may keep one.
     """
 
     def __init__(
-        self, reader: StatusReader, services: Services, algorithm: Algorithm, ttl_seconds: int
+        self, reader: StatusReader, services: Services, profiles: Mapping[str, TokenProfile], ttl_seconds: int
     ) -> None:
         """Have made none yet."""
         self._reader = reader
         self._services = services
-        self._algorithm = algorithm
+        self._algorithm = profiles["oauth2.access"].algorithm
         self._ttl_seconds = ttl_seconds
         self._kept: dict[str, tuple[float, Task[str | None]]] = {}
         kept = (b"cache-control", b"public, max-age=%d" % ttl_seconds)

@@ -279,7 +279,8 @@ def assemble(
         clock_watch=local.clock_watch,
     )
     metrics = Metrics()
-    metrics.watch(local.store.stats)
+    metrics.watch_store(local.store.stats)
+    metrics.watch_checks(services.check_times)
     if routes is None:
         routes = compile_routes(local.dialects, local.cache_seconds)
     administration = _open_administration(local, services) if admin_api else None

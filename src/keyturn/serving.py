@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 
 import msgspec
 import uvloop
 
+from keyturn import __version__
 from keyturn.app import LocalServices, assemble, open_local, profiles, require_sound_start, upkeep_of
 from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
@@ -20,6 +21,7 @@ from keyturn.web.framing import ProtocolLimits
 from keyturn.web.holders import HeldElsewhere, Holders
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
+from keyturn.web.measures import Family, family, single
 from keyturn.web.readiness import tell_ready
 from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, log, run_servers
@@ -164,7 +166,8 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             admin_api=settings.admin_api,
         )
         upkeep = upkeep_of(local, settings)
-        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
+        metrics.watch_upkeep(upkeep.figures)
+        metrics.watch(partial(_standing_figures, local, listeners.certificates))
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
         await local.following.enlist()
@@ -200,9 +203,15 @@ async def _listed(local: LocalServices) -> AsyncIterator[None]:
             await local.following.leave()
 
 
-def _oldest_key_seconds(local: LocalServices) -> float:
+def _standing_figures(local: LocalServices, certificates: Certificates | None) -> Iterator[Family]:
+    """Give what does not count: keys, the certificate, the version."""
     start = local.rings.oldest_start()
-    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
+    age_seconds = 0.0 if start is None else (local.clock.now() - start).total_seconds()
+    yield single("keyturn_signing_key_oldest_seconds", age_seconds)
+    yield family("keyturn_master_key_info", [((local.sealer.current,), 1)])
+    yield family("keyturn_build_info", [((__version__,), 1)])
+    if certificates is not None:
+        yield single("keyturn_certificate_expiry_timestamp_seconds", certificates.expires_at.timestamp())
 
 
 def _started(tell: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from authority import Authority
 from e2e.load import under_load
 from e2e.servers import Caller, Client, ask, run, serving, starting, token_path, told, within
 from e2e.workers import chain_of, descriptors, each_worker, figures, lives, pids, replaced, table
-from keyturn.web.metrics import GAUGES
+from keyturn.web.measures import GAUGES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes under /proc")
 

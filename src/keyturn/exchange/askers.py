@@ -5,7 +5,15 @@ from datetime import datetime
 from keyturn.core.errors import InvalidClient, UnauthorizedClient
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import BUILT_IN, Client, Organisation
-from keyturn.core.requests import Asker, BuiltInClient, Origin, PresentedCredential, Proof, TokenRequest
+from keyturn.core.requests import (
+    Asker,
+    BuiltInClient,
+    Located,
+    Origin,
+    PresentedCredential,
+    Proof,
+    TokenRequest,
+)
 from keyturn.core.vocabulary import PASSWORD, ClientId, CredentialKind, Reason
 from keyturn.exchange.admit import admit_client
 from keyturn.exchange.audiences import assertion_audiences
@@ -32,8 +40,28 @@ async def prove_client(
         InvalidClient: It is not who it claims.
     """
     located = await locate(presented, organisation, services.registry)
+    return check_located(presented, located, profile, origin, services, now)
+
+
+def check_located(
+    presented: PresentedCredential,
+    located: Located,
+    profile: TokenProfile | None,
+    origin: Origin,
+    services: Services,
+    now: datetime,
+) -> Proof:
+    """Check a client that was located (``check_client``), and count how long that takes.
+
+    Raises:
+        InvalidClient: It is not who it claims.
+    """
     audiences = () if profile is None else assertion_audiences(presented, located, profile, services)
-    return check_client(presented, located, origin.dialect, services.digester, now, audiences)
+    began = services.clock.monotonic()
+    try:
+        return check_client(presented, located, origin.dialect, services.digester, now, audiences)
+    finally:
+        services.check_times.fast(services.clock.monotonic() - began)
 
 
 async def prove_asker(request: TokenRequest, services: Services, now: datetime) -> Asker:

@@ -50,10 +50,7 @@ async def check_holder(
         NotFound: A genuine API token whose organisation was deleted.
     """
     shown = request.credential
-    if shown.kind is CredentialKind.PASSWORD:
-        found = await _remembered(shown.secret, located, services)
-    else:
-        found = compare_secret(shown.secret, _held(shown, located), services.digester)
+    found = await _genuine(shown, located, services)
     if found is None:
         raise await _refusal(request, located, _unproven(shown, located), services)
     if shown.kind is CredentialKind.API_TOKEN and _deleted(located):
@@ -79,6 +76,20 @@ async def check_holder(
 
 
 # --- genuine? ---
+
+
+async def _genuine(
+    shown: PresentedCredential, located: LocatedHolder, services: Services
+) -> Credential | None:
+    """Find the credential that was shown, and count how long that takes."""
+    began = services.clock.monotonic()
+    if shown.kind is CredentialKind.PASSWORD:
+        found = await _remembered(shown.secret, located, services)
+        services.check_times.slow(services.clock.monotonic() - began)
+    else:
+        found = compare_secret(shown.secret, _held(shown, located), services.digester)
+        services.check_times.fast(services.clock.monotonic() - began)
+    return found
 
 
 def _held(shown: PresentedCredential, located: LocatedHolder) -> tuple[Credential, ...]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client
+from keyturn.exchange.askers import check_located
 from keyturn.exchange.grants import grant_for
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import decide
@@ -33,8 +32,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     await admit(request.origin, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    audiences = assertion_audiences(request.client, located, request.profile, services)
-    proof = check_client(request.client, located, request.origin.dialect, services.digester, now, audiences)
+    proof = check_located(request.client, located, request.profile, request.origin, services, now)
     await admit_client(proof, services.limits, services.clock.monotonic())
     await require_own_organisation(request.organisation_alias, proof, services.registry)
     terms = services.terms.find(request, proof)

@@ -8,6 +8,7 @@ import msgspec
 
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
+from keyturn.core.histogram import CheckTimes
 from keyturn.core.ports import (
     Digester,
     KeyRings,
@@ -67,6 +68,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
         clock_watch: Says whether the clock may be trusted (RE-07).
+        check_times: How long checks of credentials took.
     """
 
     clock: Clock
@@ -92,3 +94,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
+    check_times: CheckTimes = msgspec.field(default_factory=CheckTimes)

@@ -50,6 +50,7 @@ NOUNS = {
     "audit": "The audit trail.",
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
     "clock": "The clock.",
+    "doctor": "Look whether everything is in order, and say what to do.",
     "dialect": "Dialects: the token APIs that are spoken.",
     "config": "The configuration.",
 }

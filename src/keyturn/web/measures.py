@@ -86,15 +86,15 @@ MEASURES: Mapping[str, Measure] = {
         "gauge", "How long ago memory was last confirmed to be current.", merge=max
     ),
     "keyturn_upkeep_last_run_timestamp_seconds": Measure(
-        "gauge", "When this server last ran a job of upkeep; 0 for never.", ("job",), max
+        "gauge", "When this server last ran a job of upkeep; 0 for never.", ("task",), max
     ),
     "keyturn_upkeep_last_success_timestamp_seconds": Measure(
         "gauge",
         "When any server last ran a job of upkeep well, as far as this one saw; 0 for never.",
-        ("job",),
+        ("task",),
         max,
     ),
-    "keyturn_upkeep_failures": Measure("counter", "Runs of a job of upkeep that failed.", ("job",)),
+    "keyturn_upkeep_failures": Measure("counter", "Runs of a job of upkeep that failed.", ("task",)),
     "keyturn_signing_key_oldest_seconds": Measure(
         "gauge", "For how long the oldest signing key in memory has signed.", merge=max
     ),

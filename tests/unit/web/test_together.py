@@ -78,8 +78,8 @@ def test_gauges_are_merged_by_their_meaning(two):
     assert seen["keyturn_store_queue_length"] == 4
     assert seen["keyturn_store_feed_version"] == 4
     assert seen["keyturn_store_feed_age_seconds"] == 0.5
-    assert seen['keyturn_upkeep_last_run_timestamp_seconds{job="keys"}'] == 8
-    assert seen['keyturn_upkeep_last_success_timestamp_seconds{job="keys"}'] == 6
+    assert seen['keyturn_upkeep_last_run_timestamp_seconds{task="keys"}'] == 8
+    assert seen['keyturn_upkeep_last_success_timestamp_seconds{task="keys"}'] == 6
     assert seen["keyturn_signing_key_oldest_seconds"] == 3
     assert seen["keyturn_workers"] == 2
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
-from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords
+from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice, Secret
@@ -25,22 +26,30 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
 from keyturn.dialects import load_dialects
+from keyturn.keys import files as files
+from keyturn.keys import moving as moving
+from keyturn.keys import peppers as peppers
+from keyturn.keys import streams as streams
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.audit_key import public_check as public_check
 from keyturn.keys.custody import Custody, SoftwareKeys
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
-from keyturn.keys.master_file import MasterKeys, sealer_of
+from keyturn.keys.master_file import MasterKeys, parse_keys, sealer_of
 from keyturn.keys.passwords import ArgonPasswords
-from keyturn.keys.peppers import load_peppers
+from keyturn.keys.peppers import PURPOSE as PEPPER
+from keyturn.keys.peppers import PepperLearner, Peppers, load_peppers
+from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import condition as condition
+from keyturn.storage import copies as copies
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
+from keyturn.storage.writer import PATIENCE_SECONDS
 from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
@@ -109,12 +118,28 @@ def configured_dialects(settings: Settings, known: Mapping[str, Dialect] | None 
     return {name: configure(known[name], settings.dialect.get(name, {})) for name in served}
 
 
+def master_keys_of(settings: Settings) -> tuple[MasterKey, ...]:
+    """Give the master keys that settings lead to; the last is the newest.
+
+    Raises:
+        ConfigError: There is none, or one cannot be used.
+    """
+    return parse_keys(settings.master_key_text())
+
+
+_PATIENT_SECONDS = 600.0
+
+
 @contextlib.asynccontextmanager
-async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterator[LocalServices]:
+async def open_local(
+    settings: Settings, *, create: bool = False, apart: Path | None = None, patient: bool = False
+) -> AsyncIterator[LocalServices]:
     """Open a deployment's store and keys, and close them again.
 
     Args:
         create: Whether to make a database where there is none.
+        apart: A copy of its database to open in place of it; its tables are brought up to date.
+        patient: Whether one unit may take minutes, as what touches all organisations may.
 
     Raises:
         ConfigError: There is no usable master key, or no database.
@@ -124,9 +149,16 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
     sealer = sealer_of(settings.master_key_text(), dice)
     master_keys = MasterKeys(sealer, settings.master_key_place(), dice)
     dialects = configured_dialects(settings)
-    upgrade = settings.migrate_at_start
-    store = await open_store(settings.store_url(), sealer, clock, dice, create=create, upgrade=upgrade)
-    closing = contextlib.ExitStack()
+    store = await open_store(
+        apart or settings.store_url(),
+        sealer,
+        clock,
+        dice,
+        create=create,
+        upgrade=settings.migrate_at_start or apart is not None,
+        patience_seconds=_PATIENT_SECONDS if patient else PATIENCE_SECONDS,
+    )
+    closing = contextlib.AsyncExitStack()
     try:
         node_id = uuid7(clock.now(), dice)
         following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
@@ -138,6 +170,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             request_id=uuid7(clock.now(), dice),
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
+        closing.push_async_callback(_follow_peppers(digester, store, sealer).close)
         custody, let_go = _open_custody(settings, clock, dice)
         closing.callback(let_go)
         rings = _open_rings(settings, store, sealer, dice, dialects, custody)
@@ -157,7 +190,7 @@ async def open_local(settings: Settings, *, create: bool = False) -> AsyncIterat
             cache_seconds=settings.jwks_cache_seconds,
         )
     finally:
-        closing.close()
+        await closing.aclose()
         await store.close()
 
 
@@ -193,6 +226,17 @@ def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody
 
 def _nothing() -> None:
     """Let go of keys that are nowhere but in memory."""
+
+
+def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:
+    learner = PepperLearner(digester, store.deployment, sealer)
+
+    def follow(topic: str, key: str) -> None:
+        if topic == EVERYTHING or (topic, key) == ("sealed", PEPPER):
+            learner.learn()
+
+    store.feed.on_change(follow)
+    return learner
 
 
 def _open_rings(

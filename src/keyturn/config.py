@@ -43,7 +43,8 @@ from keyturn.setting_types import BaseUrl, Networks, Port, Words, is_loopback
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
-_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_")
+_OF_COMMANDS = ("KEYTURN_SERVER", "KEYTURN_PROFILE", "KEYTURN_TOKEN_FILE", "KEYTURN_CA_FILE")
+_NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_", *_OF_COMMANDS)
 _ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
 _NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"

@@ -85,7 +85,7 @@ async def test_setup_happens_once(admin):
     here = admin.here
     tokens = await admin.get("/admin-tokens")
     for each in tokens["items"]:
-        assert (await admin.call("DELETE", f"/admin-tokens/{each['id']}")).status == 204
+        assert (await admin.call("DELETE", f"/admin-tokens/{each['id']}")).status == 200
     newcomer = Admin(here, await setup_token(here))
     answers = await asyncio.gather(*(newcomer.call("POST", "/setup", {"name": "me"}) for _ in range(3)))
     first, *others = sorted(answer.status for answer in answers)
@@ -169,7 +169,7 @@ async def test_a_token_ends(admin):
     made = await admin.make("/admin-tokens", {"name": "x", "scopes": ["all"]})
     other = Admin(here, made["token"])
     assert (await other.call("GET", ONE)).status == 200
-    assert (await admin.call("DELETE", f"/admin-tokens/{made['id']}")).status == 204
+    assert (await admin.call("DELETE", f"/admin-tokens/{made['id']}")).status == 200
     await refused(other, "GET", ONE, 401)
     soon = await admin.make(
         "/admin-tokens", {"name": "y", "scopes": ["all"], "expires_at": "2026-11-01T12:01:00Z"}

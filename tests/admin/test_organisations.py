@@ -15,7 +15,7 @@ async def test_organisations(admin):
     assert changed.json["name"] == "Newer"
     assert (await admin.make("/organisations/new/disable", status=200))["disabled"]
     assert not (await admin.make("/organisations/new/enable", status=200))["disabled"]
-    assert (await admin.call("DELETE", "/organisations/new")).status == 204
+    assert (await admin.call("DELETE", "/organisations/new")).status == 200
     gone = await admin.get(f"/organisations/{made['id']}")
     assert gone["ended_at"]
     assert gone["erased_at"]
@@ -53,7 +53,7 @@ async def test_deleting_takes_its_admin_tokens(admin):
     await admin.make("/organisations", {"slug": "new", "name": "New"})
     bound = Admin(admin.here, await token_for(admin.here, slug="new"))
     await bound.make("/organisations/new/clients", {"name": "a"}, key="k")
-    assert (await admin.call("DELETE", "/organisations/new")).status == 204
+    assert (await admin.call("DELETE", "/organisations/new")).status == 200
     assert (await bound.call("GET", "/organisations/new")).status == 401
     assert len((await admin.get("/admin-tokens"))["items"]) == 1
     assert "KeptAnswer" not in repr(list(admin.here.store._shelf.rows.values()))

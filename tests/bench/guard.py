@@ -2,7 +2,8 @@
 
 Callgrind counts what a processor is asked to do, so a loaded machine counts the same as a quiet one. The path
 is that of a request inside the process: the desk, the dialect, every check, signature and record, over
-the store in memory. ``path.py`` runs it; connection and disk are left to ``make bench``.
+the store in memory, behind what a process remembers of a store on disk. ``path.py`` runs it; connection and
+disk are left to ``make bench``.
 """
 
 import argparse

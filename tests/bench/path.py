@@ -6,12 +6,17 @@ function that nothing else here calls; callgrind writes down what it counted sin
 
 import asyncio
 import gc
+import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+
+import msgspec
 
 from harness import Deployment, Filled, basic, deployment, fill_sample
 from keyturn.dialects import load_dialects
+from keyturn.storage.registry import CachedRegistry
 from keyturn.wire.golden import basic_members
 
 FENCE = "getpriority"
@@ -26,8 +31,16 @@ CASES = (
     ("sahamati", "an entity token"),
     ("vmware-csp", "client credentials"),
     ("vmware-csp", "API token"),
+    ("vmware-csp", "API token of a service account, without openid"),
+    ("oauth2", "refresh"),
+    ("mend", "refresh"),
 )
 """Golden samples, by dialect; none that checks a password, for that is meant to cost a lot."""
+RENEWED = {("oauth2", "refresh"): "client credentials with a refresh token", ("mend", "refresh"): "login"}
+"""What brings the first refresh token of a case that then presents those of its own answers."""
+
+Next = Callable[[bytes | None], Filled]
+"""Gives the next request, after the last one's answer."""
 
 
 def name_of(case: tuple[str, str]) -> str:
@@ -35,31 +48,53 @@ def name_of(case: tuple[str, str]) -> str:
     return ": ".join(case)
 
 
-def filled(here: Deployment, case: tuple[str, str]) -> Filled:
+def filled(here: Deployment, case: tuple[str, str], **more: object) -> Filled:
     """Fill a golden sample."""
     dialect = load_dialects()[case[0]]
-    members = here.members["acme"][dialect.name]
+    members = {**here.members["acme"][dialect.name], **more}
     sample = next(each for each in dialect.samples if each.name == case[1])
     pair = basic_members(dialect)
     return fill_sample(dialect, sample, members, basic(*(members[name] for name in pair)) if pair else "")
 
 
-async def ask(here: Deployment, request: Filled, times: int) -> None:
-    """Send a request some times.
+def begin(here: Deployment, case: tuple[str, str]) -> Next:
+    """Say what a case sends: the same each time, or what its last answer leads to."""
+    if case not in RENEWED:
+        request = filled(here, case)
+        return lambda _: request
+    first = filled(here, (case[0], RENEWED[case]))
+
+    def renew(answer: bytes | None) -> Filled:
+        if answer is None:
+            return first
+        told = json.loads(answer)
+        token = told.get("refresh_token") or told.get("refreshToken") or told["retVal"]["refreshToken"]
+        if case[0] == "oauth2":
+            return msgspec.structs.replace(first, body=f"grant_type=refresh_token&refresh_token={token}")
+        return filled(here, case, answer={"retVal": {"refreshToken": token}})
+
+    return renew
+
+
+async def ask(here: Deployment, following: Next, times: int, answer: bytes | None = None) -> bytes | None:
+    """Send requests; gives the last answer.
 
     Raises:
-        RuntimeError: It was refused: then its count would be worth nothing.
+        RuntimeError: One was refused: then its count would be worth nothing.
     """
     for _ in range(times):
-        answer = await here.ask(
+        request = following(answer)
+        told = await here.ask(
             request.method,
             request.path,
             query=request.query.encode(),
             headers=request.headers,
             body=request.body.encode(),
         )
-        if answer.status != 200:
-            raise RuntimeError(f"{request.path}: {answer.status}: {answer.body[:200]!r}")
+        if told.status != 200:
+            raise RuntimeError(f"{request.path}: {told.status}: {told.body[:200]!r}")
+        answer = told.body
+    return answer
 
 
 def fence() -> None:
@@ -72,15 +107,15 @@ def main() -> int:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         here = runner.run(stack.enter_async_context(deployment()))
-        requests = [filled(here, case) for case in CASES]
-        for request in requests:
-            runner.run(ask(here, request, WARM))
+        here.store.registry._port = CachedRegistry(here.store._shelf, here.store.feed)
+        cases = [begin(here, case) for case in CASES]
+        warmed = [(case, runner.run(ask(here, case, WARM))) for case in cases]
         # When rubbish is collected depends on everything that was ever made.
         gc.collect()
         gc.disable()
         fence()
-        for request in requests:
-            runner.run(ask(here, request, COUNTED))
+        for case, answer in warmed:
+            runner.run(ask(here, case, COUNTED, answer))
             fence()
         gc.enable()
         runner.run(stack.aclose())

@@ -1,15 +1,19 @@
 """The store's contract for admin tokens and kept answers: one suite for every store."""
 
 import asyncio
+import itertools
+import operator
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from contract.store_kit import ACME, BETA, NOW, next_version, open_at, open_file, organisation, unit
+from contract.store_kit import ACME, BETA, NOW, client, next_version, open_at, open_file, organisation, unit
 from contract.test_store_on_disk import eventually
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Add, Lost, Recorded, Remove, RequireVersion
-from keyturn.core.store_ports import AuditWish
+from keyturn.core.records import Client, User
+from keyturn.core.store_ports import AuditWish, PageWish
 from keyturn.storage.feed import STALE_SECONDS
 
 DIGEST = b"hash of admin-1"
@@ -202,3 +206,31 @@ async def test_another_process_follows(shared):
 
 async def _ended(store):
     return (await store.registry.find_admin_token([DIGEST])).ended_at is not None
+
+
+async def test_pages(store):
+    """TN-02: a page has what is wanted of one organisation, in order, once, also of one moment and a tie."""
+    inside = store.deployment.organisation_store(ACME)
+    for number, (name, late) in enumerate([("b", 0), ("a", 0), ("B", 1), ("é", 1), ("a", 2), ("Z", 3)]):
+        fields = {"name": name, "created_at": NOW + timedelta(microseconds=late), "public": number % 2 == 0}
+        ended = NOW if number == 3 else None
+        made = msgspec.structs.replace(client(f"client-{number}"), ended_at=ended, **fields)
+        assert await store.recorder.record(unit(Add(made))) == Recorded()
+    foreign = client("client-9", organisation_id=BETA)
+    await store.recorder.record(unit(Add(foreign), organisation_id=BETA))
+    whole = await inside.clients()
+    for sort, descending in itertools.product(("created_at", "name"), (False, True)):
+        key = operator.attrgetter(sort, "id")
+        expected = sorted(whole, key=key, reverse=descending)
+        found, after = [], None
+        while page := await inside.page(
+            Client, PageWish(sort=sort, descending=descending, after=after, limit=2)
+        ):
+            found += page
+            after = key(page[-1])
+        assert found == expected
+    living = await inside.page(Client, PageWish(equal={"public": False}, ended=False))
+    assert [each.id for each in living] == ["client-1", "client-5"]
+    assert [each.id for each in await inside.page(Client, PageWish(ended=True))] == ["client-3"]
+    assert await inside.page(Client, PageWish(equal={"name": "A"})) == []
+    assert await inside.page(User, PageWish()) == []

@@ -12,7 +12,7 @@ if __name__ == "__main__":
 
 from docs.pages import ROOT
 from keyturn.admin import ADMIN
-from keyturn.core.admin_facts import MANY, NOTHING, OPERATIONS, RESOURCES
+from keyturn.core.admin_facts import MANY, OPERATIONS, RESOURCES
 from keyturn.core.admin_records import BASE
 from keyturn.wire.tables import Route, Source
 
@@ -22,6 +22,7 @@ PAGE = ROOT / "docs" / "admin-api.md"
 KINDS = {
     "text": "text",
     "secret": "text, told this once",
+    "secrets": "array of text, told this once",
     "number": "whole number",
     "flag": "true or false",
     "texts": "array of text",
@@ -35,8 +36,6 @@ KINDS = {
 def _answer(route: Route) -> str:
     assert route.operation is not None
     shown = OPERATIONS[route.operation.name.removeprefix("admin.")]
-    if shown == NOTHING:
-        return "204"
     if shown.endswith(MANY):
         return f"a page of `{shown.removesuffix(MANY)}`"
     return f"{route.answer.status} `{shown}`"

@@ -1,14 +1,13 @@
 """The pages' commands exist: what a page tells an operator to type, the command line can read."""
 
 import re
-from importlib import import_module
 from typing import Any
 
 import pytest
 import typer
 
 from docs.pages import ROOT
-from keyturn.cli.root import NOUNS
+from keyturn.cli.root import NOUNS, module_of
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 FENCED = re.compile(r"^```(?:sh|text)\b.*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,7 +33,7 @@ def problem(call: str) -> str | None:
     noun, *words = call.split()
     if noun not in NOUNS:
         return f"no noun {noun!r}: {call}"
-    found: Any = typer.main.get_command(import_module(f"keyturn.cli.{noun.replace('-', '_')}").app)
+    found: Any = typer.main.get_command(module_of(noun).app)
     for word in words:
         if not hasattr(found, "commands") or word.startswith("-"):
             break

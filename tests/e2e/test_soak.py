@@ -147,10 +147,7 @@ def test_an_hour(store, tmp_path, record_property):
 
 
 def test_overload(store, tmp_path, record_property):
-    """RE-10: of three times what can be done half of one is served within a second, the rest refused at once.
-
-    The crowd does not mind Retry-After: whoever was refused asks again as soon as it is wanted.
-    """
+    """RE-10: of three times what can be done much is served within a second, the rest refused at once."""
     here = deploy(tmp_path, store())
     with here.node() as node:
         request, pid = Writer(here, node).token(), node.process.pid
@@ -158,6 +155,7 @@ def test_overload(store, tmp_path, record_property):
         peak, _ = loaded(request, talks, MEASURED_SECONDS, [pid])
         before = usage(pid)
         with Watch(pid) as watch:
+            # The crowd does not mind Retry-After: whoever was refused asks again as soon as it is wanted.
             seen = send(
                 node.url,
                 lambda: Repeat(request.raw).next,

@@ -2,6 +2,7 @@
 
 from keyturn.admin.ground import (
     LIFE_FILTERS,
+    WHY,
     actions,
     call,
     clearable,
@@ -41,6 +42,7 @@ ROUTES = (
         filter_by("dialects"),
         filter_by("public", "boolean"),
     ),
+    call("GET", "/clients/{client}", "clients.find", _READ),
     call(
         "POST",
         _MANY,
@@ -56,6 +58,7 @@ ROUTES = (
     call("PATCH", _ONE, "clients.change", _WRITE, text("name"), *_MEMBERS, versioned="client"),
     *actions(_ONE, "clients", _WRITE, "disable", "enable"),
     end(_ONE, "clients.end", _WRITE),
+    call("GET", "/credentials/of-clients/{credential}", "credentials.of_clients", _READ),
     page(_SECRETS, "secrets.list", _READ, ("created_at", "name"), *LIFE_FILTERS, filter_by("standing")),
     call(
         "POST",
@@ -80,7 +83,7 @@ ROUTES = (
     ),
     call("GET", _SECRET, "secrets.show", _READ),
     *actions(_SECRET, "secrets", _WRITE, "disable", "enable", "finish", "cancel"),
-    end(_SECRET, "secrets.end", _WRITE),
+    end(_SECRET, "secrets.end", _WRITE, WHY),
     page(_KEYS, "public_keys.list", _READ, ("created_at", "name"), *LIFE_FILTERS, filter_by("standing")),
     call(
         "POST",
@@ -96,5 +99,5 @@ ROUTES = (
     ),
     call("GET", _KEY, "public_keys.show", _READ),
     *actions(_KEY, "public_keys", _WRITE, "disable", "enable"),
-    end(_KEY, "public_keys.end", _WRITE),
+    end(_KEY, "public_keys.end", _WRITE, WHY),
 )

@@ -1,6 +1,6 @@
 """Entities, the users who look after them, and their secrets that can be read again."""
 
-from keyturn.admin.ground import LIFE_FILTERS, actions, call, end, filter_by, number, page, text
+from keyturn.admin.ground import LIFE_FILTERS, WHY, actions, call, end, filter_by, number, page, text
 
 _READ, _WRITE = "entities:read", "entities:write"
 _MANY = "/organisations/{organisation}/entities"
@@ -9,6 +9,7 @@ _SECRET = _ONE + "/secrets/{secret}"
 
 ROUTES = (
     page(_MANY, "entities.list", _READ, ("created_at", "name", "id"), *LIFE_FILTERS, filter_by("type")),
+    call("GET", "/entities/{entity}", "entities.find", _READ),
     call(
         "POST",
         _MANY,
@@ -39,10 +40,12 @@ ROUTES = (
         "entity_secrets.reset",
         _WRITE,
         number("days", minimum=1),
+        number("lifetime_seconds", minimum=1),
         status=201,
         once=True,
     ),
     call("POST", f"{_ONE}/read-secret", "entity_secrets.read", _WRITE),
+    call("GET", "/credentials/of-entities/{credential}", "credentials.of_entities", _READ),
     call("GET", _SECRET, "entity_secrets.show", _READ),
-    end(_SECRET, "entity_secrets.end", _WRITE),
+    end(_SECRET, "entity_secrets.end", _WRITE, WHY),
 )

@@ -5,7 +5,7 @@ POST   /…/clients             201, ``Location``, ``ETag``; ``Idempotency-Key``
 GET    /…/clients/{client}    ``ETag``
 PATCH  /…/clients/{client}    ``If-Match``; what is not named stays (RFC 7396)
 POST   /…/clients/{client}/disable
-DELETE /…/clients/{client}    204
+DELETE /…/clients/{client}    the client as it ended; of credentials ``why``
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from keyturn.core.admin_facts import MANY, NOTHING, OPERATIONS, RESOURCES
+from keyturn.core.admin_facts import MANY, OPERATIONS, RESOURCES
 from keyturn.core.admin_records import BASE
 from keyturn.core.shapes import Each, Member, Shape
 from keyturn.core.vocabulary import Code
@@ -23,7 +23,13 @@ from keyturn.wire.tables import Source as From
 MOST_ITEMS = 200
 _SEGMENT = re.compile(r"\{([a-z_]+)\}")
 
-_TRANSFORMS = {"instant": "iso_millis", "day": "iso_day", "texts": "list", "secret": "reveal"}
+_TRANSFORMS = {
+    "instant": "iso_millis",
+    "day": "iso_day",
+    "texts": "list",
+    "secret": "reveal",
+    "secrets": "reveal_each",
+}
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
     "number": {"type": "integer"},
@@ -59,7 +65,7 @@ def fact_schemas() -> dict[str, dict[str, Any]]:
             items = {"type": "array", "items": _facts_schema(shown.removesuffix(MANY))}
             schema = {"properties": {"items": items, "next": {"type": "string"}}, "required": ["items"]}
         else:
-            schema = _facts_schema(shown) if shown != NOTHING else {}
+            schema = _facts_schema(shown)
         schemas[f"admin.{name}"] = schema
     return schemas
 
@@ -107,8 +113,6 @@ def call(
 
 
 def _answer(shown: str, status: int) -> Answer:
-    if shown == NOTHING:
-        return Answer(None, status=204)
     if shown.endswith(MANY):
         each = Each("items", "items", shape_of(shown.removesuffix(MANY), "item."))
         return Answer(Shape((each, Member("next", "next"))))
@@ -146,9 +150,9 @@ def page(path: str, operation: str, scope: str, sorts: tuple[str, ...], *filters
     )
 
 
-def filter_by(name: str, reader: str = "text", choices: tuple[str, ...] = ()) -> Field:
+def filter_by(name: str, reader: str = "text", *, required: bool = False) -> Field:
     """Let a list show only what has a fact of some value."""
-    return Field(name=name, slot=f"filter.{name}", source=From.QUERY, reader=reader, choices=choices)
+    return Field(name=name, slot=f"filter.{name}", source=From.QUERY, reader=reader, required=required)
 
 
 LIFE_FILTERS = (filter_by("name"), filter_by("disabled", "boolean"), filter_by("ended", "boolean"))
@@ -159,9 +163,13 @@ def actions(path: str, noun: str, scope: str, *verbs: str) -> tuple[Route, ...]:
     return tuple(call("POST", f"{path}/{verb}", f"{noun}.{verb}", scope) for verb in verbs)
 
 
-def end(path: str, operation: str, scope: str) -> Route:
+def end(path: str, operation: str, scope: str, *fields: Field) -> Route:
     """Make the route that ends a resource for good."""
-    return call("DELETE", path, operation, scope)
+    return call("DELETE", path, operation, scope, *fields)
+
+
+WHY = Field(name="why", slot="why", source=From.QUERY, longest=255)
+"""For the record: why a credential ends."""
 
 
 # --- fields ---

@@ -2,6 +2,7 @@
 
 from keyturn.admin.ground import (
     LIFE_FILTERS,
+    WHY,
     actions,
     call,
     end,
@@ -34,7 +35,7 @@ ROUTES = (
         once=True,
     ),
     call("GET", f"{_TOKENS}/{{admin_token}}", "admin_tokens.show", "admin-tokens:read"),
-    end(f"{_TOKENS}/{{admin_token}}", "admin_tokens.end", "admin-tokens:write"),
+    end(f"{_TOKENS}/{{admin_token}}", "admin_tokens.end", "admin-tokens:write", WHY),
     page(
         "/organisations",
         "organisations.list",

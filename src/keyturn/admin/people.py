@@ -2,6 +2,7 @@
 
 from keyturn.admin.ground import (
     LIFE_FILTERS,
+    WHY,
     actions,
     call,
     clearable,
@@ -44,6 +45,8 @@ USERS = (
         filter_by("email", "email"),
         filter_by("service", "boolean"),
     ),
+    call("GET", "/users/{user}", "users.find", _READ),
+    page("/users", "users.by_email", _READ, ("created_at",), filter_by("email", "email", required=True)),
     call(
         "POST",
         _USERS,
@@ -65,7 +68,12 @@ USERS = (
     call("POST", f"{_USER}/email-code", "users.email_code", _WRITE),
     call("PUT", f"{_USER}/password", "users.password", _WRITE, secret("password")),
     page(f"{_USER}/totp", "totp.list", _READ, ("created_at", "name")),
+    call("POST", f"{_USER}/totp", "totp.enrol", _WRITE, text("name"), once=True),
+    call("POST", f"{_USER}/totp/confirm", "totp.confirm", _WRITE, secret("code"), once=True),
+    call("POST", f"{_USER}/totp/recovery-codes", "totp.renew_codes", _WRITE, once=True),
     end(f"{_USER}/totp", "totp.reset", _WRITE),
+    call("POST", "/confirm-email", "users.confirm_email", _WRITE, secret("code")),
+    call("GET", "/credentials/of-users/{credential}", "credentials.of_users", _READ),
     call("POST", f"{_IN}/clear-lockout", "lockouts.clear", _WRITE, text("user_name", required=True)),
     page(_KEYS, "user_keys.list", _READ, ("created_at", "name"), *LIFE_FILTERS, filter_by("standing")),
     call(
@@ -91,7 +99,7 @@ USERS = (
         once=True,
     ),
     *actions(_KEY, "user_keys", _WRITE, "disable", "enable"),
-    end(_KEY, "user_keys.end", _WRITE),
+    end(_KEY, "user_keys.end", _WRITE, WHY),
 )
 
 MEMBERS = (
@@ -157,7 +165,7 @@ MEMBERS = (
     call("GET", _TOKEN, "api_tokens.show", _READ),
     call("POST", f"{_TOKEN}/regenerate", "api_tokens.regenerate", _WRITE, status=201, once=True),
     *actions(_TOKEN, "api_tokens", _WRITE, "disable", "enable"),
-    end(_TOKEN, "api_tokens.end", _WRITE),
+    end(_TOKEN, "api_tokens.end", _WRITE, WHY),
 )
 
 TEAMS = (

@@ -10,7 +10,11 @@ from keyturn.cli.secret import Expires, ExpiresAt, chosen_end
 from keyturn.cli.verbs import Verbs
 from keyturn.core.admin_records import ALL, AdminToken
 
-app = noun("Admin tokens: who may use the admin API.")
+app = noun(
+    "Admin tokens: who may use the admin API.",
+    "keyturn admin-token create --name ci --organisation acme --scope clients:write --expires 90d",
+    "keyturn admin-token list",
+)
 
 Id = Annotated[
     str, typer.Argument(metavar="TOKEN_ID", help="The token's id, as `keyturn admin-token list` shows it.")

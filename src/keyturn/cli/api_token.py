@@ -16,7 +16,11 @@ from keyturn.cli.verbs import Verbs
 from keyturn.directory.api_tokens import ApiTokenWish
 from keyturn.directory.secret_status import SecretStatus
 
-app = noun("API tokens: long-lived, each for one organisation.")
+app = noun(
+    "API tokens: long-lived, each for one organisation.",
+    "keyturn api-token create acme acme/jon --name nightly --expires 90d",
+    "keyturn api-token regenerate TOKEN_ID",
+)
 
 Owner = Annotated[
     str, typer.Argument(help="Whose it is: a user's id, e-mail address or SLUG/USERNAME, or a client's id.")

@@ -23,7 +23,11 @@ from keyturn.directory.audit import MAX_TAIL, ChainVerdict, TrailVerdict
 from keyturn.directory.audit_export import ExportWish, Record
 from keyturn.directory.audit_file import FileCheck
 
-app = noun("The audit trail.")
+app = noun(
+    "The audit trail.",
+    "keyturn audit tail -n 50",
+    "keyturn audit verify",
+)
 
 _DIGEST_BYTES = 32
 

@@ -13,7 +13,12 @@ from keyturn.core.records import Client
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS
 from keyturn.directory.clients import ClientWish
 
-app = noun("Clients: the machines that ask for tokens.")
+app = noun(
+    "Clients: the machines that ask for tokens.",
+    'keyturn client create acme --name "nightly job" --scope "read write"',
+    "keyturn client list acme",
+    "keyturn client change CLIENT_ID --max-lifetime 300",
+)
 
 Slug = Annotated[str, typer.Argument(help="The organisation's slug.")]
 Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The client's id.")]

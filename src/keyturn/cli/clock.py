@@ -4,7 +4,10 @@ from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, instant
 from keyturn.cli.verbs import Verbs
 
-app = noun("The clock.")
+app = noun(
+    "The clock.",
+    "keyturn clock show",
+)
 
 
 @verb(app)

@@ -1,11 +1,12 @@
 """What all commands share: where the deployment is, how to print, and the way to its verbs."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,15 +20,36 @@ from keyturn.config import CONFIG_VARIABLE, PREFIX, Settings, load_settings
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
+Server = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="A server, by its admin API, not this machine.")
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="A server of ~/.config/keyturn/profiles.toml.")
+]
 Form = Annotated[Format, typer.Option("--format", help="How to print.")]
 
 Verb = Callable[..., Awaitable[Answer | None]]
 """What answers None has printed its answer itself."""
 
 
-def noun(help_text: str) -> typer.Typer:
-    """Make the group of a noun's commands."""
-    return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+def noun(help_text: str, *examples: str) -> typer.Typer:
+    """Make the group of a noun's commands.
+
+    Args:
+        examples: Command lines, as they are typed.
+    """
+    return typer.Typer(
+        help=help_text,
+        epilog=epilog(*examples),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+
+
+def epilog(*examples: str) -> str | None:
+    """Write examples as they stand below a help text."""
+    return "\n".join(("\b", "Examples:", *(f"  {each}" for each in examples))) if examples else None
 
 
 def verb(
@@ -37,6 +59,7 @@ def verb(
     dashed: bool = False,
     offline: Callable[..., Answer | None] | None = None,
     signs: bool = False,
+    examples: Sequence[str] = (),
 ) -> Callable[[Verb], Verb]:
     """Register a command that asks a deployment: its first parameter is the verbs, its answer is printed.
 
@@ -49,46 +72,80 @@ def verb(
             of the command is then an argument.
         signs: Whether it uses or makes signing keys, which may be behind a PIN.
         offline: Answers without a deployment where it can; None where it cannot.
+        examples: Of a command that is a noun by itself; else the noun has them.
     """
 
     def register(function: Verb) -> Verb:
         @functools.wraps(function)
-        def run(*, data: Path | None, config: Path | None, form: Format, **arguments: Any) -> None:
+        def run(
+            *,
+            data: Path | None,
+            config: Path | None,
+            server: str | None,
+            profile: str | None,
+            form: Format,
+            **arguments: Any,
+        ) -> None:
             answer = None if offline is None else offline(**arguments)
             if answer is None:
                 told = {"form": form} if "form" in named else {}
-                settings = settings_of(data, config)
-                settings = with_pin(settings) if signs else settings
-                answer = asyncio.run(_ask(settings, function, arguments | told))
+                opened = _opened(data, config, server, profile, signs=signs)
+                answer = asyncio.run(_ask(opened, function, arguments | told))
             if answer is not None:
                 show(answer, form, columns.split())
 
         _, *parameters = inspect.signature(function).parameters.values()
         named = {each.name for each in parameters}
         own = [each for each in parameters if each.name != "form"]
-        run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
-        app.command(context_settings={"ignore_unknown_options": dashed})(run)
+        run.__signature__ = inspect.Signature([*own, *_COMMON])  # type: ignore[attr-defined]  # typer reads it
+        app.command(context_settings={"ignore_unknown_options": dashed}, epilog=epilog(*examples))(run)
         return function
 
     return register
 
 
-_SHARED = tuple(
+_COMMON = tuple(
     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
     for name, default, annotation in (
         ("data", None, Data),
         ("config", None, Config),
+        ("server", None, Server),
+        ("profile", None, Profile),
         ("form", Format.TABLE, Form),
     )
 )
+SHARED = frozenset(each.name for each in _COMMON)
+"""What every command takes that asks a deployment."""
 
 
-async def _ask(settings: Settings, function: Verb, arguments: dict[str, Any]) -> Answer | None:
+async def _ask(
+    opened: contextlib.AbstractAsyncContextManager[Verbs], function: Verb, arguments: dict[str, Any]
+) -> Answer | None:
+    async with opened as verbs:
+        return await function(verbs, **arguments)
+
+
+def _opened(
+    data: Path | None, config: Path | None, server: str | None, profile: str | None, *, signs: bool
+) -> contextlib.AbstractAsyncContextManager[Verbs]:
+    """Open the deployment that a command is about: on this machine, or behind a server's admin API."""
+    from keyturn.cli.profiles import chosen
+
+    remote = chosen(server, profile, local=bool(data or config), environ=os.environ)
+    if remote is None:
+        settings = settings_of(data, config)
+        return _local(with_pin(settings) if signs else settings)
+    from keyturn.cli.remote import open_remote
+
+    return open_remote(remote)
+
+
+@contextlib.asynccontextmanager
+async def _local(settings: Settings) -> AsyncIterator[Verbs]:
     from keyturn.cli.local import open_verbs
 
     async with open_verbs(settings) as local:
-        verbs: Verbs = local
-        return await function(verbs, **arguments)
+        yield local
 
 
 def settings_of(data: Path | None, config: Path | None) -> Settings:

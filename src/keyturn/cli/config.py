@@ -5,7 +5,10 @@ from typing import Any
 from keyturn.cli.command import Config, Data, Form, noun, settings_of
 from keyturn.cli.output import Format, Row, show
 
-app = noun("The configuration.")
+app = noun(
+    "The configuration.",
+    "keyturn config print --format json",
+)
 
 
 @app.callback()

@@ -6,7 +6,7 @@ from keyturn.cli.command import Data, Form, noun
 from keyturn.cli.output import Format, Row, show
 from keyturn.demo import show as read_demo
 
-app = noun("Show what a demo made.")
+app = noun("Show what a demo made.", "keyturn demo show")
 
 
 @app.callback()

@@ -12,7 +12,11 @@ from keyturn.cli.output import Format, show
 from keyturn.core.errors import OperatorError
 from keyturn.dialects import load_dialects
 
-app = noun("Dialects: the token APIs that are spoken.")
+app = noun(
+    "Dialects: the token APIs that are spoken.",
+    "keyturn dialect list",
+    "keyturn dialect openapi --output openapi.json",
+)
 
 Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")]
 

@@ -16,7 +16,12 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.records import Entity
 from keyturn.directory.secrets import ReadableSecret
 
-app = noun("Entities: machine parties with secrets that can be read again.")
+app = noun(
+    "Entities: machine parties with secrets that can be read again.",
+    "keyturn entity create acme SHOP-1 --type FIU",
+    "keyturn entity link SHOP-1 acme/jon",
+    "keyturn entity reset SHOP-1 --expires 90d",
+)
 
 Id = Annotated[str, typer.Argument(metavar="ENTITY_ID", help="The entity's id, exactly.")]
 

@@ -11,7 +11,7 @@ from keyturn.cli.verbs import Verbs
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
-@verb(app)
+@verb(app, examples=("keyturn explain REQUEST_ID",))
 async def explain(
     verbs: Verbs,
     request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="As in the answer's x-request-id.")],

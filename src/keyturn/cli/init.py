@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from keyturn.app import make_master_key, open_local
-from keyturn.cli.command import Config, Data, Form
+from keyturn.cli.command import Config, Data, Form, epilog
 from keyturn.cli.output import Format, show
 from keyturn.config import Settings, load_settings
 from keyturn.core.actors import system
@@ -18,7 +18,7 @@ from keyturn.directory.admin_tokens import make_first_setup_token
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=epilog("keyturn init --data /var/lib/keyturn"))
 def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) -> None:
     """Make the data folder, the master key and the database; what is there already stays as it is."""
     settings = load_settings(flags={"data": data}, environ=os.environ, config=config)

@@ -15,7 +15,11 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.directory.secret_status import SecretStatus
 
-app = noun("Public keys of clients.")
+app = noun(
+    "Public keys of clients.",
+    "keyturn key add CLIENT_ID --jwk public.pem",
+    "keyturn key list CLIENT_ID",
+)
 
 MAX_KEY_BYTES = 64 * 1024
 

@@ -1,19 +1,22 @@
 """``keyturn keys``: signing keys."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer, Row, instant
-from keyturn.cli.verbs import Ring, Turned, Verbs
+from keyturn.cli.verbs import KeySight, Ring, Turned, Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.vocabulary import Algorithm
-from keyturn.directory.ring_state import state_of
 
-app = noun("Signing keys.")
+app = noun(
+    "Signing keys.",
+    "keyturn keys list --org acme",
+    "keyturn keys rotate --org acme --algorithm ES256",
+)
 
 Org = Annotated[
     str | None, typer.Option("--org", metavar="SLUG", help="One organisation's; all if not given.")
@@ -30,17 +33,21 @@ Issuer = Annotated[
 @verb(app, columns="issuer key_id algorithm state published_at active_at retires_at")
 async def list(verbs: Verbs, org: Org = None, issuer: Issuer = None) -> Answer:  # noqa: A001  # the command's name
     """List the keys of each issuer; an issuer has none before its first token."""
-    now = datetime.now(UTC)
-    return [row for ring in await verbs.rings(org, issuer) for row in _rows(ring, now)]
+    return [row for ring in await verbs.rings(org, issuer) for row in _rows(ring)]
 
 
-def _rows(ring: Ring, now: datetime) -> Iterator[Row]:
-    for key in ring.keys:
+def _age(key: KeySight) -> tuple[datetime, bool, str]:
+    """Put the oldest first, and of two that were published in one moment the one that signs."""
+    return key.published_at, key.active_at is None, key.id
+
+
+def _rows(ring: Ring) -> Iterator[Row]:
+    for key in sorted(ring.keys, key=_age):
         yield {
             "issuer": ring.issuer,
             "key_id": key.id,
             "algorithm": key.algorithm.value,
-            "state": state_of(key, ring.keys, now),
+            "state": key.state,
             "published_at": instant(key.published_at),
             "active_at": instant(key.active_at),
             "retires_at": instant(key.retires_at),

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from keyturn.app import LocalServices, open_local, profiles, upkeep_of
@@ -12,12 +13,12 @@ from keyturn.cli.local_audit import LocalAudit
 from keyturn.cli.local_master import LocalMaster
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
-from keyturn.cli.verbs import Gone, Ring, Turned
+from keyturn.cli.verbs import Gone, KeySight, Ring, Turned
 from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
-from keyturn.core.records import AuditRow, Client, Organisation
+from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
 from keyturn.core.secret_policy import GROUP
 from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm, KeyId, OrganisationId
@@ -28,6 +29,7 @@ from keyturn.directory.clock import Accepted, Looked
 from keyturn.directory.deletion import Deleted, Deletion, Progress
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
+from keyturn.directory.ring_state import state_of
 from keyturn.upkeep.schedule import JobState
 from keyturn.upkeep.scheduler import Scheduler
 
@@ -37,7 +39,12 @@ async def open_verbs(settings: Settings) -> AsyncIterator["LocalVerbs"]:
     """Open the store for the time of one command."""
     async with open_local(settings) as services:
         upkeep = upkeep_of(services, settings)
-        yield LocalVerbs(services, operator(_os_user()), settings.public_url, upkeep)
+        yield LocalVerbs(services, local_actor(), settings.public_url, upkeep)
+
+
+def local_actor() -> Actor:
+    """Name who runs the command."""
+    return operator(_os_user())
 
 
 def _os_user() -> str:
@@ -186,7 +193,7 @@ class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit, LocalMaster)
     async def rings(self, slug: str | None, shared: str | None) -> Sequence[Ring]:
         """List an organisation's signing keys, a shared ring's, or those of every issuer."""
         return [
-            Ring(issuer, await self._store.signing_keys(issuer_id))
+            Ring(issuer, _sights(await self._store.signing_keys(issuer_id), self._now))
             for issuer, issuer_id, _ in await self._issuers(slug, shared)
         ]
 
@@ -305,5 +312,19 @@ class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit, LocalMaster)
             return [(organisation.slug, organisation.id, organisation.id)]
         return [
             *((each.slug, each.id, each.id) for each in await self.organisations() if each.ended_at is None),
-            *((name, name, None) for name in names),
+            *((name, name, None) for name in sorted(names)),
         ]
+
+
+def _sights(ring: Sequence[SigningKey], now: datetime) -> Sequence[KeySight]:
+    return [
+        KeySight(
+            id=key.id,
+            algorithm=key.algorithm,
+            state=state_of(key, ring, now),
+            published_at=key.published_at,
+            active_at=key.active_at,
+            retires_at=key.retires_at,
+        )
+        for key in ring
+    ]

@@ -1,5 +1,6 @@
 """What every part of the local verbs stands on: the open deployment, the actor, and how things are found."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -13,10 +14,12 @@ from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import ClientId, CredentialId, CredentialKind, EntityId, UserId
 from keyturn.dialects import load_dialects
-from keyturn.directory.names import check_choices
+from keyturn.directory.names import check_takers
 from keyturn.directory.organisations import show_organisation
 from keyturn.directory.people_names import canonical_address, check_user_name
 from keyturn.directory.secret_status import SecretStatus, status_of
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class At(TypedDict):
@@ -54,7 +57,7 @@ class LocalGround:
         return self._store.organisation_store(organisation.id)
 
     async def _client(self, client_id: str) -> tuple[OrganisationStore, ClientId]:
-        known = ClientId(client_id.lower())
+        known = named_client(client_id)
         view = await self._store.client_view(known)
         if view is None:
             raise OperatorError(f"no client {client_id!r}")
@@ -110,11 +113,7 @@ class LocalGround:
         ]
         if not asked:
             return tuple(takers) or tuple(known)
-        chosen = check_choices("dialect", asked, known)
-        if useless := [name for name in chosen if name not in takers]:
-            what = kind.replace("_", " ")
-            raise OperatorError(f"no {what} works in {', '.join(useless)}, only in {', '.join(takers)}")
-        return chosen
+        return check_takers(kind, asked, known, takers)
 
     def _dialects_on(self, asked: Iterable[str], had: Iterable[str] = ()) -> tuple[str, ...]:
         """Give the wire formats that a client may have: those that are on, and what it had when they were.
@@ -133,6 +132,11 @@ class LocalGround:
             for name, dialect in self._services.dialects.items()
             for role in dialect.roles
         )
+
+
+def named_client(text: str) -> ClientId:
+    """Read a client id: of a UUID case is nothing, any other was imported and is what it is."""
+    return ClientId(text.lower() if _UUID.fullmatch(text) else text)
 
 
 def instant_of(end: End, now: datetime) -> datetime | None:

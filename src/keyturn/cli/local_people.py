@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
+from keyturn.cli.local_ground import named_client
 from keyturn.cli.local_users import LocalUsers
 from keyturn.cli.people_verbs import Place, TeamSight
 from keyturn.core.errors import OperatorError, Refusal, Unavailable
 from keyturn.core.records import Entity, Membership, Team
 from keyturn.core.secret import Secret
 from keyturn.core.store_ports import OrganisationStore
-from keyturn.core.vocabulary import ClientId, CredentialKind, ProjectId, UserId
+from keyturn.core.vocabulary import CredentialKind, ProjectId, UserId
 from keyturn.directory import api_tokens, entities, memberships, projects, secrets, teams
 from keyturn.directory.api_tokens import ApiTokenWish
 from keyturn.directory.projects import ProjectPage, ProjectSight
@@ -257,7 +258,7 @@ class LocalPeople(LocalUsers):
 
     async def _owner(self, store: OrganisationStore, named: str) -> str:
         """Find whose an API token is: a client of the organisation by id, else a user."""
-        view = await self._store.client_view(ClientId(named.lower()))
+        view = await self._store.client_view(named_client(named))
         if view is not None and view.organisation.id == store.organisation_id:
             return view.client.id
         return (await self._user(named))[1]

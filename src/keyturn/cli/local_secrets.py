@@ -7,7 +7,12 @@ from keyturn.app import profiles
 from keyturn.cli.local_ground import LocalGround, instant_of
 from keyturn.cli.people_verbs import End
 from keyturn.core.secret import Secret
-from keyturn.directory import credentials, public_keys, rotation
+from keyturn.core.vocabulary import CredentialKind
+from keyturn.dialects import load_dialects
+from keyturn.directory import credentials, imports, public_keys, rotation
+from keyturn.directory.import_rows import FileForm
+from keyturn.directory.import_secrets import ImportPorts
+from keyturn.directory.imports import ImportReport
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.exchange.inspect import Inspector, Knowledge, inspect
 from keyturn.tokens.inspection import Sight
@@ -111,6 +116,36 @@ class LocalSecrets(LocalGround):
             public_url=self._public_url,
         )
         return await inspect(presented, sight, inspector, self._now)
+
+    async def import_rows(self, slug: str, body: bytes, form: FileForm, *, dry_run: bool) -> ImportReport:
+        """Import owners and secrets from a file, all or nothing."""
+        services, every = self._services, {**load_dialects(), **self._services.dialects}
+        kinds = (CredentialKind.PASSWORD, CredentialKind.USER_KEY)
+        others = (CredentialKind.API_TOKEN, CredentialKind.ENTITY_SECRET)
+        return await imports.import_file(
+            self._actor,
+            self._store,
+            (await self._store_of(slug)).organisation_id,
+            body,
+            form,
+            ports=ImportPorts(
+                digester=services.digester,
+                passwords=services.passwords,
+                sealer=services.sealer,
+                dialects={kind: self._dialects(kind) for kind in (*kinds, *others)},
+            ),
+            reserved={
+                exchange.client.id
+                for dialect in every.values()
+                for route in dialect.routes
+                for exchange in route.exchanges
+                if exchange.client is not None
+            },
+            roles=self._roles(),
+            client_dialects=tuple(services.dialects),
+            dry_run=dry_run,
+            **self._at,
+        )
 
     async def add_key(
         self, client_id: str, given: bytes, name: str, expires_at: datetime | None

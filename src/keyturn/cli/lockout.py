@@ -8,7 +8,10 @@ from keyturn.cli.command import noun, verb
 from keyturn.cli.output import Answer
 from keyturn.cli.verbs import Verbs
 
-app = noun("Names at which somebody guessed too often.")
+app = noun(
+    "Names at which somebody guessed too often.",
+    "keyturn lockout clear acme jon",
+)
 
 
 @app.callback()

@@ -13,7 +13,11 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.directory.master_key import MasterKeyStanding
 
-app = noun("The master key, under which everything in the store is sealed.")
+app = noun(
+    "The master key, under which everything in the store is sealed.",
+    "keyturn master-key status",
+    "keyturn master-key rotate",
+)
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `keyturn master-key status` shows it.")]
 

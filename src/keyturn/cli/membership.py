@@ -11,7 +11,11 @@ from keyturn.cli.user import Named, Roles, Slug, Teams
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 
-app = noun("Memberships: users' places in organisations.")
+app = noun(
+    "Memberships: users' places in organisations.",
+    "keyturn membership add acme jon@mail.example --role checkmarx:admin",
+    "keyturn membership list acme",
+)
 
 Words = list[str]
 

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from keyturn.app import tables
-from keyturn.cli.command import Config, Data, Form, settings_of
+from keyturn.cli.command import Config, Data, Form, epilog, settings_of
 from keyturn.cli.output import Format, Row, show
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -23,7 +23,7 @@ class Action(StrEnum):
     APPLY = "apply"
 
 
-@app.command()
+@app.command(epilog=epilog("keyturn migrate --check", "keyturn migrate apply"))
 def migrate(
     *,
     action: Annotated[

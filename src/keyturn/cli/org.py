@@ -11,7 +11,12 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Organisation
 
-app = noun("Organisations.")
+app = noun(
+    "Organisations.",
+    'keyturn org create acme --name "Acme"',
+    "keyturn org set acme oauth2.lifetime_seconds 600",
+    "keyturn org list --format json",
+)
 
 Slug = Annotated[str, typer.Argument(help="The organisation's slug.")]
 
@@ -29,8 +34,8 @@ def shown(organisation: Organisation) -> Row:
         "erased_at": instant(organisation.erased_at),
         "settings": {
             f"{dialect}.{name}": value
-            for dialect, values in organisation.settings.items()
-            for name, value in values.items()
+            for dialect, values in sorted(organisation.settings.items())
+            for name, value in sorted(values.items())
         },
     }
 

@@ -11,7 +11,11 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 from keyturn.directory.projects import ProjectSight
 
-app = noun("Projects: what roles and teams decide about.")
+app = noun(
+    "Projects: what roles and teams decide about.",
+    "keyturn project create acme payments --team /Root/Leaf",
+    "keyturn project list acme",
+)
 
 Words = list[str]
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name or id.")]

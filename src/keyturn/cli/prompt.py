@@ -4,11 +4,12 @@ Arguments are seen by every process and kept by the shell (HT-07).
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keyturn.core.errors import OperatorError
+from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.secret import Secret
 
 _MOST = 64 * 1024
@@ -25,6 +26,18 @@ def ask_secret(what: str, *, twice: bool = False) -> Secret:
     text = sys.stdin.read(_MOST).removesuffix("\n").removesuffix("\r")
     if not text:
         raise OperatorError(f"{what.lower()}: nothing came by standard input")
+    return Secret(text)
+
+
+def secret_from(file: Path | None, what: str, *, twice: bool = False) -> Secret:
+    """Read a secret from a file, exactly but for a last newline; without one as ``ask_secret`` does."""
+    if file is None:
+        return ask_secret(what, twice=twice)
+    try:
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(_MOST).removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: {getattr(error, 'strerror', None) or 'is not text'}"]) from None
     return Secret(text)
 
 

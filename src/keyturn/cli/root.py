@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -16,18 +17,30 @@ NO, CONFIGURATION, STORE = 1, 3, 4
 """Exit codes of ours; 0 is success, and 2 what every command line says to arguments it cannot read."""
 
 EPILOG = """\b
+Examples:
+  keyturn serve --demo
+  keyturn client create acme --name "nightly job" --scope read
+  keyturn secret rotate CLIENT_ID --overlap 24h
+  keyturn user list acme --profile prod --format json
+
+\b
 Exit codes:
   0  done
   1  the answer is no: what was asked cannot be done, or a check failed
   2  the command line cannot be read
-  3  the configuration is not usable; every problem is listed
-  4  the store or a key is not available; nothing was changed
+  3  the configuration is not usable, or a server's token; every problem is listed
+  4  the store, a key or the server is not available; what was not done is said
 """
 
 NOUNS = {
     "init": "Make the data folder, the master key and the database.",
     "serve": "Serve tokens until stopped.",
     "migrate": "Look at the database's tables, or bring them up to date.",
+    "backup": "Write the deployment to one sealed file, or check such a file.",
+    "restore": "Bring a backup back.",
+    "restored": "Say that the database was set back by its own tools.",
+    "export": "Write an organisation to a sealed file.",
+    "import": "Bring in an organisation's file, or owners and their secrets from another system.",
     "demo": "Show what a demo made.",
     "admin-token": "Admin tokens: who may use the admin API.",
     "org": "Organisations.",
@@ -53,12 +66,56 @@ NOUNS = {
     "doctor": "Look whether everything is in order, and say what to do.",
     "dialect": "Dialects: the token APIs that are spoken.",
     "config": "The configuration.",
+    "completion": "Completion of these words by a shell.",
 }
-"""Every noun, in the order of ``--help``; the module of that name holds its ``app``."""
+"""Every noun; the module of that name holds its ``app``."""
+
+PANELS: Mapping[str, Sequence[str]] = {
+    "Everyday": ("serve", "org", "token", "lockout", "audit", "explain"),
+    "Machines": ("client", "secret", "key", "entity"),
+    "People": ("user", "service-user", "membership", "team", "project", "user-key", "api-token"),
+    "Signing keys and administrators": ("keys", "admin-token"),
+}
+"""How ``--help`` groups them; what stands in no panel is operation."""
+
+REMOTE = frozenset(
+    {
+        "admin-token",
+        "api-token",
+        "audit",
+        "client",
+        "entity",
+        "key",
+        "keys",
+        "lockout",
+        "membership",
+        "org",
+        "project",
+        "secret",
+        "service-user",
+        "team",
+        "user",
+        "user-key",
+    }
+)
+"""The nouns that may go to a server (``--server``, ``--profile``); every other is about this machine."""
 
 
-def _module_of(name: str) -> Any:
-    return import_module(f"keyturn.cli.{name.replace('-', '_')}")
+COMPLETE = "_KEYTURN_COMPLETE"
+"""A shell's completion script sets it, and asks by it what could come next."""
+
+
+def module_of(name: str) -> Any:
+    """Import the module of a noun; one that Python keeps for itself has an underscore more."""
+    module = f"{name}_" if iskeyword(name) else name.replace("-", "_")
+    return import_module(f"keyturn.cli.{module}")
+
+
+def panels() -> Iterator[tuple[str, Sequence[str]]]:
+    """Give every noun once, by panel."""
+    yield from PANELS.items()
+    listed = {name for names in PANELS.values() for name in names}
+    yield "Operation, on the deployment's own machine", [name for name in NOUNS if name not in listed]
 
 
 class Nouns(TyperGroup):
@@ -69,15 +126,31 @@ class Nouns(TyperGroup):
         super().__init__(**attributes)
         self.commands = {name: TyperCommand(name, help=text) for name, text in NOUNS.items()}
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # typer's signature
+        """Write the nouns in their panels."""
+        for panel, names in panels():
+            with formatter.section(panel):
+                formatter.write_dl([(name, NOUNS[name]) for name in names])
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find a noun and put the real command in the place of its name."""
         name, found, rest = super().resolve_command(ctx, args)
         if name is None or found is None:
             return name, found, rest
-        return name, typer.main.get_command(_module_of(name).app), rest
+        if name not in REMOTE and _goes_to_a_server(rest):
+            raise OperatorError(
+                f"keyturn {name} works on the deployment's own machine only, not through a server"
+            )
+        return name, typer.main.get_command(module_of(name).app), rest
 
 
-root = typer.Typer(cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)
+def _goes_to_a_server(words: Sequence[str]) -> bool:
+    return any(word.partition("=")[0] in {"--server", "--profile"} for word in words)
+
+
+root = typer.Typer(
+    cls=Nouns, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
 
 
 def _version(asked: bool) -> None:
@@ -92,11 +165,19 @@ def keyturn(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Turn long-lived keys into short-lived access tokens."""
+    """Turn long-lived keys into short-lived access tokens.
+
+    A command is about the deployment on this machine (--data, --config), or, where it takes them, about a
+    server by its admin API (--server, --profile).
+    """
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; an error is told on standard error, without a traceback."""
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # typer tells of it there
+
+        completion_init()
     try:
         return _main(arguments)
     except SystemExit as done:

@@ -12,7 +12,12 @@ from keyturn.cli.verbs import Verbs
 from keyturn.core.durations import parse_duration
 from keyturn.directory.secret_status import SecretStatus
 
-app = noun("Client secrets.")
+app = noun(
+    "Client secrets.",
+    "keyturn secret create CLIENT_ID --expires 180d",
+    "keyturn secret rotate CLIENT_ID --overlap 24h",
+    "keyturn secret finish SECRET_ID",
+)
 
 ClientIdArgument = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The client's id.")]
 Id = Annotated[

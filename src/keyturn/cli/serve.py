@@ -5,13 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from keyturn.cli.command import Config, Data, with_pin
+from keyturn.cli.command import Config, Data, epilog, with_pin
 from keyturn.core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=epilog(
+        "keyturn serve --demo", "keyturn serve --data /var/lib/keyturn --public-url https://tokens.example"
+    )
+)
 def serve(
     *,
     demo: Annotated[

@@ -10,7 +10,11 @@ from keyturn.cli.user import COLUMNS, Roles, Slug, Teams, shown
 from keyturn.cli.verbs import Verbs
 from keyturn.directory.users import UserWish
 
-app = noun("Service users: users that stand for programs. Otherwise as `keyturn user`.")
+app = noun(
+    "Service users: users that stand for programs. Otherwise as `keyturn user`.",
+    "keyturn service-user create acme robot --role checkmarx:admin",
+    "keyturn service-user list acme",
+)
 
 
 @verb(app)

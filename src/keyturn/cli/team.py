@@ -10,7 +10,11 @@ from keyturn.cli.people_verbs import TeamSight
 from keyturn.cli.user import Slug
 from keyturn.cli.verbs import Verbs
 
-app = noun("Teams: a tree in each organisation.")
+app = noun(
+    "Teams: a tree in each organisation.",
+    "keyturn team create acme Leaf --parent /Root",
+    "keyturn team list acme",
+)
 
 TeamName = Annotated[str, typer.Argument(metavar="TEAM", help="The team's path, as /Root/Left, or id.")]
 Parent = Annotated[str | None, typer.Option(help="The team above it, by path or id; the root if not given.")]

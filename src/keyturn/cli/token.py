@@ -16,7 +16,10 @@ from keyturn.core.secret import Secret
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Look, Sight, look_at
 
-app = noun("Tokens and secrets.")
+app = noun(
+    "Tokens and secrets.",
+    "keyturn token inspect < token.txt",
+)
 
 _TIMES = {"iat": "issued", "nbf": "valid", "exp": "expires"}
 _MOST = 64 * 1024

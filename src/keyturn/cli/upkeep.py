@@ -9,7 +9,11 @@ from keyturn.cli.output import Answer, instant
 from keyturn.cli.verbs import Verbs
 from keyturn.core.errors import OperatorError
 
-app = noun("What happens without a request: rotation, cleaning, checkpoints.")
+app = noun(
+    "What happens without a request: rotation, cleaning, checkpoints.",
+    "keyturn upkeep status",
+    "keyturn upkeep run",
+)
 
 
 @verb(app, signs=True)

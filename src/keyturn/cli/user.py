@@ -17,8 +17,17 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.records import User
 from keyturn.directory.users import UserWish
 
-app = noun("Users: people who are at home in an organisation.")
-totp = noun("A user's second factor: an authenticator app.")
+app = noun(
+    "Users: people who are at home in an organisation.",
+    "keyturn user create acme jon --email jon@mail.example --verified",
+    "keyturn user password acme/jon",
+    "keyturn user totp enrol acme/jon",
+)
+totp = noun(
+    "A user's second factor: an authenticator app.",
+    "keyturn user totp enrol acme/jon",
+    "keyturn user totp confirm acme/jon",
+)
 app.add_typer(totp, name="totp")
 
 Slug = Annotated[str, typer.Argument(help="The organisation's slug.")]

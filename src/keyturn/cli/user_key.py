@@ -12,7 +12,11 @@ from keyturn.cli.user import Named
 from keyturn.cli.verbs import Verbs
 from keyturn.directory.secret_status import SecretStatus
 
-app = noun("User keys: by which users' programs come in.")
+app = noun(
+    "User keys: by which users' programs come in.",
+    "keyturn user-key create acme/jon --name ci",
+    "keyturn user-key rotate KEY_ID --overlap 24h",
+)
 
 Id = Annotated[
     str, typer.Argument(metavar="KEY_ID", help="The key's id, as `keyturn user-key list` shows it.")

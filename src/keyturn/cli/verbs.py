@@ -1,6 +1,9 @@
 """What the commands ask for: one Protocol of verbs, whoever carries them out.
 
-``local.py`` works on the data folder; a remote one over the admin API can take its place.
+``local.py`` works on the data folder, ``remote.py`` over the admin API. A new verb is added here and to both:
+to the remote side as a call, or, where the admin API has none, to ``remote_machine.py``, which refuses it in
+words. The verbs of a noun are then written once, in the file of that name, and the noun is listed in
+``root.py``, which also says whether it may go to a server.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +15,7 @@ import msgspec
 from keyturn.cli.audit_verbs import AuditVerbs
 from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.admin_records import AdminToken
-from keyturn.core.records import AuditRow, Client, Organisation, SigningKey
+from keyturn.core.records import AuditRow, Client, Organisation
 from keyturn.core.secret import Secret
 from keyturn.core.upkeep_ports import JobRun
 from keyturn.core.vocabulary import Algorithm
@@ -27,11 +30,22 @@ from keyturn.tokens.inspection import Sight
 from keyturn.upkeep.schedule import JobState
 
 
+class KeySight(msgspec.Struct, frozen=True, kw_only=True):
+    """A published signing key as it is shown; ``state`` is what it is in its ring."""
+
+    id: str
+    algorithm: Algorithm
+    state: str
+    published_at: datetime
+    active_at: datetime | None
+    retires_at: datetime | None
+
+
 class Ring(msgspec.Struct, frozen=True):
     """An issuer's published keys, and what people call the issuer: a slug, or a shared ring's name."""
 
     issuer: str
-    keys: Sequence[SigningKey]
+    keys: Sequence[KeySight]
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):

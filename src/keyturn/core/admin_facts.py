@@ -1,7 +1,7 @@
 """What the answers of the admin API may show: the facts of each resource, and of each operation.
 
 A fact is named as the record's field that it shows. Its kind says what it is; one that ends in ``?`` may be
-None. ``secret`` is clear text that is told once (AD-04).
+None. ``secret`` is clear text that is told once (AD-04), ``secrets`` several.
 """
 
 _LIFE = {"created_at": "instant", "disabled": "flag", "ended_at": "instant?", "version": "number"}
@@ -33,6 +33,7 @@ RESOURCES: dict[str, dict[str, str]] = {
         "api_key": "text",
         **_LIFE,
         "erased_at": "instant?",
+        "settings": "object",
     },
     "setting": {
         "name": "text",
@@ -71,6 +72,7 @@ RESOURCES: dict[str, dict[str, str]] = {
         "last_used_on": "day?",
         "ended_at": "instant?",
         "ended_why": "text?",
+        "setup": "flag",
         "version": "number",
     },
     "user": {
@@ -85,6 +87,10 @@ RESOURCES: dict[str, dict[str, str]] = {
         "mfa_required": "flag",
     },
     "email_code": {"code": "secret"},
+    "enrolment": {"id": "text", "seed": "secret", "uri": "secret"},
+    "confirmed_device": {**CREDENTIAL, "recovery_codes": "secrets"},
+    "recovery_codes": {"recovery_codes": "secrets"},
+    "lockout": {"user_name": "text"},
     "membership": {
         "id": "text",
         "user_id": "text",
@@ -92,9 +98,27 @@ RESOURCES: dict[str, dict[str, str]] = {
         **_LIFE,
         "roles": "texts",
         "teams": "texts",
+        "team_paths": "texts",
+        "at_home": "flag",
+        "user_name": "text?",
+        "user_email": "text?",
     },
-    "team": {**_IN, "path": "text", "parent_id": "text?", "created_at": "instant", "version": "number"},
-    "project": {**_IN, "teams": "texts", "open": "flag", "created_at": "instant", "version": "number"},
+    "team": {
+        **_IN,
+        "path": "text",
+        "parent_id": "text?",
+        "created_at": "instant",
+        "ended_at": "instant?",
+        "version": "number",
+    },
+    "project": {
+        **_IN,
+        "teams": "texts",
+        "team_paths": "texts",
+        "open": "flag",
+        "created_at": "instant",
+        "version": "number",
+    },
     "entity": {**_IN, **_LIFE, "subject": "text", "type": "text", "users": "texts"},
     "role": {"name": "text", "title": "text", "permissions": "texts"},
     "signing_key": {
@@ -173,8 +197,12 @@ RESOURCES: dict[str, dict[str, str]] = {
 }
 """Name of a resource -> its facts and what each is."""
 RESOURCES["new_admin_token"] = {**RESOURCES["admin_token"], "token": "secret"}
+RESOURCES["deleted_organisation"] = {
+    **RESOURCES["organisation"],
+    "records_erased": "number",
+    "complete": "flag",
+}
 
-NOTHING = ""
 MANY = "*"
 """After a resource's name: a list of them, ``items``, and the ``next`` cursor, None at the end."""
 
@@ -183,26 +211,27 @@ OPERATIONS: dict[str, str] = {
     "admin_tokens.list": "admin_token*",
     "admin_tokens.create": "new_admin_token",
     "admin_tokens.show": "admin_token",
-    "admin_tokens.end": NOTHING,
+    "admin_tokens.end": "admin_token",
     "organisations.list": "organisation*",
     "organisations.create": "organisation",
     "organisations.show": "organisation",
     "organisations.change": "organisation",
     "organisations.disable": "organisation",
     "organisations.enable": "organisation",
-    "organisations.delete": NOTHING,
+    "organisations.delete": "deleted_organisation",
     "organisations.deletion": "deletion",
     "settings.list": "setting*",
     "settings.show": "setting",
     "settings.change": "setting",
     "settings.reset": "setting",
     "clients.list": "client*",
+    "clients.find": "client",
     "clients.create": "client",
     "clients.show": "client",
     "clients.change": "client",
     "clients.disable": "client",
     "clients.enable": "client",
-    "clients.end": NOTHING,
+    "clients.end": "client",
     "secrets.list": "credential*",
     "secrets.create": "new_credential",
     "secrets.rotate": "new_credential",
@@ -211,33 +240,39 @@ OPERATIONS: dict[str, str] = {
     "secrets.enable": "credential",
     "secrets.finish": "credential",
     "secrets.cancel": "credential",
-    "secrets.end": NOTHING,
+    "secrets.end": "credential",
     "public_keys.list": "public_key*",
     "public_keys.create": "public_key",
     "public_keys.show": "public_key",
     "public_keys.disable": "public_key",
     "public_keys.enable": "public_key",
-    "public_keys.end": NOTHING,
+    "public_keys.end": "public_key",
     "users.list": "user*",
+    "users.find": "user",
+    "users.by_email": "user*",
     "users.create": "user",
     "users.show": "user",
     "users.change": "user",
     "users.disable": "user",
     "users.enable": "user",
     "users.logout": "user",
-    "users.end": NOTHING,
+    "users.end": "user",
     "users.email_code": "email_code",
-    "users.password": NOTHING,
+    "users.password": "credential",
     "totp.list": "credential*",
-    "totp.reset": NOTHING,
-    "lockouts.clear": NOTHING,
+    "totp.enrol": "enrolment",
+    "totp.confirm": "confirmed_device",
+    "totp.renew_codes": "recovery_codes",
+    "totp.reset": "credential",
+    "users.confirm_email": "user",
+    "lockouts.clear": "lockout",
     "user_keys.list": "credential*",
     "user_keys.create": "new_credential",
     "user_keys.show": "credential",
     "user_keys.rotate": "new_credential",
     "user_keys.disable": "credential",
     "user_keys.enable": "credential",
-    "user_keys.end": NOTHING,
+    "user_keys.end": "credential",
     "roles.list": "role*",
     "members.list": "membership*",
     "members.create": "membership",
@@ -245,37 +280,38 @@ OPERATIONS: dict[str, str] = {
     "members.change": "membership",
     "members.disable": "membership",
     "members.enable": "membership",
-    "members.end": NOTHING,
+    "members.end": "membership",
     "api_tokens.list": "api_token*",
     "api_tokens.create": "new_api_token",
     "api_tokens.show": "api_token",
     "api_tokens.regenerate": "new_api_token",
     "api_tokens.disable": "api_token",
     "api_tokens.enable": "api_token",
-    "api_tokens.end": NOTHING,
+    "api_tokens.end": "api_token",
     "teams.list": "team*",
     "teams.create": "team",
     "teams.show": "team",
     "teams.change": "team",
-    "teams.end": NOTHING,
+    "teams.end": "team",
     "projects.list": "project*",
     "projects.create": "project",
     "projects.show": "project",
     "projects.change": "project",
-    "projects.delete": NOTHING,
+    "projects.delete": "project",
     "entities.list": "entity*",
+    "entities.find": "entity",
     "entities.create": "entity",
     "entities.show": "entity",
     "entities.disable": "entity",
     "entities.enable": "entity",
-    "entities.end": NOTHING,
+    "entities.end": "entity",
     "entities.link": "entity",
     "entities.unlink": "entity",
     "entity_secrets.list": "credential*",
     "entity_secrets.reset": "new_credential",
     "entity_secrets.read": "new_credential",
     "entity_secrets.show": "credential",
-    "entity_secrets.end": NOTHING,
+    "entity_secrets.end": "credential",
     "signing_keys.list": "signing_key*",
     "signing_keys.rotate": "rotation*",
     "signing_keys.withdraw": "withdrawal",
@@ -283,6 +319,9 @@ OPERATIONS: dict[str, str] = {
     "shared_keys.list": "signing_key*",
     "shared_keys.rotate": "rotation*",
     "shared_keys.withdraw": "withdrawal",
+    "credentials.of_clients": "credential",
+    "credentials.of_users": "credential",
+    "credentials.of_entities": "credential",
     "limits.list": "limit*",
     "audit.list": "audit_row*",
     "requests.show": "request",
@@ -293,9 +332,7 @@ OPERATIONS: dict[str, str] = {
 def facts_of(operation: str) -> dict[str, str]:
     """Give the facts of an operation's answer and what each is, but for ``items`` of a list."""
     shown = OPERATIONS[operation]
-    if shown.endswith(MANY):
-        return {"next": "text?"}
-    return {} if shown == NOTHING else RESOURCES[shown]
+    return {"next": "text?"} if shown.endswith(MANY) else RESOURCES[shown]
 
 
 ADMIN_OPERATION_FACTS: dict[str, frozenset[str]] = {

@@ -58,6 +58,20 @@ class Add(msgspec.Struct, frozen=True):
     record: Record
 
 
+Imported = Client | User | Membership | Entity | Credential
+
+
+class AddMany(msgspec.Struct, frozen=True):
+    """Insert the records of one import, all or none; loses where ``Add`` of one of them would.
+
+    One change and not thousands: what holds up everybody else's writes asks and inserts by the hundred. Users
+    come with their memberships; a membership comes with its user only.
+    """
+
+    organisation_id: OrganisationId
+    records: tuple[Imported, ...]
+
+
 class Replace(msgspec.Struct, frozen=True):
     """Replace the record with this id if it still has version ``expected``; loses otherwise.
 
@@ -146,7 +160,37 @@ class EndFamily(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Change = Add | Replace | ReplaceKey | RequireVersion | Rotate | Touch | Prefer | Remove | Shred | EndFamily
+class Rewind(msgspec.Struct, frozen=True):
+    """End what a store that was set back to an earlier state would let happen twice (RE-09, RE-02).
+
+    Not conditional, and about all organisations at once: what was used, ended or issued since is not known
+    any more. ``storage/rewinding.py`` says what it does to which record.
+
+    Args:
+        at: When the store was set back; later than all that was lost.
+        keep_tokens: Whether tokens and refresh families live on, those that were revoked since included.
+        rings: The purpose under which rings are founded, to have every ring end and be founded anew.
+    """
+
+    at: datetime
+    keep_tokens: bool = False
+    rings: str | None = None
+
+
+Change = (
+    Add
+    | AddMany
+    | Replace
+    | ReplaceKey
+    | RequireVersion
+    | Rotate
+    | Touch
+    | Prefer
+    | Remove
+    | Shred
+    | EndFamily
+    | Rewind
+)
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,11 +200,13 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         changes: Carried out in order, all or none.
         audit: Appended when all held.
         audit_if_lost: Appended when one lost; None for no row.
+        also: Appended after ``audit`` when all held: what an import tells of each of its rows.
     """
 
     audit: AuditEvent
     changes: tuple[Change, ...] = ()
     audit_if_lost: AuditEvent | None = None
+    also: tuple[AuditEvent, ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True):

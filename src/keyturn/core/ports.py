@@ -292,7 +292,7 @@ class Lockout(Protocol):
 
 
 class Passwords(Protocol):
-    """Slow hashing of what people remember, on threads of its own: logins cannot starve tokens (PW-02)."""
+    """Slow hashing of what is guessed easily, on threads of its own: logins cannot starve tokens (PW-02)."""
 
     async def hash(self, password: Secret) -> str:
         """Hash a password as it shall be kept: argon2id in PHC form, over its NFC normalisation.
@@ -310,6 +310,22 @@ class Passwords(Protocol):
         """
         ...
 
+    async def hash_exactly(self, secret: Secret) -> str:
+        """Hash a machine's secret as it shall be kept that is too easily guessed for a fast hash.
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+        """
+        ...
+
+    async def check_exactly(self, secret: Secret, verifier: str) -> bool:
+        """Compare a machine's secret with a slow hash, ours or an imported one, octet for octet (TE-05).
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+        """
+        ...
+
     def is_outdated(self, verifier: str) -> bool:
-        """Tell whether a hash was made under weaker settings than today's."""
+        """Tell whether a hash was made under weaker settings than today's, or by another system."""
         ...

@@ -256,7 +256,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         lookup_hash: HMAC-SHA256 under ``pepper_id`` over the secret's SHA-256; of a public key its
             thumbprint (RFC 7638), under no pepper; of what is never looked up (password, TOTP device) the
             SHA-256 of its id.
-        verifier: Of a password or recovery code: its argon2id hash in PHC form.
+        verifier: Of a password or recovery code: its argon2id hash in PHC form. Of a machine's secret that
+            was imported under a slow hash, or is easily guessed: that hash, and it is not looked up.
         sealed: Of a TOTP device its seed, of a readable secret the secret, under the master key.
         mfa: Of an API token: its exchange needs a passcode of its owner's device. Of a password: it is too
             short to be the only factor.
@@ -265,6 +266,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         succeeds: The credential that it was made to replace.
         public_jwk: Of a public key: the key itself, with the ``kid`` that its owner's assertions name.
         accepted_step: Of a TOTP device: the newest step that was accepted; it and all before it are spent.
+            Of a public key: the second of the last restore; assertions up to then may be spent.
     """
 
     id: CredentialId

@@ -242,7 +242,7 @@ class Asker(msgspec.Struct, frozen=True):
             return ()
         held = self.proof.credential
         kept = () if held is None else (RequireVersion("credential", held.id, held.version),)
-        return (*self.proof.spends, *kept)
+        return (*kept, *self.proof.spends)  # required first: what is spent may change the credential itself
 
 
 class Basis(msgspec.Struct, frozen=True):

@@ -260,37 +260,6 @@ class Shape(msgspec.Struct, frozen=True):
     members: tuple[Constant | Member | Each | Switch, ...]
 
 
-class Spelling:
-    """How facts that are told again and again were written; it belongs to who writes them.
-
-    Args:
-        by: What wrote them.
-        before: The answer's body, as far as the access token in it.
-        after: What follows that.
-    """
-
-    __slots__ = ("after", "before", "by")
-
-    def __init__(self) -> None:
-        """Begin with nothing written."""
-        self.by: object = None
-        self.before = self.after = b""
-
-
-class LastingFacts(dict[str, Any]):
-    """Facts of which all that share a spelling say the same, but for ``OF_EACH_TOKEN``."""
-
-    __slots__ = ("spelling",)
-
-    spelling: Spelling
-
-
-OF_EACH_TOKEN = frozenset(
-    {"access_token", "refresh_token", "id_token", "token_id", "issued_at", "expires_at", "request_id"}
-)
-"""The facts in which the tokens of one decision differ, and the answers that bring them."""
-
-
 Part = Constant | Member | Each | Switch
 Facts = Mapping[str, Any]
 Renderer = Callable[[Facts], dict[str, Any]]

@@ -6,12 +6,12 @@ cannot be reached raises ``Unavailable``.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Change, Outcome, Unit
+from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -39,6 +39,8 @@ from keyturn.core.vocabulary import (
     TeamId,
     UserId,
 )
+
+_LISTED = TypeVar("_LISTED", Client, User)
 
 Leftover = (
     Credential
@@ -88,6 +90,10 @@ class OrganisationStore(Protocol):
 
     async def clients(self) -> Sequence[Client]:
         """Read all its clients, oldest first."""
+        ...
+
+    async def page(self, kind: type[_LISTED], wish: "PageWish") -> Sequence[_LISTED]:
+        """Read those of its clients, or of the users at home in it, that are wanted."""
         ...
 
     async def credential(self, credential_id: CredentialId) -> Credential | None:
@@ -146,6 +152,10 @@ class OrganisationStore(Protocol):
         """Read all its entities, oldest first."""
         ...
 
+    async def credentials(self) -> Sequence[Credential]:
+        """Read all its credentials, of every kind and owner, oldest first."""
+        ...
+
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of it once it has ended: credentials, then their owners, families, keys.
 
@@ -172,6 +182,24 @@ class AuditPage(msgspec.Struct, frozen=True):
 
     rows: tuple[AuditRow, ...]
     personal: tuple[dict[str, str] | None, ...]
+
+
+class PageWish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of an organisation's clients or users are wanted, and in what order.
+
+    Args:
+        equal: Fields and what they must be.
+        ended: Only what has ended, or only what has not; None for both.
+        sort: ``created_at`` or ``name``; the id decides between equal ones.
+        after: Only what follows this value of ``sort`` and id.
+    """
+
+    equal: Mapping[str, Any] = {}
+    ended: bool | None = None
+    sort: str = "created_at"
+    descending: bool = False
+    after: tuple[datetime | str, str] | None = None
+    limit: int = 50
 
 
 class AuditWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +304,10 @@ class DeploymentStore(Protocol):
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find the credential that one of a secret's digests (``Digester.lookup_hashes``) belongs to."""
+        ...
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who in the deployment already has the id or another unique name of one of many records."""
         ...
 
     async def wipe_log(self) -> bool:

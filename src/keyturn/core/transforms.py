@@ -1,6 +1,6 @@
 """Named transforms: how a shape's member shows a fact. A table names one, it never holds one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -64,6 +64,10 @@ def _one_or_list(value: tuple[str, ...]) -> str | list[str]:
     return value[0] if len(value) == 1 else list(value)
 
 
+def _reveal_each(value: Sequence[Secret]) -> list[str]:
+    return [each.reveal() for each in value]
+
+
 def _plain(value: Any) -> Any:
     return value
 
@@ -90,6 +94,7 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "lower": str.lower,
     "digits": str,
     "reveal": Secret.reveal,
+    "reveal_each": _reveal_each,
 }
 """Name of a transform -> what it does with a fact."""
 
@@ -117,5 +122,6 @@ TRANSFORM_SCHEMAS: dict[str, dict[str, Any]] = {
     "lower": _TEXT,
     "digits": _TEXT,
     "reveal": _TEXT,
+    "reveal_each": _TEXTS,
 }
 """Name of a transform -> what it makes, as JSON Schema; ``plain`` is what the fact is. Every one is here."""

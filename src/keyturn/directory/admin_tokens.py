@@ -49,7 +49,7 @@ async def create_admin_token(
     now: datetime,
     dice: Dice,
 ) -> tuple[AdminToken, Secret]:
-    """Make an admin token.
+    """Make an admin token; one that is made by a token that expires does so too, and no later.
 
     Returns:
         The record that is kept, and the token, which is nowhere else: show it once (AD-04).
@@ -64,7 +64,8 @@ async def create_admin_token(
     _require_no_wider(actor, wish.organisation_id, scopes)
     if wish.expires_at is not None and wish.expires_at <= now:
         raise OperatorError("a token expires in the future")
-    accepted = msgspec.structs.replace(wish, name=check_name(wish.name), scopes=scopes)
+    expires_at = _no_later(actor, wish.expires_at)
+    accepted = msgspec.structs.replace(wish, name=check_name(wish.name), scopes=scopes, expires_at=expires_at)
     token, secret = _make(accepted, CredentialKind.ADMIN_TOKEN, digester, now, dice)
     event = told(
         "admin_token.created",
@@ -86,6 +87,16 @@ def _require_no_wider(actor: Actor, organisation_id: OrganisationId | None, scop
     own = actor.admin_token
     if own is not None and not all(own.covers(scope) for scope in scopes):
         raise NotPermitted("a token cannot be given scopes that yours does not have")
+
+
+def _no_later(actor: Actor, wanted: datetime | None) -> datetime | None:
+    """Choose when a token expires that an actor makes: else an hour's token would be good for ever."""
+    ends = None if actor.admin_token is None else actor.admin_token.expires_at
+    if ends is None:
+        return wanted
+    if wanted is not None and wanted > ends:
+        raise NotPermitted("a token cannot be given a longer life than yours has")
+    return wanted or ends
 
 
 async def list_admin_tokens(actor: Actor, store: DeploymentStore) -> Sequence[AdminToken]:

@@ -11,6 +11,7 @@ from keyturn.core.errors import Fault, OperatorError
 from keyturn.core.records import AuditRow
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import CheckpointStore
+from keyturn.directory.restoring import restores
 
 MAX_TAIL = 10_000
 _PAGE = 1_000
@@ -106,7 +107,23 @@ async def verify_audit(
     round_ = _Round(store, checkpoints, check, signature, noted or {})
     verdict = await round_.verify()
     # Retention may have cut rows between our look at the checkpoints and at the chains: look again.
-    return verdict if verdict.intact else await round_.verify()
+    verdict = verdict if verdict.intact else await round_.verify()
+    return await _explained(verdict, store) if verdict.broken_checkpoint in (noted or {}) else verdict
+
+
+async def _explained(verdict: TrailVerdict, store: DeploymentStore) -> TrailVerdict:
+    """Say beside a noted checkpoint that is gone that the deployment was set back, if it was (RE-09).
+
+    It stays a failure: what was set back is not what was noted. But the trail itself tells of it.
+    """
+    told = [
+        f"{restored.at:%F %T} UTC, back to checkpoint {restored.checkpoint.partition(':')[0]}"
+        for restored in await restores(store)
+    ]
+    if not told:
+        return verdict
+    problem = f"{verdict.problem} (the deployment was restored at {', at '.join(told)})"
+    return msgspec.structs.replace(verdict, problem=problem)
 
 
 class _Round(msgspec.Struct, frozen=True):

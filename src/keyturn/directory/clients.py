@@ -13,9 +13,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
 from keyturn.core.errors import OperatorError
-from keyturn.core.records import Client, Organisation
+from keyturn.core.records import AuditEvent, Client, Organisation
 from keyturn.core.secret import Dice
-from keyturn.core.store_ports import OrganisationStore
+from keyturn.core.store_ports import OrganisationStore, PageWish
 from keyturn.core.vocabulary import (
     CLIENT_CREDENTIALS,
     CLIENT_KINDS,
@@ -86,29 +86,51 @@ async def create_client(
         OperatorError: Something of the wish is not acceptable.
     """
     organisation = await living_organisation(actor, store)
-    client = Client(
-        id=ClientId(str(uuid.UUID(bytes=dice(16), version=4))),
-        organisation_id=organisation.id,
-        created_at=now,
-        **_members(_accept(wish, dialects, organisation)),
-    )
-    event = told(
+    client_id = ClientId(str(uuid.UUID(bytes=dice(16), version=4)))
+    client = new_client(organisation, client_id, wish, dialects, now)
+    await carry_out(store, client_made(client, actor, now=now, dice=dice), Add(client))
+    return client
+
+
+def new_client(
+    organisation: Organisation,
+    client_id: ClientId,
+    wish: ClientWish,
+    dialects: Collection[str],
+    now: datetime,
+) -> Client:
+    """Make a client; nothing is saved yet.
+
+    Raises:
+        OperatorError: Something of the wish is not acceptable.
+    """
+    members = _members(_accept(wish, dialects, organisation))
+    return Client(id=client_id, organisation_id=organisation.id, created_at=now, **members)
+
+
+def client_made(client: Client, actor: Actor, *, now: datetime, dice: Dice) -> AuditEvent:
+    """Tell that a client was made."""
+    return told(
         "client.created",
         actor,
-        organisation.id,
+        client.organisation_id,
         client.id,
         now=now,
         dice=dice,
         personal={"name": client.name},
     )
-    await carry_out(store, event, Add(client))
-    return client
 
 
 async def list_clients(actor: Actor, store: OrganisationStore) -> Sequence[Client]:
     """List an organisation's clients, oldest first, ended ones included."""
     check_reach(actor, store)
     return await store.clients()
+
+
+async def page_clients(actor: Actor, store: OrganisationStore, wish: PageWish) -> Sequence[Client]:
+    """List those of an organisation's clients that are wanted, ended ones included."""
+    check_reach(actor, store)
+    return await store.page(Client, wish)
 
 
 async def show_client(actor: Actor, store: OrganisationStore, client_id: ClientId) -> Client:

@@ -8,10 +8,10 @@ from datetime import datetime
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, RequireVersion
 from keyturn.core.errors import Clash, OperatorError
-from keyturn.core.records import Entity
+from keyturn.core.records import AuditEvent, Entity
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
-from keyturn.core.vocabulary import CredentialKind, EntityId, UserId
+from keyturn.core.vocabulary import CredentialKind, EntityId, OrganisationId, UserId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_name
 from keyturn.directory.owners import (
@@ -46,28 +46,44 @@ async def create_entity(
         OperatorError: The id is not acceptable or taken in the deployment; ids are never used again (TK-15).
     """
     organisation = await living_organisation(actor, store)
+    entity = new_entity(organisation.id, entity_id, name, type_, now=now, dice=dice)
+    event = entity_made(entity, actor, now=now, dice=dice)
+    await carry_out(store, event, Add(entity), taken=f"the entity id {entity_id!r} is taken")
+    return entity
+
+
+def new_entity(
+    organisation_id: OrganisationId, entity_id: str, name: str, type_: str, *, now: datetime, dice: Dice
+) -> Entity:
+    """Make an entity; nothing is saved yet.
+
+    Raises:
+        OperatorError: The id, the name or the type is not acceptable.
+    """
     if not _ID.fullmatch(entity_id):
         raise OperatorError("an entity's id has 1 to 100 ASCII letters, digits and inner dots, _ and -")
-    entity = Entity(
+    return Entity(
         id=EntityId(entity_id),
         subject=str(uuid.UUID(bytes=dice(16), version=4)),
-        organisation_id=organisation.id,
+        organisation_id=organisation_id,
         name=check_name(name),
         type=check_name(type_),
         created_at=now,
     )
-    event = told(
+
+
+def entity_made(entity: Entity, actor: Actor, *, now: datetime, dice: Dice) -> AuditEvent:
+    """Tell that an entity was made."""
+    return told(
         "entity.created",
         actor,
-        organisation.id,
+        entity.organisation_id,
         entity.id,
         now=now,
         dice=dice,
         details={"type": entity.type},
         personal={"name": entity.name},
     )
-    await carry_out(store, event, Add(entity), taken=f"the entity id {entity_id!r} is taken")
-    return entity
 
 
 async def list_entities(actor: Actor, store: OrganisationStore) -> Sequence[Entity]:

@@ -56,7 +56,7 @@ async def add_member(
     """
     inside = store.organisation_store(organisation_id)
     organisation = await living_organisation(actor, inside)
-    found = await _find_user(store, user)
+    found = await _find_user(actor, store, user)
     accepted, teams = check_roles(role_names, roles), await find_teams(inside, team_names)
     fresh = new_membership(found, organisation.id, accepted, teams, now, dice)
     kept = await inside.membership_of(found.id)
@@ -237,11 +237,14 @@ async def find_teams(store: OrganisationStore, names: Iterable[str]) -> tuple[Te
     return tuple(dict.fromkeys(team.id for _, team in found if team is not None))
 
 
-async def _find_user(store: DeploymentStore, named: str) -> User:
+async def _find_user(actor: Actor, store: DeploymentStore, named: str) -> User:
     if "@" in named:
         found = await store.user_by_email(canonical_address(named))
         # Anybody's administrator may write any address down; only its proof says whose it is.
         if found is not None and found.email_verified_at is None:
+            # That somebody elsewhere wrote it down is not for everybody to know (TN-02).
+            if not actor.may_act_in(found.organisation_id):
+                raise OperatorError(f"no user {named!r}")
             raise OperatorError(f"the address {named!r} is not proved yet; name the user by id")
     else:
         view = await store.user_view(UserId(named))

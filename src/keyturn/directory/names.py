@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from keyturn.core.errors import OperatorError
+from keyturn.core.vocabulary import CredentialKind
 
 MAX_NAME_LENGTH = 200
 MAX_SCOPES = 200
@@ -88,3 +89,14 @@ def check_choices(what: str, asked: Iterable[str], known: Collection[str]) -> tu
     if not kept:
         raise OperatorError(f"a client needs at least one {what}")
     return kept
+
+
+def check_takers(
+    kind: CredentialKind, asked: Iterable[str], known: Collection[str], takers: Collection[str]
+) -> tuple[str, ...]:
+    """Accept the dialects that a new credential shall work in: each known, and one that takes its kind."""
+    chosen = check_choices("dialect", asked, known)
+    if useless := [name for name in chosen if name not in takers]:
+        what = kind.replace("_", " ")
+        raise OperatorError(f"no {what} works in {', '.join(useless)}, only in {', '.join(takers)}")
+    return chosen

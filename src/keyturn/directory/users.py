@@ -14,9 +14,9 @@ import msgspec
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add, Replace
 from keyturn.core.errors import Clash, NothingThere, OperatorError
-from keyturn.core.records import Membership, User
+from keyturn.core.records import AuditEvent, Membership, Organisation, User
 from keyturn.core.secret import Dice
-from keyturn.core.store_ports import DeploymentStore, OrganisationStore
+from keyturn.core.store_ports import DeploymentStore, OrganisationStore, PageWish
 from keyturn.core.vocabulary import CredentialKind, UserId
 from keyturn.directory.credentials import live_secrets
 from keyturn.directory.events import carry_out, told
@@ -79,13 +79,27 @@ async def create_user(
         OperatorError: Something of the wish is not acceptable, or the name or address is taken.
     """
     organisation = await living_organisation(actor, store)
+    user = new_user(organisation, wish, now=now, dice=dice)
+    teams = await find_teams(store, wish.teams)
+    membership = new_membership(user, organisation.id, check_roles(wish.roles, roles), teams, now, dice)
+    event = user_made(user, membership, actor, now=now, dice=dice)
+    await carry_out(store, event, Add(user), Add(membership), taken=_TAKEN)
+    return user, membership
+
+
+def new_user(organisation: Organisation, wish: UserWish, *, now: datetime, dice: Dice) -> User:
+    """Make a user without a membership; nothing is saved yet.
+
+    Raises:
+        OperatorError: Something of the wish is not acceptable.
+    """
     name = check_user_name(wish.name)
     if wish.service and (wish.email is not None or wish.mfa_required):
         raise OperatorError("a service user's address is made, and it has no second factor")
     email = service_email(name, organisation) if wish.service else _email(wish.email)
     if wish.email_verified and email is None:
         raise OperatorError("there is no e-mail address to be verified")
-    user = User(
+    return User(
         id=UserId(str(uuid.UUID(bytes=dice(16), version=4))),
         organisation_id=organisation.id,
         name=name,
@@ -98,26 +112,32 @@ async def create_user(
         family_name=_optional(wish.family_name),
         mfa_required=wish.mfa_required,
     )
-    teams = await find_teams(store, wish.teams)
-    membership = new_membership(user, organisation.id, check_roles(wish.roles, roles), teams, now, dice)
-    event = told(
+
+
+def user_made(user: User, membership: Membership, actor: Actor, *, now: datetime, dice: Dice) -> AuditEvent:
+    """Tell that a user was made, and became a member at home."""
+    return told(
         "user.created",
         actor,
-        organisation.id,
+        user.organisation_id,
         user.id,
         now=now,
         dice=dice,
         details={"membership": membership.id} | ({"service": "yes"} if user.service else {}),
-        personal={"name": user.name} | ({"email": email} if email else {}),
+        personal={"name": user.name} | ({"email": user.email} if user.email else {}),
     )
-    await carry_out(store, event, Add(user), Add(membership), taken=_TAKEN)
-    return user, membership
 
 
 async def list_users(actor: Actor, store: OrganisationStore) -> Sequence[User]:
     """List the users at home in an organisation, oldest first, ended ones included."""
     check_reach(actor, store)
     return await store.users()
+
+
+async def page_users(actor: Actor, store: OrganisationStore, wish: PageWish) -> Sequence[User]:
+    """List those of the users at home in an organisation that are wanted, ended ones included."""
+    check_reach(actor, store)
+    return await store.page(User, wish)
 
 
 async def show_user(actor: Actor, store: OrganisationStore, user_id: UserId) -> User:

@@ -17,10 +17,11 @@ from keyturn.core.requests import (
 from keyturn.core.vocabulary import PASSWORD, ClientId, CredentialKind, Reason
 from keyturn.exchange.admit import admit_client
 from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client
+from keyturn.exchange.credentials import check_client, compare_secret
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import allows_password
 from keyturn.exchange.services import Services
+from keyturn.exchange.slow import Recognised
 
 
 async def prove_client(
@@ -40,10 +41,10 @@ async def prove_client(
         InvalidClient: It is not who it claims.
     """
     located = await locate(presented, organisation, services.registry)
-    return check_located(presented, located, profile, origin, services, now)
+    return await check_located(presented, located, profile, origin, services, now)
 
 
-def check_located(
+async def check_located(
     presented: PresentedCredential,
     located: Located,
     profile: TokenProfile | None,
@@ -57,11 +58,31 @@ def check_located(
         InvalidClient: It is not who it claims.
     """
     audiences = () if profile is None else assertion_audiences(presented, located, profile, services)
+    slow = await recognise_client(presented, located, origin, services, now)
     began = services.clock.monotonic()
     try:
-        return check_client(presented, located, origin.dialect, services.digester, now, audiences)
+        return check_client(presented, located, origin.dialect, services.digester, now, audiences, slow)
     finally:
         services.check_times.fast(services.clock.monotonic() - began)
+
+
+async def recognise_client(
+    presented: PresentedCredential, located: Located, origin: Origin, services: Services, now: datetime
+) -> Recognised | None:
+    """Find what is presented among a client's secrets under a slow hash; hardly any client has one.
+
+    Raises:
+        SlowDown: Too many were checked for this client lately.
+        Unavailable: Too many are checked now.
+    """
+    held = () if located.view is None else located.view.credentials
+    if all(each.verifier is None for each in held):
+        return None
+    if compare_secret(presented.secret, held, services.digester) is not None:
+        return None  # of two secrets the one under a fast hash
+    return await services.slow.recognise(
+        presented, held, origin, services.passwords, services.digester, now, services.clock.monotonic()
+    )
 
 
 async def prove_asker(request: TokenRequest, services: Services, now: datetime) -> Asker:

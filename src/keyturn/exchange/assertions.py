@@ -7,7 +7,7 @@ processes.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
@@ -20,7 +20,14 @@ from keyturn.core.records import Credential, Spent
 from keyturn.core.secret import Secret
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import Algorithm, CredentialKind, Reason
-from keyturn.tokens.assertion import Assertion, PresentedAssertion, check_claims, parse_assertion
+from keyturn.tokens.assertion import (
+    LEEWAY,
+    LONGEST,
+    Assertion,
+    PresentedAssertion,
+    check_claims,
+    parse_assertion,
+)
 from keyturn.tokens.errors import Rejection, TokenRejected
 from keyturn.tokens.keyset import VerifyingKey, import_key, verifying_key
 
@@ -67,7 +74,22 @@ def prove_assertion(
         assertion = check_claims(parsed, client_id=view.client.id, audiences=audiences, now=now)
     except TokenRejected as rejected:
         return _REASONS.get(rejected.why, Reason.ASSERTION_MALFORMED)
+    if _may_be_spent(credential, assertion, now):
+        return Reason.ASSERTION_TIME
     return credential, (Add(_spent(view, assertion)),)
+
+
+def _may_be_spent(credential: Credential, assertion: Assertion, now: datetime) -> bool:
+    """Tell whether an assertion may have been used before the store was set back, which forgot that (RE-02).
+
+    Minutes after that every such assertion is refused for its age, and one that says no time is good again.
+    """
+    if credential.accepted_step is None:
+        return False
+    restored_at = datetime.fromtimestamp(credential.accepted_step, UTC)
+    if now >= restored_at + LONGEST + 2 * LEEWAY:
+        return False
+    return assertion.issued_at is None or assertion.issued_at <= restored_at + LEEWAY
 
 
 def _candidates(parsed: PresentedAssertion, view: ClientView, now: datetime) -> Sequence[Credential]:

@@ -21,6 +21,7 @@ from keyturn.core.secret_policy import policy_of, standing
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.assertions import prove_assertion
+from keyturn.exchange.slow import Recognised
 
 _DECOY_HASH = bytes(32)
 
@@ -40,6 +41,7 @@ def check_client(
     digester: Digester,
     now: datetime,
     audiences: Sequence[str] = (),
+    slow: Recognised | None = None,
 ) -> Proof:
     """Prove that a client is who it claims and that all it rests on is in force now (TE-10).
 
@@ -48,6 +50,7 @@ def check_client(
 
     Args:
         audiences: What a signed assertion may name as its audience.
+        slow: What was presented, if it is under a slow hash (``slow``).
 
     Raises:
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
@@ -57,7 +60,7 @@ def check_client(
     if isinstance(known, _Proved) and known.still(presented, view, dialect, digester):
         proof = known.proof
     else:
-        proof = _prove_anew(presented, view, dialect, digester, now, audiences)
+        proof = _prove_anew(presented, view, dialect, digester, now, audiences, slow)
     found = proof.credential
     if found is not None:
         reason = credential_objection(dialect, found, proof.organisation, now)
@@ -97,9 +100,12 @@ def _prove_anew(
     digester: Digester,
     now: datetime,
     audiences: Sequence[str],
+    slow: Recognised | None,
 ) -> Proof:
     """Prove who a client is, whatever time may say of what it proved that with."""
     proved = _prove(presented, view, digester, now, audiences)
+    if slow is not None and proved is Reason.WRONG_SECRET:
+        proved = slow.credential, slow.spends
     if view is None:
         raise InvalidClient(Reason.UNKNOWN_CLIENT)
     about = Concern(view.organisation.id, view.client.id)
@@ -110,7 +116,7 @@ def _prove_anew(
     if reason is not None:
         raise InvalidClient(reason, about=about)
     proof = Proof(view.organisation, view.client, found, spends)
-    if presented.kind is CredentialKind.CLIENT_SECRET:
+    if presented.kind is CredentialKind.CLIENT_SECRET and slow is None:
         presented.secret.proved = _Proved(proof, presented.kind, view, dialect, digester)
     return proof
 

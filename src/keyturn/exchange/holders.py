@@ -50,7 +50,25 @@ async def check_holder(
         NotFound: A genuine API token whose organisation was deleted.
     """
     shown = request.credential
-    found = await _genuine(shown, located, services)
+    better: tuple[Change, ...] = ()
+    if shown.kind is CredentialKind.PASSWORD:
+        found = await _remembered(shown.secret, located, services)
+    else:
+        held = _held(shown, located)
+        began = services.clock.monotonic()
+        found = compare_secret(shown.secret, held, services.digester)
+        services.check_times.fast(services.clock.monotonic() - began)
+        if found is None and any(each.verifier is not None for each in held):
+            slow = await services.slow.recognise(
+                shown,
+                held,
+                request.origin,
+                services.passwords,
+                services.digester,
+                now,
+                services.clock.monotonic(),
+            )
+            found, better = (None, ()) if slow is None else (slow.credential, slow.spends)
     if found is None:
         raise await _refusal(request, located, _unproven(shown, located), services)
     if shown.kind is CredentialKind.API_TOKEN and _deleted(located):
@@ -69,27 +87,13 @@ async def check_holder(
         place.organisation,
         client,
         found,
-        (*asker.spends, *await _rehashed(shown, found, services)),
+        (*asker.spends, *(better or await _rehashed(shown, found, services))),
         place.holder,
         (GRACE,) if in_grace else (),
     )
 
 
 # --- genuine? ---
-
-
-async def _genuine(
-    shown: PresentedCredential, located: LocatedHolder, services: Services
-) -> Credential | None:
-    """Find the credential that was shown, and count how long that takes."""
-    began = services.clock.monotonic()
-    if shown.kind is CredentialKind.PASSWORD:
-        found = await _remembered(shown.secret, located, services)
-        services.check_times.slow(services.clock.monotonic() - began)
-    else:
-        found = compare_secret(shown.secret, _held(shown, located), services.digester)
-        services.check_times.fast(services.clock.monotonic() - began)
-    return found
 
 
 def _held(shown: PresentedCredential, located: LocatedHolder) -> tuple[Credential, ...]:
@@ -113,7 +117,9 @@ async def _remembered(presented: Secret, located: LocatedHolder, services: Servi
 
 async def _rehashed(shown: PresentedCredential, found: Credential, services: Services) -> tuple[Change, ...]:
     """Keep a right password under today's settings; what it proved stays good, and a busy pool can wait."""
-    if found.verifier is None or not services.passwords.is_outdated(found.verifier):
+    if found.kind is not CredentialKind.PASSWORD or found.verifier is None:
+        return ()
+    if not services.passwords.is_outdated(found.verifier):
         return ()
     try:
         verifier = await services.passwords.hash(shown.secret)

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from keyturn.core.errors import UnauthorizedClient
+from keyturn.core.lasting import LastingFacts, Spelling
 from keyturn.core.requests import Proof, Question
-from keyturn.core.shapes import QUESTION_FACTS, LastingFacts, Spelling
+from keyturn.core.shapes import QUESTION_FACTS
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import INTROSPECT, OwnerKind, Reason
 from keyturn.exchange.describe import find_secret

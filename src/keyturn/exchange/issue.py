@@ -32,7 +32,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     await admit(request.origin, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    proof = check_located(request.client, located, request.profile, request.origin, services, now)
+    proof = await check_located(request.client, located, request.profile, request.origin, services, now)
     await admit_client(proof, services.limits, services.clock.monotonic())
     await require_own_organisation(request.organisation_alias, proof, services.registry)
     terms = services.terms.find(request, proof)

@@ -7,9 +7,9 @@ have changed that, and what is to be said of the token stays the same.
 
 from datetime import datetime
 
+from keyturn.core.lasting import LastingFacts
 from keyturn.core.ports import Registry
 from keyturn.core.records import Credential
-from keyturn.core.shapes import LastingFacts
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import ClientId, OwnerKind
 from keyturn.exchange.standing import is_living

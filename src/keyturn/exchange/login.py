@@ -11,6 +11,7 @@ from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import prove_asker
 from keyturn.exchange.grants import grant_for
 from keyturn.exchange.holders import check_holder
+from keyturn.exchange.known import shown_words
 from keyturn.exchange.locate import locate_holder
 from keyturn.exchange.passcodes import admit_guess, check_passcode, forgive
 from keyturn.exchange.policy import decide
@@ -29,7 +30,8 @@ async def log_in(request: TokenRequest, services: Services) -> Issued:
 
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = begin(services)
-    proof = await services.holders.recall(request, services.registry, now)
+    words = shown_words(request)
+    proof = await services.holders.recall(words, services.registry, now)
     located = LocatedHolder(None)
     if proof is None:
         located = await locate_holder(request, services.registry, services.digester)
@@ -39,6 +41,7 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     asker = await prove_asker(request, services, now)
     if proof is None:
         proof = await _prove(request, located, asker, services, now)
+        services.holders.keep(words, located.view, proof)
     await admit_holder(proof, services.limits, services.clock.monotonic())
     terms = services.terms.find(request, proof)
     if terms is not None:
@@ -54,5 +57,4 @@ async def _prove(
     proof = await check_holder(request, located, asker, services, now)
     proof = check_passcode(request, located, proof, services, now)
     await forgive(tickets, services, now)
-    services.holders.keep(request, located, proof)
     return proof

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from keyturn.core.identifiers import uuid7
+from keyturn.core.lasting import LastingFacts
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Entity
 from keyturn.core.requests import Decision, Member, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import TOKEN_FACTS, LastingFacts, compile_shape, sources
+from keyturn.core.shapes import TOKEN_FACTS, compile_shape, sources
 from keyturn.core.vocabulary import FamilyId, TokenId
 from keyturn.exchange.roles import roles_in
 from keyturn.exchange.services import ClaimsTable, Services
@@ -52,7 +53,8 @@ def of_family(draft: Draft, family_id: FamilyId) -> Draft:
     decision = draft.decision
     basis = msgspec.structs.replace(decision.basis, family_id=family_id)
     decision = msgspec.structs.replace(decision, basis=basis)
-    return Draft(decision, draft.facts, draft.begun, _ended(decision, decision.profile))
+    ended = _ended(decision, decision.profile)
+    return Draft(decision, draft.facts, draft.begun, ended, draft.spelling)
 
 
 async def mint(draft: Draft, services: Services, now: datetime) -> tuple[dict[str, Any], Awaitable[str]]:

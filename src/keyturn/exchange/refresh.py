@@ -19,6 +19,7 @@ from keyturn.exchange.credentials import check_family
 from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import Place, objection_to
+from keyturn.exchange.known import renewed_words
 from keyturn.exchange.locate import locate_family, named_organisation
 from keyturn.exchange.policy import decide
 from keyturn.exchange.road import Renewal, begin, conclude, finish, walk
@@ -68,6 +69,10 @@ async def _prove_owner(
     """
     if asker.proof is not None and _is_same(asker.proof, request, family):
         return asker.proof
+    words = renewed_words(request, family)
+    known = await services.holders.recall(words, services.registry, now)
+    if known is not None:
+        return known
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
@@ -86,7 +91,9 @@ async def _prove_owner(
     reason = objection_to(request, held, Place(organisation, member), asker, now)
     if reason is not None:
         raise InvalidGrant(reason, about=about)
-    return Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
+    proof = Proof(organisation, client_of(asker, request, organisation), held, asker.spends, member)
+    services.holders.keep(words, owner, proof)
+    return proof
 
 
 def _is_same(proof: Proof, request: TokenRequest, family: RefreshFamily) -> bool:

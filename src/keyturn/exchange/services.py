@@ -26,6 +26,7 @@ from keyturn.core.secret import Dice, Secret
 from keyturn.exchange.known import KnownHolders
 from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
+from keyturn.exchange.slow import SlowChecks
 from keyturn.exchange.terms import KnownTerms
 from keyturn.exchange.uses import Uses
 from keyturn.tokens.verify import VerifiedClaims
@@ -60,10 +61,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         naming: Dice for identifiers, which are no secrets; on the event loop only.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
         uses: First uses of a day that no unit carries.
+        slow: Checks machines' secrets that are under a slow hash.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
+        holders: Whose secrets and families were proved to be before.
         living: Tokens that were alive when somebody asked before.
-        holders: What secrets that name themselves proved before.
         token_paths: By dialect, the template of its token endpoint's path.
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
@@ -88,10 +90,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     clock_watch: ClockWatch
     uses: Uses = msgspec.field(default_factory=Uses)
+    slow: SlowChecks = msgspec.field(default_factory=SlowChecks)
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
-    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)
+    living: KnownTokens = msgspec.field(default_factory=KnownTokens)
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
     check_times: CheckTimes = msgspec.field(default_factory=CheckTimes)

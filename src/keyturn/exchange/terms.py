@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from keyturn.core.changes import Change
+from keyturn.core.lasting import Spelling
 from keyturn.core.records import Entity, RefreshFamily
 from keyturn.core.requests import Decision, Member, Proof, TokenRequest
-from keyturn.core.shapes import Spelling
 from keyturn.core.vocabulary import CHANGE_ORGANISATION
 
 TERMS_KEPT = 4096

@@ -1,9 +1,14 @@
 """The files that keep secrets: whole, private, and never one in the place of another."""
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.keys.sealing import MasterKey
 
 
@@ -32,3 +37,74 @@ def make_master_key(path: Path) -> bool:
     finally:
         fresh.unlink()
     return True
+
+
+def require_free(file: Path, *, force: bool) -> None:
+    """Refuse early what ``fresh`` would refuse late.
+
+    Raises:
+        OperatorError: The file is there already.
+    """
+    if file.exists() and not force:
+        raise OperatorError(f"{file} is there already; say --force to replace it")
+
+
+@contextmanager
+def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """Write a file that has its name only once it is whole and on the disk, for its owner only.
+
+    Args:
+        file: Where it goes.
+        force: Whether to take the place of one that is there.
+
+    Raises:
+        ConfigError: It cannot be written.
+        OperatorError: It is there already, or another process is writing it.
+    """
+    partial = file.with_name(f"{file.name}.part")
+    with spoken(), private(partial) as out:
+        try:
+            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(f"another process is writing {partial}") from None
+        out.truncate(0)  # what one that was killed has left
+        try:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+            if force:
+                partial.replace(file)
+            else:
+                os.link(partial, file)  # unlike a rename, never takes the place of another
+        except FileExistsError:
+            raise OperatorError(f"{file} is there already; say --force to replace it") from None
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_folder(file.absolute().parent)
+
+
+def private(path: Path) -> BinaryIO:
+    """Open a file to write that only its owner reads."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep a folder's names."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Say in plain words that a file cannot be read or written.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError([f"{error.filename or 'the disk'}: {error.strerror}"]) from None

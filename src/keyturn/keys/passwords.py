@@ -1,4 +1,7 @@
-"""Slow hashing of passwords: argon2id (RFC 9106) on a few threads of its own, with few who may wait for them.
+"""Slow hashing of what people remember, and of machines' secrets that cannot be kept under a fast hash.
+
+argon2id (RFC 9106), on a few threads of its own, with few who may wait for them. What was imported is checked
+here too, in whatever hash it came (``foreign``), until its first good use.
 
 argon2-cffi lets go of the interpreter while it hashes, so tokens go on being issued meanwhile, and the number
 of threads bounds the cores it takes (PW-02, RE-10). Nothing is imported and no thread started before the
@@ -6,7 +9,7 @@ first password.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import TypeVar
@@ -15,6 +18,7 @@ from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.password_rules import MAX_LENGTH, normal_form
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.vocabulary import Reason
+from keyturn.keys.foreign import verify_foreign
 
 Made = TypeVar("Made")
 
@@ -30,6 +34,8 @@ _NEVER_SET = b"\xff"
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _LANES = 1
+_EXACT = "sha256:"
+"""Before a hash over the SHA-256 of a machine's secret: exact, and of one length whatever the secret's is."""
 
 
 class ArgonPasswords:
@@ -74,10 +80,33 @@ class ArgonPasswords:
             Unavailable: Too many wait already (Reason.HASHING_BUSY).
             Fault: The hash is damaged.
         """
+        spellings = _spellings(password)
         if verifier is None:
-            await self._on_a_thread(lambda: self._hash(password))
+            await self._on_a_thread(lambda: [self._hash_octets(each) for each in spellings])
             return False
-        return await self._on_a_thread(lambda: self._verify(password, verifier))
+        return await self._on_a_thread(lambda: _verify_any(spellings, verifier))
+
+    async def hash_exactly(self, secret: Secret) -> str:
+        """Hash a machine's secret as it shall be kept: not one octet of it is read otherwise (TE-05).
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+        """
+        octets = secret.sha256().hex().encode()
+        return _EXACT + await self._on_a_thread(lambda: self._hash_octets(octets))
+
+    async def check_exactly(self, secret: Secret, verifier: str) -> bool:
+        """Compare a machine's secret with a hash of ours or with one that was imported.
+
+        Raises:
+            Unavailable: Too many wait already (Reason.HASHING_BUSY).
+            Fault: The hash is damaged.
+        """
+        if verifier.startswith(_EXACT):
+            spelling, kept = secret.sha256().hex().encode(), verifier.removeprefix(_EXACT)
+        else:
+            spelling, kept = secret.reveal().encode("utf-8", "surrogatepass"), verifier
+        return await self._on_a_thread(lambda: _verify_any([spelling], kept))
 
     def is_outdated(self, verifier: str) -> bool:
         """Tell whether a hash was made under weaker settings than today's."""
@@ -85,7 +114,7 @@ class ArgonPasswords:
         from argon2.exceptions import InvalidHashError
 
         try:
-            made = extract_parameters(verifier)
+            made = extract_parameters(verifier.removeprefix(_EXACT))
         except InvalidHashError:
             return True
         return (
@@ -105,23 +134,28 @@ class ArgonPasswords:
         return await asyncio.wrap_future(future)
 
     def _hash(self, password: Secret) -> str:
+        return self._hash_octets(_spelt(password))
+
+    def _hash_octets(self, octets: bytes) -> str:
         from argon2.low_level import Type, hash_secret
 
         salt = self._dice(_SALT_BYTES)
-        return hash_secret(
-            _spelt(password), salt, self._passes, self._memory_kib, _LANES, _HASH_BYTES, Type.ID
-        ).decode("ascii")
+        return hash_secret(octets, salt, self._passes, self._memory_kib, _LANES, _HASH_BYTES, Type.ID).decode(
+            "ascii"
+        )
 
-    def _verify(self, password: Secret, verifier: str) -> bool:
-        from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
-        from argon2.low_level import Type, verify_secret
 
-        try:
-            return verify_secret(verifier.encode(), _spelt(password), Type.ID)
-        except VerifyMismatchError:
-            return False
-        except (VerificationError, InvalidHashError) as error:
-            raise Fault("a stored password hash cannot be read") from error
+def _verify_any(spellings: Sequence[bytes], verifier: str) -> bool:
+    """Compare all spellings, none the less when one is right: how many there are is the caller's doing only.
+
+    Raises:
+        Fault: The hash is damaged.
+    """
+    try:
+        verdicts = [verify_foreign(each, verifier) for each in spellings]
+    except ValueError as error:
+        raise Fault("a stored password hash cannot be read") from error
+    return any(verdicts)
 
 
 def _spelt(password: Secret) -> bytes:
@@ -130,3 +164,13 @@ def _spelt(password: Secret) -> bytes:
     if len(typed) > _LONGEST_SPELLING:
         return _NEVER_SET
     return normal_form(typed).encode("utf-8", "surrogatepass")
+
+
+def _spellings(password: Secret) -> Sequence[bytes]:
+    """Give what may have been hashed: the normal form, and where it differs what was typed.
+
+    Whoever hashed an imported password may have known no normal form. What is hashed here has only that.
+    """
+    normal = _spelt(password)
+    typed = normal if normal is _NEVER_SET else password.reveal().encode("utf-8", "surrogatepass")
+    return [normal] if typed == normal else [normal, typed]

@@ -4,14 +4,18 @@ A pepper is random and sealed, not derived from the master key: the master key c
 making every client secret of the deployment wrong (design.md section 3).
 """
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from keyturn.core.changes import Add, Unit
-from keyturn.core.errors import Fault
+from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Sealed
 from keyturn.core.secret import Dice
@@ -22,6 +26,9 @@ FIRST = "pepper-1"
 """Fixed, so that of two nodes that start together one loses, and takes the other's pepper."""
 
 _PEPPER_BYTES = 32
+_AGAIN_SECONDS = 1.0
+
+log = logging.getLogger("keyturn.keys")
 
 
 class Peppers:
@@ -42,6 +49,14 @@ class Peppers:
     def lookup_hashes(self, secret_sha256: bytes) -> Sequence[bytes]:
         """Give the digest under every pepper there is."""
         return [self.lookup_hash(secret_sha256, pepper_id) for pepper_id in self._begun]
+
+    def learn(self, pepper_id: str, pepper: bytes) -> None:
+        """Digest under one more pepper; new secrets go on being kept under the one before."""
+        self._begun[pepper_id] = HMAC(pepper, SHA256())
+
+    def knows(self, pepper_id: str) -> bool:
+        """Tell whether a pepper is in memory."""
+        return pepper_id in self._begun
 
     def tag(self, message: bytes) -> bytes:
         """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
@@ -88,3 +103,66 @@ async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born:
         raise Fault("the first pepper was recorded and cannot be read back")
     peppers = {each.id: sealer.open(PURPOSE, each.id, each.value) for each in kept}
     return Peppers(peppers, kept[-1].id, dice(_PEPPER_BYTES))
+
+
+class PepperLearner:
+    """Takes in the peppers of organisations that come from elsewhere while this process runs.
+
+    Args:
+        peppers: What this process digests with.
+        store: Keeps them sealed.
+        sealer: Opens them.
+    """
+
+    def __init__(self, peppers: Peppers, store: DeploymentStore, sealer: Sealer) -> None:
+        """Have nothing to do."""
+        self._peppers = peppers
+        self._store = store
+        self._sealer = sealer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def learn(self) -> None:
+        """Begin to read those that are new; to be called on the event loop."""
+        task = asyncio.get_running_loop().create_task(self._learn())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _learn(self) -> None:
+        while True:
+            try:
+                for each in await self._store.sealed(PURPOSE):
+                    if not self._peppers.knows(each.id):
+                        self._peppers.learn(each.id, self._sealer.open(PURPOSE, each.id, each.value))
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            except Fault as error:
+                log.error("a pepper does not open, so some secrets are unknown here: %s", error)  # noqa: TRY400
+                return
+            else:
+                return
+
+
+async def open_peppers(store: DeploymentStore, sealer: Sealer) -> dict[str, bytes]:
+    """Open every pepper there is, oldest first: to take some along with the digests under them.
+
+    Raises:
+        Fault: A pepper does not open.
+    """
+    kept = await store.sealed(PURPOSE)
+    return {each.id: sealer.open(PURPOSE, each.id, each.value) for each in kept}
+
+
+async def seal_pepper(
+    store: DeploymentStore, sealer: Sealer, pepper: bytes, now: datetime, dice: Dice
+) -> Sealed:
+    """Seal a pepper that came from elsewhere, as the oldest: the newest is the one for new secrets."""
+    oldest = min((each.created_at for each in await store.sealed(PURPOSE)), default=now)
+    name = f"pepper-{uuid7(now, dice)}"
+    value = sealer.seal(PURPOSE, name, pepper)
+    return Sealed(id=name, purpose=PURPOSE, value=value, created_at=oldest - timedelta(seconds=1))

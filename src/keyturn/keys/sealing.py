@@ -14,6 +14,8 @@ from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from keyturn.core.errors import ConfigError, Fault
 from keyturn.core.secret import MASTER_KEY_PREFIX as PREFIX
@@ -81,6 +83,10 @@ class MasterKey:
     def cipher(self) -> AESGCM:
         """Give the cipher under this key."""
         return AESGCM(self.__key)
+
+    def derived(self, salt: bytes, purpose: bytes) -> AESGCM:
+        """Give the cipher under a key made of this one for one file (RFC 5869)."""
+        return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, purpose).derive(self.__key))
 
     def __repr__(self) -> str:
         """Show which key it is, by its id alone."""

@@ -5,7 +5,7 @@ there, then writes or loses; what it lost to comes back with the loss. Whoever c
 changes of a unit that lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,8 +13,10 @@ import msgspec
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import (
     Add,
+    AddMany,
     Change,
     EndFamily,
+    Imported,
     Lost,
     Prefer,
     Record,
@@ -23,6 +25,7 @@ from keyturn.core.changes import (
     Replace,
     ReplaceKey,
     RequireVersion,
+    Rewind,
     Rotate,
     Shred,
     Touch,
@@ -109,6 +112,14 @@ class Shelf(Protocol):
         """Write a new record."""
         ...
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        ...
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        ...
+
     def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         ...
@@ -117,8 +128,12 @@ class Shelf(Protocol):
         """Delete the record with this id, if there is one."""
         ...
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
+        ...
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
         ...
 
 
@@ -126,7 +141,7 @@ def require_sound(unit: Unit) -> None:
     """Refuse a unit that no state of the store could satisfy.
 
     Raises:
-        Fault: A version does not follow the expected one, or a table is unknown.
+        Fault: A version does not follow the expected one, a table is unknown, or an import is not sound.
     """
     for change in unit.changes:
         if isinstance(change, RequireVersion):
@@ -134,6 +149,19 @@ def require_sound(unit: Unit) -> None:
                 raise Fault(f"no versions are kept in {change.table!r}")
         elif isinstance(change, Replace) and change.record.version != change.expected + 1:
             raise Fault("a replacement's version must follow the expected one")
+        elif isinstance(change, AddMany):
+            _require_sound_import(change)
+
+
+def _require_sound_import(change: AddMany) -> None:
+    users = {each.id for each in change.records if isinstance(each, User)}
+    if len({(type(each), each.id) for each in change.records}) < len(change.records):
+        raise Fault("an import brings the same twice")
+    for each in change.records:
+        if each.organisation_id != change.organisation_id:
+            raise Fault("an import of one organisation names another")
+        if isinstance(each, Membership) and each.user_id not in users:
+            raise Fault("an import brings a membership without its user")
 
 
 def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
@@ -142,7 +170,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     Raises:
         Fault: One of its changes or events is another organisation's, or the deployment's.
     """
-    named: list[str | None] = [unit.audit.organisation_id]
+    named: list[str | None] = [each.organisation_id for each in (unit.audit, *unit.also)]
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:
@@ -150,10 +178,12 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
             named.append(organisation_of(change.record))
         elif isinstance(change, ReplaceKey):
             named += [organisation_of(change.record), organisation_of(change.was)]
-        elif isinstance(change, Touch | Shred | EndFamily):
+        elif isinstance(change, AddMany | Touch | Shred | EndFamily):
             named.append(change.organisation_id)
         elif isinstance(change, Prefer):
             named.append(change.home_id)
+        elif isinstance(change, Rewind):
+            named.append(None)
         elif change.table == "organisation":
             named.append(change.id)
     if any(name != organisation_id for name in named):
@@ -173,63 +203,7 @@ def organisation_of(record: Record) -> str | None:
             return record.organisation_id
 
 
-def topics_of(change: Change) -> Iterator[tuple[str, str]]:
-    """Name what caches must hear of when a change held: a topic and a key in it; nothing for what none keeps.
-
-    ``organisation``, ``client``, ``user``, ``entity``: its id. ``membership``: the user's id. ``credential``:
-    its owner's id. ``signing_key``: the issuer's id. ``sealed``: the purpose. ``revocation``: what it covers
-    and until when (``revocation_key``). ``last_use``: owner, credential and day. ``shred``: the id of the
-    organisation whose key is destroyed. ``admin_token``: its id.
-    """
-    match change:
-        case Touch():
-            yield LAST_USE, f"{change.owner_id}|{change.credential_id}|{change.day.isoformat()}"
-        case Prefer():
-            yield "user", change.user_id
-        case Shred():
-            yield SHRED, change.organisation_id
-        case Add(Revocation() as revocation):
-            yield REVOCATION, revocation_key(revocation)
-        case Add() | Replace() | ReplaceKey() | Remove():
-            topic, field = _TOPICS.get(type(change.record), ("", ""))
-            if topic:
-                yield topic, getattr(change.record, field)
-        case RequireVersion() | Rotate() | EndFamily():
-            return
-
-
-REVOCATION = "revocation"
-"""Topic of a revocation: its key says all that memory keeps of it."""
-LAST_USE = "last_use"
-"""Topic of a credential's use: its key says all that memory needs, so that nothing is read again."""
-ADMIN_TOKEN = "admin_token"
-"""Topic of an admin token: its id."""
-SHRED = "shred"
-"""Topic of a destroyed organisation key: every writer drops what it keeps open of it."""
-
-
-_TOPICS: dict[type[Record], tuple[str, str]] = {
-    Organisation: ("organisation", "id"),
-    Client: ("client", "id"),
-    User: ("user", "id"),
-    Membership: ("membership", "user_id"),
-    Entity: ("entity", "id"),
-    Credential: ("credential", "owner_id"),
-    SigningKey: ("signing_key", "issuer_id"),
-    Sealed: ("sealed", "purpose"),
-    AdminToken: (ADMIN_TOKEN, "id"),
-}
-"""Topic and key field of what caches keep; the others are read at each use."""
-
-
-def revocation_key(revocation: Revocation) -> str:
-    """Spell a revocation so that the feed alone tells every process all it has to keep in memory."""
-    return f"{revocation.id}|{revocation.expires_at.isoformat()}"
-
-
-def carry_out(  # noqa: C901  # one case for each kind of change
-    change: Change, shelf: Shelf, scope: OrganisationId | None
-) -> Lost | None:
+def carry_out(change: Change, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
     """Carry out one change, or tell what it lost to.
 
     Args:
@@ -242,6 +216,8 @@ def carry_out(  # noqa: C901  # one case for each kind of change
     match change:
         case Add():
             lost = _add(change, shelf, scope)
+        case AddMany():
+            lost = _add_many(change, shelf, scope)
         case Replace():
             lost = _replace(change, shelf, scope)
         case ReplaceKey():
@@ -250,19 +226,35 @@ def carry_out(  # noqa: C901  # one case for each kind of change
             lost = _require_version(change, shelf, scope)
         case Rotate():
             lost = _rotate(change, shelf, scope)
+        case Remove() | EndFamily():
+            lost = _take_away(change, shelf)
+        case Shred():
+            lost = _shred(change, shelf, scope)
+        case Touch() | Prefer() | Rewind():
+            _do(change, shelf)
+    return lost
+
+
+def _take_away(change: Remove | EndFamily, shelf: Shelf) -> Lost | None:
+    """Carry out what takes away; whose it is stands in the change, not in who asks."""
+    return _remove(change, shelf) if isinstance(change, Remove) else _end_family(change, shelf)
+
+
+def _shred(change: Shred, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    """Look only: whoever executes the transaction destroys the key itself, and what it keeps open of it."""
+    organisation = shelf.find(Organisation, change.organisation_id)
+    return None if _has_ended(organisation) else _lost(change, organisation, scope)
+
+
+def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
+    """Carry out what nothing can be in the way of."""
+    match change:
         case Touch():
             _touch(change, shelf)
         case Prefer():
             _prefer(change, shelf)
-        case Remove():
-            lost = _remove(change, shelf)
-        case EndFamily():
-            lost = _end_family(change, shelf)
-        case Shred():
-            # Whoever executes the transaction destroys the key itself, and what it keeps open of it.
-            organisation = shelf.find(Organisation, change.organisation_id)
-            lost = None if _has_ended(organisation) else _lost(change, organisation, scope)
-    return lost
+        case Rewind():
+            shelf.rewind(change)
 
 
 def _rotate(change: Rotate, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
@@ -296,6 +288,18 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     if lost is None:
         shelf.insert(record)
     return lost
+
+
+def _add_many(change: AddMany, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:
+    organisation = shelf.find(Organisation, change.organisation_id)
+    dead = organisation is None or organisation.ended_at is not None
+    holder = organisation if dead else shelf.holder_among(change.records)
+    if dead or holder is not None:
+        return _lost(change, holder, scope)
+    if shelf.tombstone_of(*(each.lookup_hash for each in change.records if isinstance(each, Credential))):
+        return Lost(change, None)
+    shelf.insert_all(change.records)
+    return None
 
 
 def _uninhabitable(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None:

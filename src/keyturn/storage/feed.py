@@ -86,7 +86,7 @@ class Confirmation:
     def on_change(self, listener: Listener) -> None:
         """Have a function called on the event loop with each (topic, key) that changed.
 
-        ``carry.topics_of`` lists the topics; ``EVERYTHING`` may come at any time.
+        ``topics.topics_of`` lists the topics; ``EVERYTHING`` may come at any time.
         """
         self._listeners.append(listener)
 

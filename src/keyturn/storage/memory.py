@@ -18,7 +18,7 @@ from keyturn.core.secret import Dice
 from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, EntityId, FamilyId, OrganisationId, Reason, UserId
 from keyturn.storage.audit import Tail, link
-from keyturn.storage.carry import carry_out, require_inside, require_sound, topics_of
+from keyturn.storage.carry import carry_out, require_inside, require_sound
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.ground import Point
 from keyturn.storage.limits import MemoryLimits
@@ -28,6 +28,7 @@ from keyturn.storage.memory_upkeep import MemoryUpkeep
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.revocations import RevocationSet
 from keyturn.storage.stores import WideStore
+from keyturn.storage.topics import topics_of
 
 
 class MemoryStore:
@@ -172,7 +173,8 @@ class MemoryStore:
         try:
             lost = self._carry(unit, scope)
             if lost is None:
-                self._append(unit.audit)
+                for event in (unit.audit, *unit.also):
+                    self._append(event)
         except Exception as error:
             self._shelf.rows = before
             self._keys.forget()

@@ -5,9 +5,10 @@ from typing import Any, Protocol, TypeVar
 
 from keyturn.core.changes import Record
 from keyturn.core.records import Credential, Entity, Membership, Organisation, User
+from keyturn.core.store_ports import PageWish
 from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import EntityId, OrganisationId, UserId
-from keyturn.storage.people_reads import I, P
+from keyturn.storage.people_reads import I, P, Paged
 
 _ANY = TypeVar("_ANY", bound=Record)
 
@@ -37,6 +38,23 @@ class MemoryPeople:
     async def living(self, kind: type[P], organisation_id: OrganisationId) -> Sequence[P]:
         """Read all of an organisation's records of a kind that have not ended, oldest first."""
         return sorted(self._where(kind, organisation_id=organisation_id, ended_at=None), key=_age)
+
+    async def page(
+        self, kind: type[Paged], organisation_id: OrganisationId, wish: PageWish
+    ) -> Sequence[Paged]:
+        """Read those of an organisation's clients or users that are wanted, in their order."""
+        found = [
+            each
+            for each in self._where(kind, organisation_id=organisation_id, **wish.equal)
+            if wish.ended in (None, each.ended_at is not None)
+        ]
+        found.sort(key=lambda each: (getattr(each, wish.sort), each.id), reverse=wish.descending)
+        if wish.after is not None:
+            last = wish.after
+            here = [(getattr(each, wish.sort), each.id) for each in found]
+            begin = sum(place >= last if wish.descending else place <= last for place in here)
+            found = found[begin:]
+        return found[: wish.limit]
 
     async def user_by_name(self, organisation_id: OrganisationId, name: str) -> User | None:
         """Read one of the users at home in an organisation, by canonical name."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Record, Removable, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -26,6 +26,7 @@ from keyturn.storage.memory_admin import MemoryAdmin
 from keyturn.storage.memory_people import MemoryPeople
 from keyturn.storage.places import unique_names
 from keyturn.storage.reads import VIEWED_KINDS
+from keyturn.storage.rewinding import rewind_records
 
 _ANY = TypeVar("_ANY", bound=Record)
 _Place = tuple[type[Any], str, str]
@@ -64,6 +65,15 @@ class MemoryShelf:
         """Write a new record."""
         self.rows[_place(record)] = record
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return next((held for held in map(self.holder, records) if held is not None), None)
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        for record in records:
+            self.insert(record)
+
     def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id."""
         self.rows[_place(record)] = record
@@ -76,11 +86,15 @@ class MemoryShelf:
         """Delete a sealed value by its place, if there is one."""
         self.rows.pop((Sealed, name, purpose), None)
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
         ended = {each.id for each in self.all(Organisation) if each.ended_at is not None}
-        held = (each for each in self.all(Credential) if each.lookup_hash == lookup_hash)
+        held = (each for each in self.all(Credential) if each.lookup_hash in lookup_hashes)
         return next((each for each in held if each.organisation_id in ended), None)
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        rewind_records(self.rows, change)
 
     def all(self, kind: type[_ANY]) -> list[_ANY]:
         """List all records of a kind."""
@@ -141,6 +155,10 @@ class MemoryShelf:
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""
         return next((each for each in self.all(Credential) if each.lookup_hash in lookup_hashes), None)
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return self.holder_among(records)
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""

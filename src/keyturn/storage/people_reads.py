@@ -3,21 +3,33 @@
 ``reads`` has all others. Whatever belongs to an organisation is asked for with the organisation (TN-02).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from keyturn.core.records import Credential, Entity, Membership, Organisation, Project, Team, User
+from keyturn.core.records import (
+    Client,
+    Credential,
+    Entity,
+    Membership,
+    Organisation,
+    Project,
+    Team,
+    User,
+)
+from keyturn.core.store_ports import PageWish
 from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import EntityId, OrganisationId, UserId
 from keyturn.storage import rows
 from keyturn.storage.people_schema import ENTITY, MEMBERSHIP, USER
 from keyturn.storage.schema import CREDENTIAL, ORGANISATION
 
-Inhabitant = User | Membership | Team | Project | Entity
+Inhabitant = User | Membership | Team | Project | Entity | Credential
 I = TypeVar("I", bound=Inhabitant)  # noqa: E741  # one letter, like every type variable here
 P = TypeVar("P", bound=Team | Project)
+Paged = TypeVar("Paged", Client, User)
 
 
 class PeopleReads(Protocol):
@@ -33,6 +45,12 @@ class PeopleReads(Protocol):
 
     async def living(self, kind: type[P], organisation_id: OrganisationId) -> Sequence[P]:
         """Read all of an organisation's records of a kind that have not ended, oldest first."""
+        ...
+
+    async def page(
+        self, kind: type[Paged], organisation_id: OrganisationId, wish: PageWish
+    ) -> Sequence[Paged]:
+        """Read those of an organisation's clients or users that are wanted, in their order."""
         ...
 
     async def user_by_name(self, organisation_id: OrganisationId, name: str) -> User | None:
@@ -95,6 +113,17 @@ class SqlPeople:
         alive = rows.table_of(kind).c.ended_at.is_(None)
         return await self._all(kind, _inside(kind, organisation_id).where(alive))
 
+    async def page(
+        self, kind: type[Paged], organisation_id: OrganisationId, wish: PageWish
+    ) -> Sequence[Paged]:
+        """Read those of an organisation's clients or users that are wanted, in their order."""
+        columns = rows.table_of(kind).c
+        query = _inside(kind, organisation_id).where(*_wanted(columns, wish))
+        order = (columns[wish.sort], columns.id)
+        query = query.order_by(*(each.desc() if wish.descending else each for each in order))
+        found: Sequence[Paged] = await self._ask(lambda c: rows.records(c, kind, query.limit(wish.limit)))
+        return found
+
     async def user_by_name(self, organisation_id: OrganisationId, name: str) -> User | None:
         """Read one of the users at home in an organisation, by canonical name."""
         return await self._first(User, _inside(User, organisation_id).where(USER.c.place == name))
@@ -155,6 +184,17 @@ class SqlPeople:
         ordered = query.order_by(columns.created_at, columns.id)
         found: Sequence[I] = await self._ask(lambda c: rows.records(c, kind, ordered))
         return found
+
+
+def _wanted(columns: ReadOnlyColumnCollection[str, Any], wish: PageWish) -> Iterator[ColumnElement[bool]]:
+    for name, value in wish.equal.items():
+        yield columns[name] == value
+    if wish.ended is not None:
+        yield columns.ended_at.is_not(None) if wish.ended else columns.ended_at.is_(None)
+    if wish.after is not None:
+        (value, key), by = wish.after, columns[wish.sort]
+        beyond = columns.id < key if wish.descending else columns.id > key
+        yield or_(by < value if wish.descending else by > value, and_(by == value, beyond))
 
 
 def _inside(kind: type[Any], organisation_id: OrganisationId) -> Select[Any]:

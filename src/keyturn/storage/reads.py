@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar, cast
 from sqlalchemy import Connection, Engine, QueuePool, or_, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from keyturn.core.changes import Imported, Record
 from keyturn.core.errors import Unavailable
 from keyturn.core.records import (
     AuditRow,
@@ -106,6 +107,10 @@ class Reads(Protocol):
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""
+        ...
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
         ...
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
@@ -234,6 +239,10 @@ class SqlReads:
         """Find a credential by one of its secret's digests."""
         query = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(lookup_hashes)).limit(1)
         return await self._ask(lambda c: next(iter(rows.records(c, Credential, query)), None))
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return await self._ask(lambda c: rows.SqlShelf(c).holder_among(records))
 
     async def leftovers(self, organisation_id: OrganisationId, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of an organisation."""

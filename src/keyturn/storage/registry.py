@@ -21,10 +21,10 @@ from keyturn.core.records import Credential, Entity, Organisation, RefreshFamily
 from keyturn.core.views import ClientView, EntityView, Held, UserView
 from keyturn.core.vocabulary import ClientId, CredentialId, EntityId, FamilyId, OrganisationId, UserId
 from keyturn.storage.bounded import Lru
-from keyturn.storage.carry import ADMIN_TOKEN, LAST_USE
 from keyturn.storage.families import Families
 from keyturn.storage.feed import EVERYTHING, Confirmation
 from keyturn.storage.reads import Reads
+from keyturn.storage.topics import ADMIN_TOKEN, LAST_USE
 from keyturn.storage.views import OWNERS, View, Views
 
 CLIENT_LIMIT = 50_000
@@ -259,7 +259,7 @@ class CachedRegistry:
     # --- forgetting ---
 
     def _touched(self, topic: str, key: str) -> None:
-        """Forget what a change touched; ``carry.topics_of`` says what the keys are."""
+        """Forget what a change touched; ``topics.topics_of`` says what the keys are."""
         if topic == EVERYTHING:
             self._views.clear()
             self._aliases.clear()

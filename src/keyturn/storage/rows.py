@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Record, Removable, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.records import (
@@ -44,6 +44,7 @@ from keyturn.storage import admin_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
+from keyturn.storage.rewinding import rewind_rows
 
 _TABLES: dict[type[Any], Table] = {
     Organisation: schema.ORGANISATION,
@@ -68,6 +69,9 @@ _UPDATE = {kind: table.update().where(table.c.id == bindparam("at_id")) for kind
 _INSERT = {kind: table.insert() for kind, table in _TABLES.items()}
 _LIFE_FIELDS = Life.__struct_fields__
 _ANY = TypeVar("_ANY", bound=Record)
+_ANY_VALUE = TypeVar("_ANY_VALUE")
+_TOGETHER = 400
+"""Values that one question asks about: SQLite was once built for 999."""
 
 
 def table_of(kind: type[_ANY]) -> Table:
@@ -162,6 +166,20 @@ class SqlShelf:
         """Write a new record."""
         self._connection.execute(_INSERT[type(record)], row_of(record))
 
+    def holder_among(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        for kind, some in _by_kind(records):
+            for place in _places(kind, some):
+                found = self._first(kind, select(table_of(kind)).where(place).limit(1))
+                if found is not None:
+                    return found
+        return None
+
+    def insert_all(self, records: Sequence[Imported]) -> None:
+        """Write many new records."""
+        for kind, some in _by_kind(records):
+            self._connection.execute(_INSERT[kind], [row_of(record) for record in some])
+
     def update(self, record: Versioned | SigningKey | Sealed) -> None:
         """Write a record in place of the one with its id, or in its place."""
         if isinstance(record, Sealed):  # its id alone is not its key
@@ -181,18 +199,50 @@ class SqlShelf:
         table = schema.SEALED
         self._connection.execute(table.delete().where(table.c.purpose == purpose, table.c.id == name))
 
-    def tombstone_of(self, lookup_hash: bytes) -> Credential | None:
-        """Find a deleted organisation's credential by its secret's digest."""
+    def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
+        """Find a deleted organisation's credential by one of its secret's digests."""
         table, owner = schema.CREDENTIAL, schema.ORGANISATION
-        held = select(table).join(owner, owner.c.id == table.c.organisation_id)
-        return self._first(
-            Credential,
-            held.where(table.c.lookup_hash == lookup_hash, owner.c.ended_at.is_not(None)).limit(1),
+        held = select(table).join(owner, owner.c.id == table.c.organisation_id).limit(1)
+        held = held.where(owner.c.ended_at.is_not(None))
+        found = (
+            self._first(Credential, held.where(table.c.lookup_hash.in_(some)))
+            for some in _hundreds(lookup_hashes)
         )
+        return next((each for each in found if each is not None), None)
+
+    def rewind(self, change: Rewind) -> None:
+        """End what could happen twice (``rewinding``)."""
+        rewind_rows(self._connection, change)
 
     def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
         row = self._connection.execute(query).mappings().first()
         return None if row is None else record_of(kind, row)
+
+
+def _by_kind(records: Sequence[Imported]) -> Iterator[tuple[type[Imported], Sequence[Imported]]]:
+    kinds: dict[type[Imported], list[Imported]] = {}
+    for record in records:
+        kinds.setdefault(type(record), []).append(record)
+    yield from kinds.items()
+
+
+def _places(kind: type[Imported], records: Sequence[Imported]) -> Iterator[ColumnElement[bool]]:
+    """Give the places that records of a kind and of one organisation would take, by the hundred."""
+    columns = table_of(kind).c
+    names: dict[tuple[str, ...], list[str]] = {("id",): [record.id for record in records]}
+    for record in records:
+        for name in unique_names(record):
+            varying = next(key for key in name if key != "organisation_id")
+            names.setdefault((varying, *(name.keys() - {varying})), []).append(name[varying])
+    for (varying, *shared), values in names.items():
+        same = [columns[key] == getattr(records[0], key) for key in shared]
+        for some in _hundreds(values):
+            yield and_(columns[varying].in_(some), *same)
+
+
+def _hundreds(values: Sequence[_ANY_VALUE]) -> Iterator[Sequence[_ANY_VALUE]]:
+    for start in range(0, len(values), _TOGETHER):
+        yield values[start : start + _TOGETHER]
 
 
 _AUDIT_COLUMNS = (

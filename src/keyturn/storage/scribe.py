@@ -21,13 +21,14 @@ from keyturn.core.records import AuditEvent, AuditRow, Organisation, RefreshFami
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import FamilyId, OrganisationId
 from keyturn.storage.audit import Tail, link, without_nul
-from keyturn.storage.carry import LAST_USE, REVOCATION, SHRED, carry_out, topics_of
+from keyturn.storage.carry import carry_out
 from keyturn.storage.families import Seen, family_in, named_in, write_all
 from keyturn.storage.feed import Confirmation, News, read_news
 from keyturn.storage.ground import Ground, Point
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.rows import SqlShelf, append_audit
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, CHANGE_LOG, FEED
+from keyturn.storage.topics import LAST_USE, REVOCATION, SHRED, topics_of
 
 KEPT_VERSIONS = 10_000
 """How many versions the change log keeps; who lags further behind forgets everything."""
@@ -204,6 +205,7 @@ class Scribe:
 
     def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
         unit = entry.unit
+        appended, tail = len(self._rows), self._tail
         try:
             changes = self._unsettled(unit, entry.scope)
             if not changes:
@@ -212,7 +214,8 @@ class Scribe:
             self._families |= dict.fromkeys(named_in(changes))
             with _savepoint(connection):
                 touched = self._change(changes, shelf, entry.scope)
-                self._append(unit.audit, shelf)
+                for event in (unit.audit, *unit.also):
+                    self._append(event, shelf)
             self._touched |= touched
             # From here on the store may be ahead of memory, for the neighbours that follow.
             if any(topic not in _RAISES_NO_VERSION for topic, _ in touched):
@@ -224,13 +227,19 @@ class Scribe:
         except DBAPIError as error:
             if not self._ground.is_units_own(error):
                 raise
-            self._keys.forget()  # one may have been made inside the savepoint
+            self._take_back(appended, tail)
             return Fault(_cannot(error))
         except Exception as error:  # noqa: BLE001  # whatever a unit does must not take its neighbours along
-            self._keys.forget()  # one may have been made inside the savepoint
+            self._take_back(appended, tail)
             # The name of the error only: its text may quote somebody's name.
             return error if isinstance(error, Fault) else Fault(_cannot(error))
         return _RECORDED
+
+    def _take_back(self, appended: int, tail: Tail) -> None:
+        """Forget what a unit that failed told of itself before it did."""
+        self._keys.forget()  # one may have been made inside the savepoint
+        del self._rows[appended:]
+        self._tail = tail
 
     def _unsettled(self, unit: Unit, scope: OrganisationId | None) -> Sequence[Change]:
         """Give the changes of a unit about which the store has to be asked.

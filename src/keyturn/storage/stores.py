@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Change, Outcome, Unit
+from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
@@ -33,6 +33,7 @@ from keyturn.core.store_ports import (
     DeploymentStore,
     Leftover,
     OrganisationStore,
+    PageWish,
 )
 from keyturn.core.upkeep_ports import UpkeepStore
 from keyturn.core.views import ClientView, UserView
@@ -50,6 +51,7 @@ from keyturn.core.vocabulary import (
 )
 from keyturn.storage.feed import Confirmation
 from keyturn.storage.lockout import Tag
+from keyturn.storage.people_reads import Paged
 from keyturn.storage.personal import key_place, open_personal
 from keyturn.storage.reads import Reads
 
@@ -163,6 +165,10 @@ class NarrowStore:
         """Read all its clients, oldest first."""
         return await self._reads.clients(self._id)
 
+    async def page(self, kind: type[Paged], wish: PageWish) -> Sequence[Paged]:
+        """Read those of its clients, or of the users at home in it, that are wanted."""
+        return await self._people.page(kind, self._id, wish)
+
     async def credential(self, credential_id: CredentialId) -> Credential | None:
         """Read one of its credentials."""
         found = await self._reads.credential(credential_id)
@@ -220,6 +226,10 @@ class NarrowStore:
     async def entities(self) -> Sequence[Entity]:
         """Read all its entities, oldest first."""
         return await self._people.all_of(Entity, self._id)
+
+    async def credentials(self) -> Sequence[Credential]:
+        """Read all its credentials, of every kind and owner, oldest first."""
+        return await self._people.all_of(Credential, self._id)
 
     async def leftovers(self, limit: int) -> Sequence[Leftover]:
         """Read what is left to erase of it once it has ended (``carry.LEFTOVERS``)."""
@@ -324,6 +334,10 @@ class WideStore:
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find the credential that one of a secret's digests belongs to."""
         return await self._reads.credential_by_hash(lookup_hashes)
+
+    async def taken_by(self, records: Sequence[Imported]) -> Record | None:
+        """Find who already has the id or another unique name of one of many records."""
+        return await self._reads.taken_by(records)
 
     async def wipe_log(self) -> bool:
         """Leave nothing that was erased in any file of the store; False while somebody still reads it."""

@@ -2,9 +2,11 @@
 
 SQLite's own busy timeout is a lottery in which the fastest writer starves the others. Here a waiter first
 passes a turnstile and holds it until the main lock is its own, so whoever has just had a turn queues behind
-it. Both are ``flock`` on files of their own: the kernel frees them however a process dies.
+it. A third lock is held by all who have the file open, so that nobody puts another in its place meanwhile.
+All are ``flock`` on files of their own: the kernel frees them however a process dies.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -19,15 +21,19 @@ class FairLock:
         path: The database file; the locks lie beside it.
 
     Raises:
-        OSError: The lock files cannot be made.
+        OSError: The lock files cannot be made, or the database is being replaced (``alone``).
     """
 
     def __init__(self, path: Path) -> None:
-        self._turnstile = _open(path.with_name(path.name + "-turnstile"))
+        self._presence = presence(path)
+        held = [self._presence]
         try:
+            self._turnstile = _open(path.with_name(path.name + "-turnstile"))
+            held.append(self._turnstile)
             self._main = _open(path.with_name(path.name + "-turn"))
         except OSError:
-            os.close(self._turnstile)
+            for each in held:
+                os.close(each)
             raise
 
     @contextmanager
@@ -53,6 +59,40 @@ class FairLock:
         """Leave the queue for good."""
         os.close(self._main)
         os.close(self._turnstile)
+        os.close(self._presence)
+
+
+def presence(path: Path) -> int:
+    """Say that somebody has the database open, until the descriptor is closed.
+
+    Raises:
+        OSError: It is being replaced, or the lock file cannot be made.
+    """
+    return _locked(path, fcntl.LOCK_SH)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep everybody out of a database for the block.
+
+    Raises:
+        OSError: Somebody has it open (``errno.EBUSY``), or the lock file cannot be made.
+    """
+    descriptor = _locked(path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path, how: int) -> int:
+    descriptor = _open(path.with_name(path.name + "-open"))
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path)) from error
+    return descriptor
 
 
 def _open(path: Path) -> int:

@@ -43,6 +43,8 @@ _LONGEST_LINGER_SECONDS = 0.01
 _LINGER_FROM_SECONDS = 0.002
 """A turn that is faster than this gathers enough while it commits; lingering would only make callers wait."""
 _SMOOTHING = 0.2
+_SECONDS_A_ROW = 0.003
+"""An import may take: many times what it does, so that nobody is told that it failed while it goes on."""
 
 T = TypeVar("T")
 
@@ -178,7 +180,8 @@ class GroupWriter:
         if self._closing or len(self._waiting) >= QUEUE_LIMIT:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[Outcome] = self._loop.create_future()
-        job = _Job(unit, scope, future, self._clock.monotonic() + self._patience)
+        patience = self._patience + _SECONDS_A_ROW * len(unit.also)
+        job = _Job(unit, scope, future, self._clock.monotonic() + patience)
         self._unanswered.append(job)
         self._waiting.append(job)
         if not self._waking:

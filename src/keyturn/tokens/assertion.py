@@ -45,10 +45,12 @@ class Assertion(msgspec.Struct, frozen=True):
     Args:
         token_id: Its ``jti``, unique among those of its client.
         spent_until: From then on it is refused for its age, so its use need not be remembered.
+        issued_at: None where it does not say.
     """
 
     token_id: str
     spent_until: datetime
+    issued_at: datetime | None = None
 
 
 def parse_assertion(presented: str) -> PresentedAssertion:
@@ -107,4 +109,5 @@ def check_claims(
     for name in ("iat", "nbf"):
         if name in claims and instant(claims, name) > now + LEEWAY:
             raise TokenRejected(Rejection.NOT_YET_VALID)
-    return Assertion(text(claims, "jti"), expires_at + LEEWAY)
+    issued_at = instant(claims, "iat") if "iat" in claims else None
+    return Assertion(text(claims, "jti"), expires_at + LEEWAY, issued_at)

@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
+from keyturn.core.lasting import OF_EACH_TOKEN, LastingFacts
 from keyturn.core.shapes import (
     ANSWER_FACTS,
     DOCUMENT_FACTS,
-    OF_EACH_TOKEN,
     OPERATION_FACTS,
     REFUSAL_FACTS,
     BodyRenderer,
-    LastingFacts,
     compile_body,
     compile_shape,
     is_known,

@@ -48,6 +48,23 @@ def test_genuine():
     assert check(view(*held), assertion(Algorithm.EDDSA, jti="2")).spends != proof.spends
 
 
+@pytest.mark.parametrize(
+    ("restored_ago", "issued_ago", "good"),
+    [(30, 60, False), (30, None, False), (30, 0, False), (120, 30, True), (420, 60, True), (420, None, True)],
+)
+def test_after_a_restore(restored_ago, issued_ago, good):
+    """RE-02: what may have been used before a restore is refused, until its age alone would refuse it."""
+    seconds = int(NOW.timestamp())
+    said = {} if issued_ago is None else {"iat": seconds - issued_ago}
+    held = view(key(accepted_step=seconds - restored_ago))
+    if good:
+        assert check(held, assertion(**said)).spends
+    else:
+        with pytest.raises(InvalidClient) as refused:
+            check(held, assertion(**said))
+        assert refused.value.reason is Reason.ASSERTION_TIME
+
+
 def test_no_audience_no_proof():
     """TE-06: where a route expects no assertion, none is good."""
     presented = PresentedCredential(kind=CredentialKind.PUBLIC_KEY, secret=Secret(assertion()))

@@ -1,4 +1,4 @@
-"""Known holders: a token that was proved before is not proved again, until anything of it has changed."""
+"""Known holders: what was proved before is not proved again, until anything of it has changed."""
 
 from datetime import timedelta
 
@@ -8,8 +8,8 @@ import pytest
 from harness import deployment
 from keyturn.core.changes import Replace
 from keyturn.core.errors import InvalidGrant, PasscodeRequired
-from keyturn.core.vocabulary import API_TOKEN, CredentialKind, Reason
-from keyturn.exchange.known import KNOWN_KEPT, KnownHolders
+from keyturn.core.vocabulary import API_TOKEN, PASSWORD, REFRESH_TOKEN, USER_KEY, CredentialKind, Reason
+from keyturn.exchange.known import KNOWN_KEPT, KnownHolders, shown_words
 from keyturn.exchange.terms import KnownTerms
 from keyturn.storage.registry import CachedRegistry
 from unit.exchange.people import Scene
@@ -32,7 +32,8 @@ async def proved(scene, **changes):
     """Say whether memory knows what a request for a token proves."""
     asked = scene.request(API_TOKEN, **changes)
     now = scene.here.clock.now()
-    return await scene.services.holders.recall(asked, scene.services.registry, now) is not None
+    holders, registry = scene.services.holders, scene.services.registry
+    return await holders.recall(shown_words(asked), registry, now) is not None
 
 
 async def change(scene, record, **fields):
@@ -121,6 +122,26 @@ async def test_more_than_a_secret_is_not_known(scene):
     assert not await proved(scene, client_table=None)
     with pytest.raises(InvalidGrant):
         await scene.get(API_TOKEN, organisation="acme")
+    assert shown_words(scene.request(PASSWORD)) is None
+
+
+async def test_a_renewal_rests_on_the_same(scene):
+    """TE-10, RV-04: a family of a user is renewed from memory, and dies with what it rests on at once."""
+    issued = await scene.get(USER_KEY)
+    issued = await scene.get(USER_KEY)
+    token = issued.facts["refresh_token"].reveal()
+    for _ in range(3):
+        renewed = await scene.get(REFRESH_TOKEN, token)
+        token = renewed.facts["refresh_token"].reveal()
+    assert len(scene.services.holders._kept) == 2
+    with pytest.raises(InvalidGrant) as refused:
+        await scene.get(REFRESH_TOKEN, token, organisation="globex")
+    assert refused.value.reason is Reason.OTHER_ORGANISATION
+    held = await read(scene, await scene.credential("user_key"))
+    await change(scene, held, epoch=held.epoch + 1)
+    with pytest.raises(InvalidGrant) as refused:
+        await scene.get(REFRESH_TOKEN, token)
+    assert refused.value.reason is Reason.FAMILY_OUTDATED
 
 
 async def test_what_is_known_is_bounded(scene):

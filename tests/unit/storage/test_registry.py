@@ -9,10 +9,10 @@ from contract.people_kit import api_token, membership, user
 from contract.store_kit import ACME, BETA, client, credential, organisation
 from keyturn.core.clock import SystemClock
 from keyturn.core.views import ClientView, UserView
-from keyturn.storage.carry import LAST_USE
 from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.ground import Point
 from keyturn.storage.registry import CachedRegistry
+from keyturn.storage.topics import LAST_USE
 
 
 class SlowReads:

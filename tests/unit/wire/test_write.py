@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from keyturn.core.errors import InvalidClient, InvalidGrant, InvalidRequest, SlowDown, Unavailable
+from keyturn.core.lasting import LastingFacts, Spelling
 from keyturn.core.secret import Secret
-from keyturn.core.shapes import Constant, Each, LastingFacts, Member, Shape, Spelling
+from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import Code, Reason
 from keyturn.wire.tables import Answer, Document, RefusalRow, Refusals, Route
 from keyturn.wire.write import compile_answer, compile_document, compile_refusals

@@ -19,7 +19,7 @@ from keyturn.core.requests import Call
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import Algorithm, CredentialKind, KeyId, OrganisationId, Reason
-from keyturn.directory.names import check_choices
+from keyturn.directory.names import check_takers
 from keyturn.directory.secret_status import status_of
 from keyturn.wire.tables import Dialect
 
@@ -163,7 +163,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
             OperatorError: It works in none of those.
         """
         takers = self.takers(kind)
-        return check_choices("dialect", asked, takers) if asked else takers
+        return check_takers(kind, asked, self.every_dialect, takers) if asked else takers
 
 
 AdminVerb = Callable[[Actor, Call, AdminPorts], Awaitable[Facts]]

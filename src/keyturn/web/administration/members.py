@@ -2,19 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 from keyturn.core.actors import Actor
 from keyturn.core.admin_facts import RESOURCES
 from keyturn.core.errors import NothingThere
-from keyturn.core.records import Credential, Membership, Organisation
+from keyturn.core.records import Credential, Membership, Organisation, User
 from keyturn.core.requests import Call
 from keyturn.core.secret import Secret
 from keyturn.core.store_ports import OrganisationStore
 from keyturn.core.vocabulary import CredentialId, CredentialKind, UserId
 from keyturn.directory import api_tokens, credentials, memberships
 from keyturn.directory.api_tokens import ApiTokenWish
-from keyturn.web.administration.clients import ENDED
+from keyturn.directory.team_tree import TeamTree
 from keyturn.web.administration.ground import (
     AdminPorts,
     AdminVerb,
@@ -26,11 +25,27 @@ from keyturn.web.administration.ground import (
     record_facts,
     tagged,
 )
+from keyturn.web.administration.owners import ENDED
 from keyturn.web.administration.pages import page_of
 
 
-def _member(membership: Membership) -> Facts:
-    return record_facts(membership, RESOURCES["membership"])
+async def _member(actor: Actor, membership: Membership, ports: AdminPorts) -> Facts:
+    tree = TeamTree(await ports.deployment.organisation_store(membership.organisation_id).teams())
+    view = await ports.deployment.user_view(membership.user_id)
+    return _shown_member(actor, membership, None if view is None else view.user, tree)
+
+
+def _shown_member(actor: Actor, membership: Membership, user: User | None, tree: TeamTree) -> Facts:
+    """Show a membership; who a guest is, only to whom the guest's home is there for too (TN-02)."""
+    known = user if user is not None and actor.may_act_in(user.organisation_id) else None
+    facts = {
+        **record_facts(membership, RESOURCES["membership"]),
+        "team_paths": tree.paths(membership.teams),
+        "at_home": user is not None and user.organisation_id == membership.organisation_id,
+        "user_name": None if known is None else known.name,
+        "user_email": None if known is None else known.email,
+    }
+    return tagged(facts)
 
 
 def _roles(ports: AdminPorts) -> Iterator[Facts]:
@@ -46,8 +61,13 @@ async def _list_roles(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 async def _list(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     store = ports.inside(await organisation_of(actor, call, ports))
-    found = await memberships.list_members(actor, store)
-    return page_of(map(_member, found), actor, call, ports.digester)
+    tree, found = TeamTree(await store.teams()), await memberships.list_members(actor, store)
+    users = {each.id: each for each in await store.users()}
+    for guest in (each.user_id for each in found if each.user_id not in users):
+        if (view := await ports.deployment.user_view(guest)) is not None:
+            users[guest] = view.user
+    shown = (_shown_member(actor, each, users.get(each.user_id), tree) for each in found)
+    return page_of(shown, actor, call, ports.digester)
 
 
 async def _create(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -62,12 +82,14 @@ async def _create(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         roles=ports.roles(),
         **ports.at(),
     )
-    return tagged(_member(made), path_in(organisation, "members", made.user_id))
+    facts = await _member(actor, made, ports)
+    return tagged(facts, path_in(organisation, "members", made.user_id))
 
 
 async def _show(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     store = ports.inside(await organisation_of(actor, call, ports))
-    return tagged(_member(await memberships.show_member(actor, store, UserId(call.arguments["user"]))))
+    found = await memberships.show_member(actor, store, UserId(call.arguments["user"]))
+    return await _member(actor, found, ports)
 
 
 async def _change(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -83,7 +105,7 @@ async def _change(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         roles=ports.roles(),
         **ports.at(),
     )
-    return tagged(_member(changed))
+    return await _member(actor, changed, ports)
 
 
 def _doing(do: Callable[..., Awaitable[Membership]]) -> AdminVerb:
@@ -91,7 +113,8 @@ def _doing(do: Callable[..., Awaitable[Membership]]) -> AdminVerb:
 
     async def act(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         store = ports.inside(await organisation_of(actor, call, ports))
-        return tagged(_member(await do(actor, store, UserId(call.arguments["user"]), **ports.at())))
+        changed = await do(actor, store, UserId(call.arguments["user"]), **ports.at())
+        return await _member(actor, changed, ports)
 
     return act
 
@@ -159,16 +182,24 @@ async def _regenerate_token(actor: Actor, call: Call, ports: AdminPorts) -> Fact
     return _told(organisation, made, ports)
 
 
-def _doing_to_token(do: Callable[..., Awaitable[Credential]], **more: Any) -> AdminVerb:
+def _doing_to_token(do: Callable[..., Awaitable[Credential]]) -> AdminVerb:
     """Make the verb that does something to an API token."""
 
     async def act(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         organisation = await organisation_of(actor, call, ports)
         store = ports.inside(organisation)
         found = await _token(store, call)
-        return tagged(_shown(organisation, await do(actor, store, found.id, **more, **ports.at()), ports))
+        return tagged(_shown(organisation, await do(actor, store, found.id, **ports.at()), ports))
 
     return act
+
+
+async def _end_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
+    organisation = await organisation_of(actor, call, ports)
+    store, why = ports.inside(organisation), call.arguments.get("why", ENDED)
+    found = await _token(store, call)
+    ended = await credentials.end_credential(actor, store, found.id, why, **ports.at())
+    return tagged(_shown(organisation, ended, ports))
 
 
 VERBS: dict[str, AdminVerb] = {
@@ -186,5 +217,5 @@ VERBS: dict[str, AdminVerb] = {
     "admin.api_tokens.regenerate": _regenerate_token,
     "admin.api_tokens.disable": _doing_to_token(credentials.disable_credential),
     "admin.api_tokens.enable": _doing_to_token(credentials.enable_credential),
-    "admin.api_tokens.end": _doing_to_token(credentials.end_credential, why=ENDED),
+    "admin.api_tokens.end": _end_token,
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from keyturn.core.actors import Actor
 from keyturn.core.admin_facts import RESOURCES
 from keyturn.core.admin_records import BASE, AdminToken
-from keyturn.core.errors import NothingThere, NotPermitted
+from keyturn.core.errors import NothingThere, NotPermitted, OperatorError
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.requests import Call
@@ -14,7 +14,7 @@ from keyturn.core.secret_policy import GROUP
 from keyturn.core.vocabulary import AdminTokenId
 from keyturn.directory import admin_tokens, deletion, organisations
 from keyturn.directory.admin_tokens import AdminTokenWish
-from keyturn.directory.dialect_settings import SettingTable, SettingTables
+from keyturn.directory.dialect_settings import SettingTable, SettingTables, find_setting
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.web.administration.ground import (
@@ -27,6 +27,7 @@ from keyturn.web.administration.ground import (
     record_facts,
     tagged,
 )
+from keyturn.web.administration.owners import ENDED
 from keyturn.web.administration.pages import page_of
 from keyturn.wire.configure import profiles
 
@@ -49,7 +50,7 @@ async def _setup(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 async def _list_tokens(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     found = await admin_tokens.list_admin_tokens(actor, ports.deployment)
-    return page_of((_token(each) for each in found if not each.setup), actor, call, ports.digester)
+    return page_of(map(_token, found), actor, call, ports.digester)
 
 
 async def _create_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -76,9 +77,9 @@ async def _show_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 async def _end_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     token_id = AdminTokenId(call.arguments["admin_token"])
-    why = "ended by an administrator"
-    await admin_tokens.end_admin_token(actor, ports.deployment, token_id, why, **ports.at())
-    return {}
+    why = call.arguments.get("why", ENDED)
+    ended = await admin_tokens.end_admin_token(actor, ports.deployment, token_id, why, **ports.at())
+    return tagged(_token(ended))
 
 
 # --- organisations ---
@@ -129,8 +130,9 @@ async def _enable_organisation(actor: Actor, call: Call, ports: AdminPorts) -> F
 
 async def _delete_organisation(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     found = await organisation_of(actor, call, ports)
-    await deletion.delete_organisation(actor, ports.deployment, found.slug, **ports.at())
-    return {}
+    done = await deletion.delete_organisation(actor, ports.deployment, found.slug, **ports.at())
+    facts = {"records_erased": done.records, "complete": done.wiped}
+    return tagged({**_organisation(done.organisation), **facts})
 
 
 async def _show_deletion(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -181,6 +183,11 @@ def _setting_of(organisation: Organisation, call: Call, ports: AdminPorts) -> Fa
     for facts in _settings(organisation, ports):
         if facts["name"] == name:
             return facts
+    owner, _, last = name.partition(".")
+    try:
+        find_setting(_tables(ports), owner, last, "organisation")
+    except OperatorError as error:
+        raise NothingThere(str(error)) from None
     raise NothingThere(f"no setting {name!r}")
 
 

@@ -5,8 +5,8 @@ caller's organisation: it is worth nothing for another list or caller.
 """
 
 import hmac
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,12 +15,14 @@ from keyturn.core.actors import Actor
 from keyturn.core.errors import InvalidRequest
 from keyturn.core.ports import Digester
 from keyturn.core.requests import Call
+from keyturn.core.store_ports import PageWish
 from keyturn.core.vocabulary import Reason
 from keyturn.tokens import base64url
 from keyturn.web.administration.ground import Facts
 
 _FILTER = "filter."
 _TAG_BYTES = 32
+_EPOCH, _MICROSECOND = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
 
 Position = tuple[str | int, str]
 """What the list is sorted by, of the last item that was shown, and the item's id."""
@@ -43,10 +45,46 @@ def page_of(items: Iterable[Facts], actor: Actor, call: Call, digester: Digester
     last = read_position(actor, call, digester)
     if last is not None:
         found = [each for each in found if _follows(_position(each, name, key), last, descending=descending)]
-    limit: int = asked["limit"]
-    shown = found[:limit]
-    more = len(found) > limit
-    cursor = write_position(_position(shown[-1], name, key), actor, call, digester) if more else None
+    return _cut(found, actor, call, digester, key)
+
+
+def wish_of(actor: Actor, call: Call, digester: Digester) -> PageWish | None:
+    """Say what a call asks of a list that the store cuts; None where it asks what a store cannot tell.
+
+    Raises:
+        InvalidRequest: The cursor is none of ours, or of another list.
+    """
+    asked = call.arguments
+    filters = {slot.removeprefix(_FILTER): value for slot, value in asked.items() if slot.startswith(_FILTER)}
+    if filters.keys() & _LISTS:
+        return None
+    sort: str = asked["sort"]
+    last = read_position(actor, call, digester)
+    return PageWish(
+        ended=filters.pop("ended", None),
+        equal=filters,
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        after=None if last is None else (_value(last[0]), last[1]),
+        limit=asked["limit"] + 1,
+    )
+
+
+_LISTS = frozenset({"dialects"})
+"""Facts of which a filter wants to find one among several: no SQL that all stores speak looks into those."""
+
+
+def cut_page(items: Iterable[Facts], actor: Actor, call: Call, digester: Digester) -> Facts:
+    """Show what a store gave for ``wish_of``: one more than was asked for, if there is one."""
+    return _cut(list(items), actor, call, digester, "id")
+
+
+def _cut(found: Sequence[Facts], actor: Actor, call: Call, digester: Digester, key: str) -> Facts:
+    limit: int = call.arguments["limit"]
+    name: str = call.arguments["sort"].removeprefix("-")
+    shown, cursor = found[:limit], None
+    if len(found) > limit:
+        cursor = write_position(_position(shown[-1], name, key), actor, call, digester)
     return {"items": shown, "next": cursor}
 
 
@@ -68,8 +106,13 @@ def _has(item: Facts, name: str, value: Any) -> bool:
 def _position(item: Facts, name: str, key: str) -> Position:
     value = item[name]
     if isinstance(value, datetime):
-        return int(value.timestamp() * 1_000_000), item[key]
+        return (value - _EPOCH) // _MICROSECOND, item[key]
     return (value if isinstance(value, int) else str(value)), item[key]
+
+
+def _value(position: str | int) -> datetime | str:
+    """Give what a position was made of: of an instant the whole microseconds."""
+    return _EPOCH + position * _MICROSECOND if isinstance(position, int) else position
 
 
 def _follows(position: Position, last: Position, *, descending: bool) -> bool:

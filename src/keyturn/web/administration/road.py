@@ -90,7 +90,7 @@ class Administration:
             refusal: Refusal = _refusal_of(error, route)
         except InvalidGrant as none:
             # What a contract calls an invalid grant is here a resource that does not exist.
-            refusal = NotFound(none.reason, "there is none")
+            refusal = NotFound(none.reason, none.description or none.reason.replace("_", " "))
         except Conflict as conflict:
             refusal = conflict
             if conflict.reason is Reason.LOST_RACE and route.table.versioned is not None:

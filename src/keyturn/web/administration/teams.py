@@ -3,7 +3,7 @@
 from keyturn.core.actors import Actor
 from keyturn.core.admin_facts import RESOURCES
 from keyturn.core.errors import InvalidRequest, NothingThere
-from keyturn.core.records import Organisation, Project, Team
+from keyturn.core.records import Organisation, Team
 from keyturn.core.requests import Call
 from keyturn.core.vocabulary import ProjectId, Reason, TeamId
 from keyturn.directory import projects, teams
@@ -73,22 +73,24 @@ async def _change(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 
 async def _end(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
-    found = _find(await _tree(actor, organisation, ports), call)
-    await teams.end_team(actor, ports.inside(organisation), found.id, **ports.at())
-    return {}
+    tree = await _tree(actor, organisation, ports)
+    found = _find(tree, call)
+    ended = await teams.end_team(actor, ports.inside(organisation), found.id, **ports.at())
+    return tagged({**_team(ended, tree), "path": tree.path(found.id)})
 
 
 # --- projects ---
 
 
-def _project(project: Project) -> Facts:
-    return record_facts(project, RESOURCES["project"])
+def _project(sight: ProjectSight) -> Facts:
+    facts = record_facts(sight.project, RESOURCES["project"])
+    return tagged({**facts, "team_paths": sight.teams})
 
 
 async def _list_projects(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     store = ports.inside(await organisation_of(actor, call, ports))
     found = await projects.list_projects(actor, store)
-    return page_of((_project(each.project) for each in found.projects), actor, call, ports.digester)
+    return page_of(map(_project, found.projects), actor, call, ports.digester)
 
 
 async def _create_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -101,7 +103,7 @@ async def _create_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         open_to_all=wanted.get("open", False),
         **ports.at(),
     )
-    return tagged(_project(made.project), path_in(organisation, "projects", made.project.id))
+    return tagged(_project(made), path_in(organisation, "projects", made.project.id))
 
 
 async def _found(actor: Actor, call: Call, organisation: Organisation, ports: AdminPorts) -> ProjectSight:
@@ -111,7 +113,7 @@ async def _found(actor: Actor, call: Call, organisation: Organisation, ports: Ad
 
 async def _show_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
-    return tagged(_project((await _found(actor, call, organisation, ports)).project))
+    return _project(await _found(actor, call, organisation, ports))
 
 
 async def _change_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
@@ -126,13 +128,14 @@ async def _change_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         open_to_all=wanted.get("open"),
         **ports.at(),
     )
-    return tagged(_project(changed.project))
+    return _project(changed)
 
 
 async def _delete_project(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
-    store = ports.inside(await organisation_of(actor, call, ports))
-    await projects.delete_project(actor, store, ProjectId(call.arguments["project"]), **ports.at())
-    return {}
+    organisation = await organisation_of(actor, call, ports)
+    found = await _found(actor, call, organisation, ports)
+    await projects.delete_project(actor, ports.inside(organisation), found.project.id, **ports.at())
+    return _project(found)
 
 
 VERBS: dict[str, AdminVerb] = {

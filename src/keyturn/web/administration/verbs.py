@@ -4,6 +4,7 @@ from keyturn.web.administration import (
     clients,
     deployment,
     entities,
+    found,
     members,
     organisations,
     people,
@@ -20,5 +21,6 @@ ADMIN_VERBS: dict[str, AdminVerb] = {
     **teams.VERBS,
     **entities.VERBS,
     **deployment.VERBS,
+    **found.VERBS,
     **trail.VERBS,
 }

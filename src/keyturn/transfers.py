@@ -1,0 +1,187 @@
+"""An organisation in one file, sealed under a passphrase, with all that its secrets need to go on elsewhere.
+
+The digests of secrets are of use only under the pepper they were made with, so peppers go along, sealed
+inside; there they are further peppers beside the deployment's own. What is sealed under one master key is
+opened for the way and sealed under the other.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from keyturn import __version__
+from keyturn.app import LocalServices, files, moving, open_local, peppers, streams
+from keyturn.config import Settings
+from keyturn.core.actors import Actor
+from keyturn.core.errors import OperatorError
+from keyturn.core.records import Credential, Sealed, SigningKey
+from keyturn.core.secret import Secret
+from keyturn.core.vocabulary import CredentialId
+from keyturn.directory.transfer import Household, collect, objections, settle
+
+MAGIC = "keyturn organisation 1"
+MOST_BYTES = 1 << 30
+"""A bundle is read into memory: this much, unpacked."""
+_SHORTEST = 16
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the file.
+
+    Args:
+        household: Without what is sealed.
+        opened: By credential: devices' seeds, and secrets that can be read again.
+        peppers: Those that the credentials' digests are under.
+        keys: The signing keys, where they go along.
+    """
+
+    household: Household
+    opened: dict[CredentialId, bytes]
+    peppers: dict[str, bytes]
+    keys: tuple[moving.MovedKey, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show whose it is and nothing that is in it."""
+        return f"Bundle({self.household.organisation.slug})"
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written to a file or read from one; ``conflicts`` keep it out."""
+
+    slug: str
+    organisation_id: str
+    counts: dict[str, str]
+    signing_keys: int
+    conflicts: tuple[str, ...] = ()
+
+
+async def export_organisation(
+    settings: Settings,
+    file: Path,
+    slug: str,
+    passphrase: Secret,
+    actor: Actor,
+    *,
+    with_keys: bool = False,
+    force: bool = False,
+) -> Moved:
+    """Write an organisation to a file.
+
+    Raises:
+        OperatorError: There is no such organisation, the file is there, or the passphrase is too short.
+    """
+    if len(passphrase.reveal()) < _SHORTEST:
+        raise OperatorError(f"the passphrase guards every secret of the organisation: {_SHORTEST} characters")
+    files.require_free(file, force=force)
+    async with open_local(settings) as local:
+        now = local.clock.now()
+        household = await collect(actor, local.deployment, slug, now=now, dice=local.dice)
+        bundle = await _bundle(local, household, with_keys=with_keys)
+        salt = streams.make_salt(local.dice)
+    head = streams.Head(made_by=__version__, created_at=now, salt=salt, facts={"organisation": slug})
+    with files.fresh(file, force=force) as out:
+        sealing = streams.Sealing(out, MAGIC, head, streams.under_passphrase(passphrase, salt, MAGIC))
+        sealing.write(msgspec.msgpack.encode(bundle))
+        sealing.finish()
+    return _moved(bundle)
+
+
+async def import_organisation(
+    settings: Settings, file: Path, passphrase: Secret, actor: Actor, *, dry_run: bool = False
+) -> Moved:
+    """Bring an organisation in from a file, whole or not at all; a conflict is told, and keeps it out.
+
+    Raises:
+        OperatorError: The file is none of the kind, cut or altered, or the passphrase is another.
+    """
+    bundle = _read(file, passphrase)
+    async with open_local(settings, patient=True) as local:
+        conflicts = await objections(local.deployment, bundle.household)
+        if not conflicts and not dry_run:
+            now = local.clock.now()
+            household, further = await _unbundle(local, bundle, now)
+            await settle(actor, local.deployment, household, further, now=now, dice=local.dice)
+    return msgspec.structs.replace(_moved(bundle), conflicts=tuple(conflicts))
+
+
+def is_bundle(file: Path) -> bool:
+    """Tell by its first line whether a file is an organisation's."""
+    line = MAGIC.encode() + b"\n"
+    with files.spoken(), file.open("rb") as opened:
+        return opened.read(len(line)) == line
+
+
+async def _bundle(local: LocalServices, household: Household, *, with_keys: bool) -> Bundle:
+    opened = {
+        each.id: local.sealer.open(each.kind, each.id, each.sealed)
+        for each in household.credentials
+        if each.sealed is not None
+    }
+    needed = {each.pepper_id for each in household.credentials}
+    every = await peppers.open_peppers(local.deployment, local.sealer)
+    keys = await local.deployment.signing_keys(household.organisation.id) if with_keys else ()
+    return Bundle(
+        household=msgspec.structs.replace(
+            household, credentials=tuple(_with(each, sealed=None) for each in household.credentials)
+        ),
+        opened=opened,
+        peppers={name: pepper for name, pepper in every.items() if name in needed},
+        keys=tuple(moving.open_key(key, local.sealer) for key in keys),
+    )
+
+
+async def _unbundle(
+    local: LocalServices, bundle: Bundle, now: datetime
+) -> tuple[Household, list[Sealed | SigningKey]]:
+    """Seal under this deployment's master key what came in the clear."""
+    sealer, further = local.sealer, list[Sealed | SigningKey]()
+    here = {pepper: name for name, pepper in (await peppers.open_peppers(local.deployment, sealer)).items()}
+    names: dict[str, str] = {}
+    for name, pepper in bundle.peppers.items():
+        if pepper not in here:
+            sealed = await peppers.seal_pepper(local.deployment, sealer, pepper, now, local.dice)
+            further.append(sealed)
+            here[pepper] = sealed.id
+        names[name] = here[pepper]
+    credentials = tuple(
+        _with(
+            each,
+            pepper_id=names.get(each.pepper_id, each.pepper_id),
+            sealed=sealer.seal(each.kind, each.id, bundle.opened[each.id])
+            if each.id in bundle.opened
+            else None,
+        )
+        for each in bundle.household.credentials
+    )
+    further += moving.seal_ring(bundle.keys, sealer, now)
+    return msgspec.structs.replace(bundle.household, credentials=credentials), further
+
+
+def _with(credential: Credential, **changes: Any) -> Credential:
+    return msgspec.structs.replace(credential, **changes)
+
+
+def _read(file: Path, passphrase: Secret) -> Bundle:
+    packed = bytearray()
+    with files.spoken(), file.open("rb") as sealed:
+        opening = streams.Opening(sealed, MAGIC)
+        for piece in opening.pieces(streams.under_passphrase(passphrase, opening.head.salt, MAGIC)):
+            packed += piece
+            if len(packed) > MOST_BYTES:
+                raise OperatorError(f"there is more than {MOST_BYTES >> 20} MB in it")
+    try:
+        return msgspec.msgpack.decode(packed, type=Bundle)
+    except msgspec.MsgspecError:
+        raise OperatorError("it was written by another version, which knew other records") from None
+
+
+def _moved(bundle: Bundle) -> Moved:
+    organisation = bundle.household.organisation
+    return Moved(
+        slug=organisation.slug,
+        organisation_id=organisation.id,
+        counts=bundle.household.counts(),
+        signing_keys=len(bundle.keys),
+    )

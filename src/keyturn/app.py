@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.web.desk import Desk
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
+    from keyturn.web.tracing import Tracing
     from keyturn.wire.compile import CompiledRoute
 
 
@@ -278,6 +279,7 @@ def assemble(
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
+    tracing: "Tracing | None" = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
@@ -285,6 +287,7 @@ def assemble(
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
+        tracing: Makes spans, where somebody wants them.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -292,6 +295,7 @@ def assemble(
     from keyturn.admin import ADMIN, admin_routes
     from keyturn.exchange.minting import compile_claims
     from keyturn.exchange.services import Services
+    from keyturn.exchange.timed import TimedPasswords
     from keyturn.exchange.verify import OwnTokens
     from keyturn.web.descriptions import Descriptions
     from keyturn.web.desk import Desk, check_roads
@@ -323,6 +327,10 @@ def assemble(
         public_url=public_url,
         clock_watch=local.clock_watch,
     )
+    if tracing is not None:
+        services = tracing.around(services)
+    timed = TimedPasswords(services.passwords, services.check_times, local.clock)
+    services = msgspec.structs.replace(services, passwords=timed)
     metrics = Metrics()
     metrics.watch_store(local.store.stats)
     metrics.watch_checks(services.check_times)
@@ -342,7 +350,7 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
-    desk = Desk(
+    desk = (Desk if tracing is None else tracing.desk)(
         Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
     )
     return desk, metrics

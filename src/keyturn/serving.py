@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -28,6 +29,10 @@ from keyturn.web.server import Listeners, bind_sockets, log, run_servers
 from keyturn.web.slots import Slots
 from keyturn.web.supervisor import Supervisor, Worker
 from keyturn.web.tls import Certificates
+from keyturn.web.traces import start_tracing
+
+if TYPE_CHECKING:  # of an extra
+    from keyturn.web.tracing import Tracing
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
@@ -156,7 +161,9 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             await role.prepare(local)
         rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
         limits = local.store.limits(rates, local.digester.tag)
-        refusals = Refusals(local.store.recorder, local.clock)
+        tracing = start_tracing(os.environ, local.clock)
+        recorder = local.store.recorder if tracing is None else tracing.recorder(local.store.recorder)
+        refusals = Refusals(recorder, local.clock)
         desk, metrics = assemble(
             local,
             limits,
@@ -164,6 +171,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             settings.trusted_proxies,
             refusals=refusals,
             admin_api=settings.admin_api,
+            tracing=tracing,
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures)
@@ -179,7 +187,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             connections_per_address=settings.limits.connections_per_address,
         )
         sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
-        async with sharing, summarising(refusals), _listed(local), upkeep.running():
+        async with _traced(tracing), sharing, summarising(refusals), _listed(local), upkeep.running():
             await run_servers(
                 desk,
                 management,
@@ -191,6 +199,16 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
                 leash=role.leash,
                 others=role.others,
             )
+
+
+@contextlib.asynccontextmanager
+async def _traced(tracing: "Tracing | None") -> AsyncIterator[None]:
+    """Send the last spans at the end."""
+    try:
+        yield
+    finally:
+        if tracing is not None:
+            await tracing.stop()
 
 
 @contextlib.asynccontextmanager

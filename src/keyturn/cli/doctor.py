@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keyturn.cli.command import Config, Data, Form, settings_of, with_pin
+from keyturn.cli.command import Config, Data, Form, epilog, settings_of, with_pin
 from keyturn.cli.diagnosis import Finding, Verdict, check_configuration
 from keyturn.cli.output import Format, show
 from keyturn.config import Settings, load_settings
@@ -16,7 +16,7 @@ from keyturn.core.errors import ConfigError
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=epilog("keyturn doctor", "keyturn doctor --url --format json"))
 def doctor(
     *,
     url: Annotated[bool, typer.Option("--url", help="Ask the public URL, too, as callers do.")] = False,

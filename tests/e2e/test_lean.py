@@ -18,6 +18,7 @@ OF_OTHERS = {
     "dotenv",
     "joserfc",
     "mako",
+    "opentelemetry",
     "prometheus_client",
     "pydantic_settings",
     "rich",

@@ -1,6 +1,7 @@
 """Spans: one for each request, its steps below it, and nothing in them that a caller sent."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -9,14 +10,16 @@ pytest.importorskip("opentelemetry.sdk", reason="comes with keyturn[otlp]")
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from structlog.testing import capture_logs
 
 from harness import PUBLIC_URL, basic, deployment
 from keyturn.app import assemble
+from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
 from keyturn.storage.limits import MemoryLimits
 from keyturn.web.logs import TRACE_ID
-from keyturn.web.traces import is_wanted, objection
+from keyturn.web.traces import is_wanted, objection, start_tracing
 from keyturn.web.tracing import Tracing
 
 PATH = "/o/acme/oauth2/token"
@@ -158,3 +161,14 @@ def test_when_there_are_traces(environ, wanted, why):
     """OTEL_ variables say whether there are traces; what we do not do is said in a sentence."""
     assert is_wanted(environ) is wanted
     assert not wanted or objection(environ) == why
+
+
+def test_without_the_extra(monkeypatch):
+    """A server that shall trace and has not what it needs says what to install, and serves."""
+    monkeypatch.delitem(sys.modules, "keyturn.web.tracing")
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    with capture_logs() as said:
+        assert start_tracing({"OTEL_TRACES_EXPORTER": "otlp"}, SystemClock()) is None
+    (line,) = said
+    assert (line["event"], line["log_level"]) == ("no_traces", "warning")
+    assert line["why"].endswith("install keyturn[otlp]")

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from cryptography.x509 import load_pem_x509_certificates
 
 from keyturn.core.addresses import subscriber
 from keyturn.core.errors import ConfigError
@@ -107,6 +106,8 @@ class Certificates:
         context.set_alpn_protocols(["http/1.1"])
         # An empty passphrase instead of a prompt on the terminal of whoever started us.
         context.load_cert_chain(self._certificate, self._key, password="")
+        from cryptography.x509 import load_pem_x509_certificates  # megabytes that plain HTTP does without
+
         self.expires_at = load_pem_x509_certificates(self._certificate.read_bytes())[0].not_valid_after_utc
         return context
 

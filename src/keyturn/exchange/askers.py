@@ -41,24 +41,28 @@ async def prove_client(
         InvalidClient: It is not who it claims.
     """
     located = await locate(presented, organisation, services.registry)
-    return await check_located(presented, located, profile, origin, services, now)
+    slow = await recognise_client(presented, located, origin, services, now)
+    return check_located(presented, located, profile, origin, services, now, slow)
 
 
-async def check_located(
+def check_located(
     presented: PresentedCredential,
     located: Located,
     profile: TokenProfile | None,
     origin: Origin,
     services: Services,
     now: datetime,
+    slow: Recognised | None,
 ) -> Proof:
     """Check a client that was located (``check_client``), and count how long that takes.
+
+    Args:
+        slow: What ``recognise_client`` found.
 
     Raises:
         InvalidClient: It is not who it claims.
     """
     audiences = () if profile is None else assertion_audiences(presented, located, profile, services)
-    slow = await recognise_client(presented, located, origin, services, now)
     began = services.clock.monotonic()
     try:
         return check_client(presented, located, origin.dialect, services.digester, now, audiences, slow)

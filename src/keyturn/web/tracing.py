@@ -11,6 +11,7 @@ import asyncio
 import threading
 from asyncio import Future
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from keyturn import __version__
 from keyturn.core.changes import Outcome, Unit
 from keyturn.core.clock import Clock
-from keyturn.core.histogram import CheckTimes
+from keyturn.core.histogram import CheckTimes, Histogram
 from keyturn.core.ports import Recorder, Signer
 from keyturn.core.vocabulary import RequestId
 from keyturn.exchange.services import Services
@@ -181,14 +182,12 @@ class _CheckTimes(CheckTimes):
     def __init__(self, tracing: Tracing) -> None:
         super().__init__()
         self._tracing = tracing
+        self.fast = partial(self._add, self.of_fast, "fast")
+        self.slow = partial(self._add, self.of_slow, "slow")
 
-    def fast(self, seconds: float) -> None:
-        super().fast(seconds)
-        self._tell("fast", seconds)
-
-    def slow(self, seconds: float) -> None:
-        super().slow(seconds)
-        self._tell("slow", seconds)
+    def _add(self, histogram: Histogram, kind: str, seconds: float) -> None:
+        histogram.add(seconds)
+        self._tell(kind, seconds)
 
     def _tell(self, kind: str, seconds: float) -> None:
         """Tell of a check that has ended."""

@@ -16,7 +16,7 @@ from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
-from keyturn.core.errors import ConfigError, Unavailable
+from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -50,6 +50,7 @@ from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
 from keyturn.storage.feed import EVERYTHING
 from keyturn.storage.writer import PATIENCE_SECONDS
+from keyturn.telling import Telling, notice_jobs, open_leak_reports, open_telling
 from keyturn.upkeep.master_key import Following, key_in_use
 from keyturn.wire.configure import configure, refusal_status, role_permissions
 from keyturn.wire.configure import profiles as profiles
@@ -88,6 +89,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     cache_seconds: int
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
+    telling: Telling = msgspec.field(default_factory=Telling)
 
     def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
         """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
@@ -98,6 +100,16 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
         from keyturn.admin import ADMIN
 
         return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
+
+    def built_in_clients(self) -> set[str]:
+        """Give the ids of contracts' own clients, those of dialects that are off included."""
+        return {
+            exchange.client.id
+            for dialect in {**load_dialects(), **self.dialects}.values()
+            for route in dialect.routes
+            for exchange in route.exchanges
+            if exchange.client is not None
+        }
 
     def ring_plan(self) -> RingPlan:
         """Give the key rings of the dialects that are on."""
@@ -189,6 +201,7 @@ async def open_local(
             dice=dice,
             dialects=dialects,
             cache_seconds=settings.jwks_cache_seconds,
+            telling=open_telling(settings.notices),
         )
     finally:
         await closing.aclose()
@@ -280,6 +293,7 @@ def assemble(
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
     tracing: "Tracing | None" = None,
+    leak_keys: Mapping[str, str] | None = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
 
@@ -288,6 +302,7 @@ def assemble(
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
         tracing: Makes spans, where somebody wants them.
+        leak_keys: Whose leak reports are believed: PEM by key id.
 
     Raises:
         ValueError: A dialect's table names something that does not exist, or two routes collide.
@@ -326,6 +341,7 @@ def assemble(
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
         clock_watch=local.clock_watch,
+        noticed=local.telling.noticed,
     )
     if tracing is not None:
         services = tracing.around(services)
@@ -350,8 +366,9 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
+    leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
     desk = (Desk if tracing is None else tracing.desk)(
-        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration
+        Router(routes), urls, services, ports, metrics, refusals, descriptions, trusted, administration, leaks
     )
     return desk, metrics
 
@@ -405,6 +422,7 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         dice=local.dice,
         checkpoint_every=timedelta(minutes=settings.audit.checkpoint_minutes),
         kept=timedelta(days=days) if days else None,
+        **notice_jobs(local, settings.notices),
     )
 
 
@@ -425,24 +443,3 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
 def make_master_key_text() -> str:
     """Make a master key that is kept nowhere."""
     return MasterKey.generate(os.urandom).reveal()
-
-
-async def require_sound_start(local: LocalServices) -> None:
-    """Take in the newest time there was, and refuse settings under which a token could outlive its key.
-
-    Raises:
-        ConfigError: A dialect that is on allows longer lifetimes than a key that signs was told (TK-14).
-        Unavailable: The store cannot be read.
-    """
-    now, longest = local.clock.now(), local.longest_lifetime()
-    mark = await local.store.upkeep.clock_mark()
-    if mark is not None:
-        local.clock_watch.follow(mark)
-    for issuer_id in await local.store.upkeep.turning_issuers(now):
-        until = await local.rings.unsafe_until(issuer_id, now, longest)
-        if until is not None:
-            problem = (
-                f"dialects: tokens could outlive the key of {issuer_id} that signs them until"
-                f" {until.isoformat()}; start without the new dialect, or after that"
-            )
-            raise ConfigError([problem])

@@ -72,13 +72,20 @@ def make_backup(settings: Settings, file: Path, *, force: bool, now: datetime, d
         OperatorError: The file is there already, or the deployment is none that can be copied.
     """
     source = copies.file_of(settings.store_url())
-    key = master_keys_of(settings)[-1]
+    keys = {key.id.hex(): key for key in master_keys_of(settings)}
     files.require_free(file, force=force)
     with workshop(settings) as folder:
         copy = folder / "copy.db"
         with _disk():
             copies.copy_online(source, copy)
             sight = copies.look(copy)
+        # Another may be one that is on its way out, because it leaked, or was never in use and goes again.
+        key = keys.get(sight.master_key or next(iter(keys)))
+        if key is None:
+            raise OperatorError(
+                f"the deployment seals under the master key with id {sight.master_key}: add it; here is"
+                f" {', '.join(keys)}"
+            )
         facts = {"schema": sight.schema, "deployment": sight.deployment, "checkpoint": sight.checkpoint}
         head = streams.Head(
             made_by=__version__,

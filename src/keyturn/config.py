@@ -34,7 +34,9 @@ from keyturn.secret_sources import (
 from keyturn.setting_groups import (
     AuditSettings,
     KeySettings,
+    LeakSettings,
     LimitSettings,
+    NoticeSettings,
     PasswordSettings,
     Pkcs11Settings,
     TlsSettings,
@@ -82,6 +84,8 @@ class Settings(BaseModel):
     pkcs11: Pkcs11Settings = Pkcs11Settings()
     passwords: PasswordSettings = PasswordSettings()
     audit: AuditSettings = AuditSettings()
+    leaks: LeakSettings = LeakSettings()
+    notices: NoticeSettings = NoticeSettings()
     jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
     _master_key_told: SecretStr | None = PrivateAttr(default=None)
@@ -136,16 +140,17 @@ class Settings(BaseModel):
 
     def shown(self) -> dict[str, Any]:
         """Give every setting as plain JSON values, each secret as ``***`` or null."""
-        values = self.model_dump(mode="json", exclude={"pkcs11": {"pin"}})
-        pin = None if self.pkcs11.pin is None else "***"
-        values["pkcs11"] |= {"pin": pin}
-        return {**values, **{name: self._masked(name) for name in SECRETS if "." not in name}}
+        values = self.model_dump(mode="json")
+        for name in SECRETS:
+            shown, given = values, self
+            *groups, last = name.split(".")
+            for group in groups:
+                shown, given = shown[group], getattr(given, group)
+            shown[last] = None if getattr(given, last) is None else "***"
+        return values
 
-    def _masked(self, name: str) -> str | None:
-        return None if getattr(self, name) is None else "***"
 
-
-SECRETS = ("database_url", "master_key", "pkcs11.pin")
+SECRETS = ("database_url", "master_key", "pkcs11.pin", "notices.smtp_password")
 """Settings that do not print; each may be given as ``<name>_file``, the file that holds it."""
 
 
@@ -276,7 +281,10 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
     tls = values.get("tls")
-    paths = ((values, "data"), (tls, "certificate"), (tls, "key"), (values.get("pkcs11"), "module"))
+    paths = (
+        *((values, "data"), (tls, "certificate"), (tls, "key"), (values.get("pkcs11"), "module")),
+        (values.get("notices"), "ca_file"),
+    )
     for table, name in paths:
         if isinstance(table, dict) and isinstance(table.get(name), str):
             table[name] = path.parent / table[name]
@@ -410,6 +418,7 @@ def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) 
             yield from error.problems
     yield from settings.keys.problems(settings.jwks_cache_seconds)
     yield from settings.pkcs11.problems(settings.keys.signer)
+    yield from settings.notices.problems()
     yield from _address_problems(settings)
     for name, host in (("host", settings.host), ("management_host", settings.management_host)):
         if is_loopback(host) or {name, "trusted_proxies"} & wrong:

@@ -12,10 +12,10 @@ import msgspec
 import uvloop
 
 from keyturn import __version__
-from keyturn.app import LocalServices, assemble, open_local, profiles, require_sound_start, upkeep_of
+from keyturn.app import LocalServices, assemble, open_local, profiles, upkeep_of
 from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.limits import Rate
 from keyturn.core.ports import Signer
 from keyturn.web.framing import ProtocolLimits
@@ -172,10 +172,12 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             refusals=refusals,
             admin_api=settings.admin_api,
             tracing=tracing,
+            leak_keys=settings.leaks.public_keys,
         )
         upkeep = upkeep_of(local, settings)
         metrics.watch_upkeep(upkeep.figures)
         metrics.watch(partial(_standing_figures, local, listeners.certificates))
+        metrics.watch_notices(local.telling.tallies, local.clock)
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
         await local.following.enlist()
@@ -219,6 +221,27 @@ async def _listed(local: LocalServices) -> AsyncIterator[None]:
     finally:
         with contextlib.suppress(Unavailable):  # then it is forgotten for not being seen
             await local.following.leave()
+
+
+async def require_sound_start(local: LocalServices) -> None:
+    """Take in the newest time there was, and refuse settings under which a token could outlive its key.
+
+    Raises:
+        ConfigError: A dialect that is on allows longer lifetimes than a key that signs was told (TK-14).
+        Unavailable: The store cannot be read.
+    """
+    now, longest = local.clock.now(), local.longest_lifetime()
+    mark = await local.store.upkeep.clock_mark()
+    if mark is not None:
+        local.clock_watch.follow(mark)
+    for issuer_id in await local.store.upkeep.turning_issuers(now):
+        until = await local.rings.unsafe_until(issuer_id, now, longest)
+        if until is not None:
+            problem = (
+                f"dialects: tokens could outlive the key of {issuer_id} that signs them until"
+                f" {until.isoformat()}; start without the new dialect, or after that"
+            )
+            raise ConfigError([problem])
 
 
 def _standing_figures(local: LocalServices, certificates: Certificates | None) -> Iterator[Family]:

@@ -1,10 +1,16 @@
 """Settings that belong together, each group a table of the configuration file; ``config`` reads them."""
 
+import ipaddress
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.functional_validators import AfterValidator
+
+from keyturn.setting_types import read_words
 
 _DAY_SECONDS = 86_400
 
@@ -113,3 +119,84 @@ class AuditSettings(BaseModel):
 
     checkpoint_minutes: Annotated[int, Field(ge=1, le=1_440)] = 5
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+
+def _json_object(value: Any) -> Any:
+    """Read the JSON that an environment variable holds for a table."""
+    try:
+        return msgspec.json.decode(value, type=dict[str, str]) if isinstance(value, str) else value
+    except msgspec.DecodeError:
+        raise ValueError("should be a JSON object of key ids and PEM texts") from None
+
+
+def _pem_keys(keys: dict[str, str]) -> dict[str, str]:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    for key_id, pem in keys.items():
+        try:
+            key = load_pem_public_key(pem.encode())
+        except ValueError:
+            key = None
+        fits = isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+        if not fits:
+            raise ValueError(f"should be public keys of P-256 in PEM; that of {key_id} is none")
+    return keys
+
+
+def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if _HOST.fullmatch(host) is None:
+            raise ValueError(f"should be host names such as hooks.example.com or *.example.com, not {host!r}")
+    return hosts
+
+
+def _loopback(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            fits = ipaddress.ip_address(address).is_loopback
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"should be addresses of this machine such as 127.0.0.1, not {address!r}")
+    return addresses
+
+
+_HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+PemKeys = Annotated[dict[str, str], BeforeValidator(_json_object), AfterValidator(_pem_keys)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_hosts)]
+Loopback = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_loopback)]
+Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(read_words)]
+
+
+class LeakSettings(BaseModel):
+    """Who may report that a secret was found in public; nobody, unless keys are given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    public_keys: PemKeys = {}
+
+
+class NoticeSettings(BaseModel):
+    """Where notices may go, and when an expiry is told; nowhere, unless hosts or a mail server are given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: Hosts = ()
+    loopback: Loopback = ()
+    ca_file: Path | None = None
+    expiring_days: Days = (30, 7, 1)
+    smtp_host: str | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str | None = None
+
+    def problems(self) -> Iterator[str]:
+        """Tell what is wrong with them together."""
+        if self.smtp_host is not None and self.smtp_from is None:
+            yield "notices.smtp_from: mail needs the address that it comes from"
+        if self.smtp_security == "none" and self.smtp_host not in (None, "localhost", "127.0.0.1", "::1"):
+            yield "notices.smtp_security: mail goes without TLS to this machine only"

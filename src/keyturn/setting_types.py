@@ -11,7 +11,7 @@ _MAX_PORT = 65_535
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 
 
-def _words(value: Any) -> Any:
+def read_words(value: Any) -> Any:
     """Split the text that an environment variable holds for a list."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
@@ -42,7 +42,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_networks)]
+Words = Annotated[tuple[str, ...], BeforeValidator(read_words)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_networks)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=_MAX_PORT)]

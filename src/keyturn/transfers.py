@@ -18,13 +18,18 @@ from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Credential, Sealed, SigningKey
 from keyturn.core.secret import Secret
+from keyturn.core.secret_policy import GROUP as POLICY
 from keyturn.core.vocabulary import CredentialId
+from keyturn.dialects import load_dialects
+from keyturn.directory.arrivals import require_own
+from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.transfer import Household, collect, objections, settle
 
 MAGIC = "keyturn organisation 1"
 MOST_BYTES = 1 << 30
 """A bundle is read into memory: this much, unpacked."""
 _SHORTEST = 16
+_PEPPER_BYTES = 32
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +82,9 @@ async def export_organisation(
     files.require_free(file, force=force)
     async with open_local(settings) as local:
         now = local.clock.now()
-        household = await collect(actor, local.deployment, slug, now=now, dice=local.dice)
+        household = await collect(
+            actor, local.deployment, slug, with_keys=with_keys, now=now, dice=local.dice
+        )
         bundle = await _bundle(local, household, with_keys=with_keys)
         salt = streams.make_salt(local.dice)
     head = streams.Head(made_by=__version__, created_at=now, salt=salt, facts={"organisation": slug})
@@ -98,9 +105,10 @@ async def import_organisation(
     """
     bundle = _read(file, passphrase)
     async with open_local(settings, patient=True) as local:
+        now = local.clock.now()
+        _require_sound(local, bundle, settings, now)
         conflicts = await objections(local.deployment, bundle.household)
         if not conflicts and not dry_run:
-            now = local.clock.now()
             household, further = await _unbundle(local, bundle, now)
             await settle(actor, local.deployment, household, further, now=now, dice=local.dice)
     return msgspec.structs.replace(_moved(bundle), conflicts=tuple(conflicts))
@@ -130,6 +138,32 @@ async def _bundle(local: LocalServices, household: Household, *, with_keys: bool
         peppers={name: pepper for name, pepper in every.items() if name in needed},
         keys=tuple(moving.open_key(key, local.sealer) for key in keys),
     )
+
+
+def _require_sound(local: LocalServices, bundle: Bundle, settings: Settings, now: datetime) -> None:
+    """Refuse what no export writes: whoever has the passphrase can write a file by hand.
+
+    Raises:
+        OperatorError: It is not sound, or a key that came along would retire too early here (TK-14).
+    """
+    dialects = {**load_dialects(), **local.dialects}
+    require_own(
+        bundle.household,
+        reserved=local.built_in_clients(),
+        tables={POLICY: POLICY_SETTINGS, **{name: each.settings for name, each in dialects.items()}},
+        costs=(settings.passwords.memory_kib, settings.passwords.passes),
+    )
+    used = {each.pepper_id for each in bundle.household.credentials}
+    if used - {""} != set(bundle.peppers) or any(
+        len(each) != _PEPPER_BYTES for each in bundle.peppers.values()
+    ):
+        raise OperatorError("the file's digests and its peppers do not fit together")
+    moving.require_own(bundle.keys, bundle.household.organisation.id)
+    if until := moving.unsafe_until(bundle.keys, now, local.longest_lifetime()):
+        raise OperatorError(
+            f"tokens of this deployment could outlive a signing key that came along: import it after"
+            f" {until.isoformat(timespec='seconds')}, or without the keys"
+        )
 
 
 async def _unbundle(
@@ -173,7 +207,7 @@ def _read(file: Path, passphrase: Secret) -> Bundle:
                 raise OperatorError(f"there is more than {MOST_BYTES >> 20} MB in it")
     try:
         return msgspec.msgpack.decode(packed, type=Bundle)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise OperatorError("it was written by another version, which knew other records") from None
 
 

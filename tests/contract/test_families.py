@@ -10,9 +10,10 @@ import pytest
 
 from contract.store_kit import ACME, BETA, NOW, client, family, next_version, open_at, open_file, seed, unit
 from keyturn.core.changes import Add, EndFamily, Lost, Recorded, RequireVersion, Rotate
-from keyturn.core.errors import Fault
+from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.refresh import rotated
 from keyturn.storage import verify_chain
+from keyturn.web.cycle import begin
 
 ON_CLIENT = RequireVersion("client", "client-1", 0)
 """What memory tells after the client was found once, as it was for every exchange."""
@@ -57,6 +58,23 @@ async def test_rotation(store):
     assert found == change.record
     assert store.registry.recall_family(found.current_hash) in {None, found}
     assert store.registry.recall_family(born.current_hash) is None
+
+
+async def test_it_is_found_outside_of_any_task(store):
+    """IN-01, HT-09: a question about a refresh token that is begun at once has its answer, not 503."""
+    (born,) = await begun(store, "f")
+    loop = asyncio.get_running_loop()
+    found = loop.create_future()
+
+    async def ask():
+        assert asyncio.current_task() is None
+        try:
+            found.set_result(await store.registry.find_family("f"))
+        except Unavailable as error:
+            found.set_exception(error)
+
+    loop.call_soon(lambda: begin(ask(), loop, set(), at_once=True))
+    assert await found == born
 
 
 async def test_what_is_not_as_it_was_does_not_turn(store):

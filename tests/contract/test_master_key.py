@@ -16,6 +16,7 @@ from keyturn.core.actors import operator
 from keyturn.core.admin_records import KeptAnswer
 from keyturn.core.changes import Add, Recorded, Replace, Unit
 from keyturn.core.errors import Clash, ConfigError, Fault, NotPermitted, OperatorError, Unavailable
+from keyturn.core.notices import Channel, Subscription
 from keyturn.core.records import Sealed
 from keyturn.core.sealed_values import FIELDS, MASTER_KEY, key_of, open_value, place_of
 from keyturn.core.upkeep_ports import Node
@@ -176,6 +177,15 @@ class Place:
                 created_at=self.now,
                 expires_at=self.now,
                 answer=b"",
+            ),
+            Subscription(
+                id="subscription",
+                organisation_id=None,
+                channel=Channel.WEBHOOK,
+                target="https://hooks.example.com/",
+                kinds=(),
+                created_at=self.now,
+                secret=b"",
             ),
         ]
         changes = [Add(organisation(ACME)), Add(organisation(BETA))]

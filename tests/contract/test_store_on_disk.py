@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import event
 
@@ -301,6 +302,23 @@ async def test_a_short_lock_is_waited_for(store, shared):
         await asyncio.sleep(0.3)
         connection.say("ROLLBACK")
         assert await waiting == Recorded()
+
+
+async def test_nobody_is_as_patient_as_the_import_before(path):
+    """HT-09: who waits behind an import, which waits longer, is told in time that the store is away."""
+    store = await open_file(path, patience_seconds=0.2)
+    plain = unit()
+    long = msgspec.structs.replace(plain, also=(plain.audit,) * 2_000)
+    with Stranger(path) as connection:
+        connection.begin()
+        importing = asyncio.create_task(store.recorder.record(long))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(store.recorder.record(plain), 3)
+        assert not importing.done()
+        connection.say("ROLLBACK")
+    assert await importing == Recorded()
+    await store.close()
 
 
 async def test_a_failed_transaction_leaves_the_chain_whole(store, shared):

@@ -183,6 +183,9 @@ async def test_cleaners_delete_what_is_long_over(store):
         "refresh_family": 2,
         "signing_key": 1,
         "kept_answer": 0,
+        "notice": 0,
+        "notice_delivery": 0,
+        "notice_subscription": 0,
         "node": 1,
     }
     assert await store.registry.find_family(FamilyId("just ended")) is not None

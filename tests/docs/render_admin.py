@@ -27,6 +27,7 @@ KINDS = {
     "flag": "true or false",
     "texts": "array of text",
     "object": "object",
+    "objects": "list of objects",
     "any": "text, number or truth",
     "instant": "instant in UTC",
     "day": "day",

@@ -12,6 +12,7 @@ import typer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from e2e.servers import FORM, basic, token_path
 from keyturn.cli.root import REMOTE, run
 from keyturn.core import totp
 from keyturn.core.secret import Secret
@@ -29,7 +30,6 @@ MASKS = (
     (re.compile(r'(?<="deleted": )\{[^}]*\}'), "number"),  # and are counted among what was there
 )
 ON_THE_MACHINE = {("admin-token", "setup"), ("audit", "verify"), ("audit", "key")} | {
-    ("audit", "search"),
     ("audit", "export"),
 }
 
@@ -242,6 +242,9 @@ def looks(t, client, user):
         ("project", "list", "acme"),
         ("keys", "list"),
         ("org", "show", "nobody"),
+        ("audit", "search", "--org", "acme", "--kind", "client.created"),
+        ("explain", t.request),
+        ("explain", "0199b0a0-0000-7000-8000-000000000000"),
     ):
         for form in ("table", "json"):
             t.said.append((words, *t.code(*words, "--format", form)))
@@ -258,8 +261,10 @@ def sides(changing, capsys, monkeypatch, tmp_path):
     here = Terminal(capsys, monkeypatch, ["--data", str(changing.data)], "twinl")
     there = Terminal(capsys, monkeypatch, ["--server", changing.url], "twinr")
     guest = json.loads(here.code("user", "list", "acme", "--format", "json")[1])[0]["user_id"]
+    wrong = {"Content_Type": FORM, "Authorization": basic(demo["dialects"]["oauth2"]["client_id"], "wrong")}
+    refused = changing.ask("POST", token_path("oauth2"), "grant_type=client_credentials", **wrong)
     for each in (here, there):
-        each.folder, each.guest = tmp_path, guest
+        each.folder, each.guest, each.request = tmp_path, guest, refused.headers["x-request-id"]
     before = gc.get_threshold()
     gc.set_threshold(50_000)  # as the command itself does
     yield here, there

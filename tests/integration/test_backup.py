@@ -231,6 +231,23 @@ def test_damaged(terminal, tmp_path):
     assert len(terminal.json("org", "list")) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_restored_by_root(tmp_path):
+    """What root restores belongs to whom it belonged before, so that the service's user can start on it."""
+    there, fresh, empty = tmp_path / "keyturn.db", tmp_path / "fresh", tmp_path / "empty"
+    with closing(sqlite3.connect(there)) as store:
+        store.execute("CREATE TABLE t (c)")
+    shutil.copy(there, fresh)
+    os.chown(there, 12345, 12346)
+    copies.put_in_place(fresh, there, SystemClock().now())
+    assert (there.stat().st_uid, there.stat().st_gid) == (12345, 12346)
+    empty.mkdir()
+    os.chown(empty, 12345, 12346)
+    shutil.copy(there, fresh)
+    copies.put_in_place(fresh, empty / "keyturn.db", SystemClock().now())
+    assert (empty / "keyturn.db").stat().st_uid == 12345
+
+
 def test_killed_workshops_are_removed(terminal):
     """What a killed command left in the clear is removed by the next; one that is at work is left alone."""
     settings = settings_at(terminal.data)

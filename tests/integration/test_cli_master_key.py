@@ -75,6 +75,36 @@ def test_a_key_from_elsewhere(terminal, monkeypatch, tmp_path):
     assert (number, "add it" in line, row["key_id"] in line) == (3, True, True)
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_restored_to_before_the_rotation(terminal, tmp_path, newest_first):
+    """RE-09, TK-12: a backup of before a rotation comes back, and is rotated again; whatever the order."""
+    file, backup = terminal.data / "master.key", tmp_path / "backup"
+    terminal.table("backup", str(backup))
+    assert code(terminal, "master-key", "rotate")[0] == 0
+    old, new = file.read_text().split()
+    file.write_text(new)
+    assert "needs the master key" in terminal.refused("restore", str(backup), "--replace")[1]
+    file.write_text(f"{new}\n{old}\n" if newest_first else f"{old}\n{new}\n")
+    terminal.table("restore", str(backup), "--replace")
+    assert code(terminal, "master-key", "rotate")[0] == 0
+    [out] = [row for row in terminal.json("master-key", "status") if not row["in_use"]]
+    assert out["values"] == 0
+    made = terminal.json("backup", str(tmp_path / "again"))
+    assert made["master_key_id"] not in {out["key_id"], ""}  # it may be going because it leaked
+
+
+def test_a_file_that_was_written_over(terminal, monkeypatch):
+    """TK-12: a key that left the file again before it came into use does not come into use."""
+    file, whole = terminal.data / "master.key", (terminal.data / "master.key").read_text()
+
+    async def meanwhile(*_):
+        file.write_text(whole)
+
+    monkeypatch.setattr("keyturn.cli.local_master.LocalMaster._until", meanwhile)
+    assert "was given" in code(terminal, "master-key", "rotate")[1]
+    assert len(terminal.json("master-key", "status")) == 1
+
+
 def test_a_server_that_lacks_the_key(terminal):
     """A running server that does not take the new key up is waited for, and named; nothing is changed."""
 

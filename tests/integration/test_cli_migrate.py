@@ -12,7 +12,7 @@ from keyturn.storage.migrate import HEAD
 from postgres import PASSWORD
 
 EARLIER = "0006"
-MISSING = ["0007", "0008", "0009"]
+MISSING = ["0007", "0008", "0009", "0010"]
 
 
 @pytest.fixture

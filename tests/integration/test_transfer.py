@@ -1,17 +1,20 @@
 """An organisation moves to another deployment: its secrets work there, and nothing comes in by halves."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from contract.test_store_on_disk import eventually
 from ground import ACTOR
 from integration.renewal import Caller
 from integration.test_backup import GRANTS, serving, settings_at
 from integration.test_cli import Terminal
+from keyturn import transfers
 from keyturn.app import open_local
-from keyturn.core.errors import Clash
+from keyturn.core.errors import Clash, OperatorError
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.directory.entities import create_entity, link_user
@@ -91,7 +94,10 @@ async def test_secrets_go_on_elsewhere(folders, tmp_path):
     async with serving(folders[1].data) as new:
         mine = msgspec.structs.replace(caller, here=new)
         assert (await mine.post("token", grant_type="client_credentials")).status in {401, 404}
+        before = datetime.now(UTC).timestamp() * 1000
         await import_organisation(there, file, PHRASE, ACTOR)
+        # Not the next number, which the old deployment may have come to since.
+        assert (await new.organisation("acme")).epoch >= int(before)
 
         async def works():
             return (await mine.post("token", grant_type="client_credentials")).status == 200
@@ -144,6 +150,56 @@ async def test_conflicts(folders, tmp_path):
     ] == "organisation slug 'other'"
 
 
+async def test_forged_by_hand(folders, tmp_path, monkeypatch):
+    """TN-01: a file puts neither a client nor a signing key into an organisation that is here."""
+    here, there = (settings_at(each.data) for each in folders)
+    async with serving(folders[0].data) as old:
+        await old.add_client("acme")
+        await old.jwks("acme")
+    async with open_local(there) as local:
+        native = (await local.deployment.organisation_by_slug("native")).id
+    written = transfers._bundle
+
+    def strangers(bundle):
+        clients = [replace(each, organisation_id=native) for each in bundle.household.clients]
+        return replace(bundle, household=replace(bundle.household, clients=tuple(clients)))
+
+    def keys(bundle, **changes):
+        return replace(bundle, keys=tuple(replace(each, **changes) for each in bundle.keys))
+
+    def issuers(bundle):
+        of_native = [replace(each, record=replace(each.record, issuer_id=native)) for each in bundle.keys]
+        return replace(bundle, keys=tuple(of_native))
+
+    forgeries = {
+        "not of its": strangers,
+        "not its organisation's": issuers,
+        "is not its": lambda bundle: keys(bundle, pkcs8=b"pkcs11:ES256:" + bytes(16)),
+        "do not fit": lambda bundle: replace(bundle, peppers={**bundle.peppers, "x": bytes(32)}),
+        "could outlive": lambda bundle: replace(bundle, keys=tuple(map(_giving_way, bundle.keys))),
+    }
+    for number, (told, forge) in enumerate(forgeries.items()):
+
+        async def forged(*asked, forge=forge, **wish):
+            return forge(await written(*asked, **wish))
+
+        monkeypatch.setattr(transfers, "_bundle", forged)
+        file = tmp_path / str(number)
+        await export_organisation(here, file, "acme", PHRASE, ACTOR, with_keys=True)
+        with pytest.raises(OperatorError, match=told):
+            await import_organisation(there, file, PHRASE, ACTOR)
+    async with open_local(there) as local:
+        assert [each.slug for each in await local.deployment.organisations()] == ["native"]
+
+
+def _giving_way(moved):
+    """Have the key that signs retire in two minutes, when another one has signed for one (TK-14)."""
+    key, now = moved.record, datetime.now(UTC)
+    if key.active_at is None:
+        return replace(moved, record=replace(key, active_at=now + timedelta(minutes=1)))
+    return replace(moved, record=replace(key, retires_at=now + timedelta(minutes=2)))
+
+
 async def test_all_or_nothing(folders):
     """What is taken between the look and the commit leaves nothing of the organisation behind."""
     there = settings_at(folders[1].data)
@@ -190,7 +246,8 @@ def test_commands(folders, tmp_path):
     assert not is_bundle(phrase)
     kinds = [each["kind"] for each in there.json("audit", "tail")]
     assert kinds.count("organisation.imported") == 1
-    assert "organisation.exported" in [each["kind"] for each in here.json("audit", "tail")]
+    [told] = [each for each in here.json("audit", "tail") if each["kind"] == "organisation.exported"]
+    assert told["details"]["signing_keys"] == "left"
     here.table("org", "delete", "acme", "--yes-delete", "acme")
     code, line = here.refused("import", str(file), "--passphrase-file", str(phrase))
     assert (code, "organisation slug 'acme'" in line) == (1, True)  # never revived

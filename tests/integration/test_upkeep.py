@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integration.test_cli import Terminal
-from keyturn.app import open_local, require_sound_start
+from keyturn.app import open_local
 from keyturn.cli.local import open_verbs
 from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.vocabulary import Algorithm
+from keyturn.serving import require_sound_start
 from keyturn.storage.schema import micros
 
 DAY = timedelta(days=1)
@@ -48,6 +49,8 @@ def test_jobs_run_and_tell(terminal):
         ("clean", None),
         ("checkpoint", None),
         ("master-key", None),
+        ("expiry", None),
+        ("notices", None),
     ]
     ran = {row["job"]: row["outcome"] for row in terminal.json("upkeep", "run")}
     assert ran == {
@@ -55,6 +58,8 @@ def test_jobs_run_and_tell(terminal):
         "clean": "deleted nothing",
         "checkpoint": "checkpoint 1",
         "master-key": "one master key",
+        "expiry": "told of 0 credentials",
+        "notices": "0 new; nothing to send",
     }
     after = {row["job"]: row for row in terminal.json("upkeep", "status")}
     assert after["clean"]["outcome"] == "deleted nothing"

@@ -3,6 +3,8 @@
 import json
 import shlex
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -266,11 +268,12 @@ def test_secrets_do_not_show():
         "KEYTURN_DATABASE_URL": clear,
         "KEYTURN_MASTER_KEY": "hunter2",
         "KEYTURN_PKCS11__PIN": "hunter2",
+        "KEYTURN_NOTICES__SMTP_PASSWORD": "hunter2",
     }
     settings = load(environ)
     assert settings.store_url() == clear
     shown = settings.shown()
-    assert {shown["pkcs11"]["pin"] if name == "pkcs11.pin" else shown[name] for name in SECRETS} == {"***"}
+    assert {reduce(getitem, name.split("."), shown) for name in SECRETS} == {"***"}
     for text in (repr(settings), str(settings), json.dumps(shown), settings.model_dump_json()):
         assert "hunter2" not in text
     told = problems({**environ, "KEYTURN_PORT": "hunter2", "KEYTURN_HOTS": "hunter2"})

@@ -35,6 +35,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "number": {"type": "integer"},
     "flag": {"type": "boolean"},
     "object": {"type": "object"},
+    "objects": {"type": "array", "items": {"type": "object"}},
 }
 
 

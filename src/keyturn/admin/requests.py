@@ -103,6 +103,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "day": date.fromisoformat,
     "texts": tuple,
     "secret": Secret,
+    "objects": tuple,
     "secrets": lambda values: [Secret(each) for each in values],
 }
 

@@ -11,6 +11,7 @@ from keyturn.app import LocalServices, open_local, profiles, upkeep_of
 from keyturn.cli.local_admin import LocalAdmin
 from keyturn.cli.local_audit import LocalAudit
 from keyturn.cli.local_master import LocalMaster
+from keyturn.cli.local_notices import LocalNotices
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Gone, KeySight, Ring, Turned
@@ -56,7 +57,7 @@ def _os_user() -> str:
         return str(uid)
 
 
-class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit, LocalMaster):
+class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit, LocalMaster, LocalNotices):
     """The ``Verbs`` of one open deployment."""
 
     def __init__(

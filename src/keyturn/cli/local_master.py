@@ -40,12 +40,17 @@ class LocalMaster(LocalGround):
         What another run has done already is not done again, so this is also how an interrupted one goes on.
         """
         key_id = key_id or await self._successor(tell)
-        if key_id != self._services.sealer.current:
+        standing = await self.master_keys()
+        # Nothing says which is in use after a restore to before the first rotation: then the file's first is.
+        unsaid = standing.since is None and standing.elsewhere() > 0
+        if unsaid or key_id != standing.in_use:
             await self._until(
                 patience,
                 lambda node: key_id in node.held,
                 f"hold the master key {key_id}; give it to them, or stop them",
             )
+            # What is not in the file any more, since somebody wrote over it, must not come into use.
+            await asyncio.to_thread(self._services.master_keys.reload)
             await master_key.use_master_key(
                 self._actor,
                 self._store,
@@ -121,7 +126,7 @@ class LocalMaster(LocalGround):
             if run.failures:
                 raise OperatorError(f"{run.outcome}; say it again")
             tell(run.outcome)
-            if run.outcome.startswith("sealed 0 "):
+            if not run.outcome.startswith("sealed ") or run.outcome.startswith("sealed 0 "):
                 raise OperatorError(f"{standing.elsewhere()} values do not open; the log above names them")
         return standing
 

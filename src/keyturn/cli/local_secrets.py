@@ -8,7 +8,6 @@ from keyturn.cli.local_ground import LocalGround, instant_of
 from keyturn.cli.people_verbs import End
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.dialects import load_dialects
 from keyturn.directory import credentials, imports, public_keys, rotation
 from keyturn.directory.import_rows import FileForm
 from keyturn.directory.import_secrets import ImportPorts
@@ -119,7 +118,7 @@ class LocalSecrets(LocalGround):
 
     async def import_rows(self, slug: str, body: bytes, form: FileForm, *, dry_run: bool) -> ImportReport:
         """Import owners and secrets from a file, all or nothing."""
-        services, every = self._services, {**load_dialects(), **self._services.dialects}
+        services = self._services
         kinds = (CredentialKind.PASSWORD, CredentialKind.USER_KEY)
         others = (CredentialKind.API_TOKEN, CredentialKind.ENTITY_SECRET)
         return await imports.import_file(
@@ -134,13 +133,7 @@ class LocalSecrets(LocalGround):
                 sealer=services.sealer,
                 dialects={kind: self._dialects(kind) for kind in (*kinds, *others)},
             ),
-            reserved={
-                exchange.client.id
-                for dialect in every.values()
-                for route in dialect.routes
-                for exchange in route.exchanges
-                if exchange.client is not None
-            },
+            reserved=services.built_in_clients(),
             roles=self._roles(),
             client_dialects=tuple(services.dialects),
             dry_run=dry_run,

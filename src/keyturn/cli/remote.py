@@ -2,19 +2,24 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
 
 from keyturn.admin.requests import Facts
 from keyturn.cli.link import HttpWire, Link, server_of
 from keyturn.cli.profiles import Profile, token_of
-from keyturn.cli.remote_ground import record_of
+from keyturn.cli.remote_ground import given, record_of
 from keyturn.cli.remote_machine import OnTheMachine
 from keyturn.cli.remote_people import RemotePeople
 from keyturn.cli.remote_secrets import RemoteSecrets
 from keyturn.cli.verbs import Gone, KeySight, Ring, Turned, Verbs
 from keyturn.core.errors import NotPermitted, OperatorError
 from keyturn.core.records import AuditRow, Organisation
+from keyturn.core.store_ports import AuditHit, AuditSpan, AuditWish
 from keyturn.core.vocabulary import Algorithm
+from keyturn.directory.audit_search import Found
 from keyturn.directory.deletion import Deleted, Deletion, Progress
+from keyturn.directory.explain import Explained
 
 _Issuer = tuple[str, str, Facts]
 """What people call it, the noun of its operations, and its path."""
@@ -115,15 +120,33 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
         """Read the newest audit rows."""
+        return [_row(each) for each in reversed(await self._newest(limit))]
+
+    async def search_audit(self, wish: AuditWish, slug: str | None) -> Found:
+        """Find rows, newest first, to the end of what is wanted: a server has no positions to go on from."""
+        narrow = given(
+            organisation=slug, client=wish.client, since=_sent(wish.since), until=_sent(wish.until)
+        )
+        found = await self._newest(wish.limit, **narrow, **wish.equal)
+        hits = [AuditHit(0, _row(each), each["personal"]) for each in found]
+        return Found(hits, None, AuditSpan(0, 0, None))
+
+    async def explain(self, request_id: str) -> Explained:
+        """Say what became of a request."""
+        told = await self._ask("requests.show", request=request_id)
+        seen = {"status": told["http_status"], "code": told["public_code"]}
+        return record_of(Explained, {**told, **seen}, request_id=told["id"])
+
+    async def _newest(self, limit: int, **narrow: Any) -> Sequence[Facts]:
         found: list[Facts] = []
         more: Facts = {}
         while len(found) < limit:
-            page = await self._ask("audit.list", limit=min(200, limit - len(found)), **more)
+            page = await self._ask("audit.list", limit=min(200, limit - len(found)), **narrow, **more)
             found += page["items"]
             if page["next"] is None:
                 break
             more = {"cursor": page["next"]}
-        return [_row(each) for each in reversed(found)]
+        return found
 
     async def _issuers(self, slug: str | None, shared: str | None) -> Sequence[_Issuer]:
         if shared is not None:
@@ -143,6 +166,10 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
 
 def _key(facts: Facts) -> KeySight:
     return record_of(KeySight, {**facts, "algorithm": Algorithm(facts["algorithm"])})
+
+
+def _sent(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _row(facts: Facts) -> AuditRow:

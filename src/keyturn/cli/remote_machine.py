@@ -59,9 +59,33 @@ class OnTheMachine:
         """No key goes over a network."""
         _refuse("a master key is retired")
 
-    async def search_audit(self, *_: Any) -> NoReturn:
-        """``GET /audit`` searches; a command for it is still to come."""
-        _refuse("the audit trail is searched by a command")
+    async def create_subscription(self, *_: Any) -> NoReturn:
+        """The admin API has no call for it yet, nor for any other verb about notices."""
+        _refuse("a subscription is made")
+
+    async def subscriptions(self) -> NoReturn:
+        """As for making one."""
+        _refuse("subscriptions are looked at")
+
+    async def subscription(self, *_: Any) -> NoReturn:
+        """As for making one."""
+        _refuse("a subscription is looked at")
+
+    async def end_subscription(self, *_: Any) -> NoReturn:
+        """As for making one."""
+        _refuse("a subscription is ended")
+
+    async def rotate_subscription(self, *_: Any) -> NoReturn:
+        """As for making one."""
+        _refuse("a webhook's secret is made anew")
+
+    async def test_subscription(self, *_: Any) -> NoReturn:
+        """As for making one."""
+        _refuse("a subscription is tested")
+
+    async def deliveries(self, **_: Any) -> NoReturn:
+        """As for making one."""
+        _refuse("the outbox is looked at")
 
     async def audit_since(self, *_: Any) -> NoReturn:
         """A server is asked, it does not tell by itself."""
@@ -70,10 +94,6 @@ class OnTheMachine:
     def export_audit(self, *_: Any) -> NoReturn:
         """What is to be checked elsewhere comes from the store itself."""
         _refuse("the audit trail is exported")
-
-    async def explain(self, *_: Any) -> NoReturn:
-        """``GET /requests/{request}`` explains; a command for it is still to come."""
-        _refuse("a request is explained by a command")
 
 
 def _refuse(what: str) -> NoReturn:

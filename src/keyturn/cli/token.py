@@ -12,23 +12,19 @@ from keyturn.cli.command import Config, Data, Form, noun, settings_of
 from keyturn.cli.output import Format, Row, instant, show
 from keyturn.core.durations import in_words
 from keyturn.core.errors import ConfigError, Fault, OperatorError, Unavailable
-from keyturn.core.secret import Secret
+from keyturn.core.secret import Secret, scanner_patterns
 from keyturn.exchange.inspect import Knowledge
 from keyturn.tokens.inspection import Look, Sight, look_at
 
 app = noun(
     "Tokens and secrets.",
     "keyturn token inspect < token.txt",
+    "keyturn token patterns --format json",
 )
 
 _TIMES = {"iat": "issued", "nbf": "valid", "exp": "expires"}
 _MOST = 64 * 1024
 _LAST_INSTANT = 253_402_300_799
-
-
-@app.callback()
-def token() -> None:
-    """Keep `inspect` a word of its own, although it is the only one."""
 
 
 @app.command("inspect")
@@ -39,6 +35,12 @@ def inspect_token(data: Data = None, config: Config = None, form: Form = Format.
     row = _seen(sight, datetime.now(UTC))
     row |= _asked(presented, sight, data, config)
     show(row if form is Format.JSON else _flat(row), form)
+
+
+@app.command()
+def patterns(form: Form = Format.TABLE) -> None:
+    """Print the regular expressions by which a scanner finds secrets of ours; each ends in a checksum."""
+    show([{"kind": kind, "pattern": pattern} for kind, pattern in scanner_patterns().items()], form)
 
 
 def _read() -> Secret:

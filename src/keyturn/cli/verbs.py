@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from keyturn.cli.audit_verbs import AuditVerbs
+from keyturn.cli.notice_verbs import NoticeVerbs
 from keyturn.cli.people_verbs import End, PeopleVerbs
 from keyturn.core.admin_records import AdminToken
 from keyturn.core.records import AuditRow, Client, Organisation
@@ -80,7 +81,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     retires_at: datetime | None = None
 
 
-class Verbs(PeopleVerbs, AuditVerbs, Protocol):
+class Verbs(PeopleVerbs, AuditVerbs, NoticeVerbs, Protocol):
     """Everything that can be done to a deployment; each raises ``OperatorError`` where the answer is no."""
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:

@@ -183,6 +183,7 @@ RESOURCES: dict[str, dict[str, str]] = {
         "dialect": "text?",
         "route": "text?",
         "details": "object",
+        "counted": "objects",
         "rows": "texts",
     },
     "deletion": {

@@ -10,6 +10,7 @@ from datetime import date, datetime
 import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
+from keyturn.core.notices import Delivery, Notice, Subscription
 from keyturn.core.records import (
     AuditEvent,
     Client,
@@ -40,11 +41,25 @@ Versioned = (
     | RefreshFamily
     | AdminToken
     | KeptAnswer
+    | Notice
+    | Subscription
+    | Delivery
 )
 """Records that change; each change raises their ``version``."""
 
 Record = Versioned | SigningKey | Sealed | Revocation | Spent
-Removable = RefreshFamily | SigningKey | Membership | Team | Project | AdminToken | KeptAnswer
+Removable = (
+    RefreshFamily
+    | SigningKey
+    | Membership
+    | Team
+    | Project
+    | AdminToken
+    | KeptAnswer
+    | Subscription
+    | Notice
+    | Delivery
+)
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -52,7 +67,8 @@ class Add(msgspec.Struct, frozen=True):
 
     It also loses where its organisation has ended, or where a deleted organisation had the same secret.
 
-    Adding a ``Revocation`` that is there already holds: what is dead may be killed again.
+    Adding a ``Revocation`` that is there already holds: what is dead may be killed again. So does adding a
+    ``Notice``: what was told is told.
     """
 
     record: Record

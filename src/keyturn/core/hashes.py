@@ -24,6 +24,9 @@ BCRYPT_MOST_BYTES = 72
 BCRYPT_SHA256 = "bcrypt_sha256$"
 """Django's bcrypt over the hexadecimal SHA-256, which has no such end."""
 
+EXACT = "sha256:"
+"""Before a hash of ours over the SHA-256 of a machine's secret: exact, and of one length whatever it is."""
+
 _SALT = range(1, 65)
 _DERIVED = range(16, 65)
 _DIGEST_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64}
@@ -89,6 +92,28 @@ def read_hash(text: str) -> ForeignHash:
         if found is not None:
             return found
     raise ValueError("no hash that is known: SHA-256, bcrypt, PBKDF2 or argon2")
+
+
+def is_bounded(verifier: str, own_kib: int, own_passes: int) -> bool:
+    """Tell of a kept hash whether checking it costs no more than what is imported or made here may cost.
+
+    Args:
+        own_kib: The memory that this deployment spends on a hash of its own.
+        own_passes: How often it goes over that.
+    """
+    text = verifier.removeprefix(EXACT)
+    found = _ARGON2.fullmatch(text)
+    if (
+        found
+        and int(found[1]) <= own_kib
+        and int(found[2]) <= own_passes
+        and int(found[3]) <= ARGON2_MOST_LANES
+    ):
+        return True
+    try:
+        return read_hash(text).kind is not HashKind.SHA256
+    except ValueError:
+        return False
 
 
 def _sha256(text: str) -> ForeignHash | None:

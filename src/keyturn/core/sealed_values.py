@@ -11,16 +11,18 @@ import msgspec
 from keyturn.core.admin_records import KeptAnswer
 from keyturn.core.changes import Replace, ReplaceKey
 from keyturn.core.errors import Fault
+from keyturn.core.notices import Subscription
 from keyturn.core.ports import Sealer
 from keyturn.core.records import Credential, Sealed, SigningKey
 
 SIGNING_KEY = "signing_key"
 KEPT_ANSWER = "kept answer"
+WEBHOOK_SECRET = "webhook secret"
 MASTER_KEY = "master-key"
 """The purpose of the value that says which master key is in use; its name is ``IN_USE``."""
 IN_USE = "in use"
 
-Keeper = SigningKey | Sealed | Credential | KeptAnswer
+Keeper = SigningKey | Sealed | Credential | KeptAnswer | Subscription
 """Every kind of record that keeps something under the master key."""
 
 FIELDS: Mapping[type[Keeper], str] = {
@@ -28,6 +30,7 @@ FIELDS: Mapping[type[Keeper], str] = {
     SigningKey: "sealed_private",
     Credential: "sealed",
     KeptAnswer: "answer",
+    Subscription: "secret",
 }
 """The field in which each keeps it, which is also the column's name."""
 
@@ -46,6 +49,8 @@ def place_of(record: Keeper) -> tuple[str, str]:
             return record.kind, record.id
         case KeptAnswer():
             return KEPT_ANSWER, record.id
+        case Subscription():
+            return WEBHOOK_SECRET, record.id
 
 
 def key_of(value: bytes) -> str:
@@ -76,7 +81,7 @@ def sealed_again(record: Keeper, sealer: Sealer) -> Replace | ReplaceKey:
     """
     value = sealer.seal(*place_of(record), open_value(record, sealer))
     changed = {FIELDS[type(record)]: value}
-    if isinstance(record, Credential | KeptAnswer):
+    if isinstance(record, Credential | KeptAnswer | Subscription):
         fresh = msgspec.structs.replace(record, **changed, version=record.version + 1)
         return Replace(fresh, record.version)
     return ReplaceKey(msgspec.structs.replace(record, **changed), record)

@@ -30,6 +30,8 @@ PREFIXES: dict[CredentialKind, str] = {
 }
 _LONGER = {CredentialKind.API_TOKEN: (39, 53)}
 """Random bytes and base62 digits where callers expect another length: an API token has 65 characters."""
+_REFRESH_LENGTH = 92
+"""Base62 digits of a refresh token, which carries more than dice (``core/refresh.py``)."""
 MASTER_KEY_PREFIX = "kt_master_"
 """How a master key begins; ``keys/sealing.py`` knows the rest."""
 SECRET_PATTERN = re.compile(r"kt_[a-z]{2,5}_[0-9A-Za-z]{49,}")
@@ -101,6 +103,24 @@ def spell_secret(kind: CredentialKind, number: int, length: int) -> Secret:
     """Write a number as a secret of a kind: prefix, ``length`` base62 digits, checksum."""
     body = PREFIXES[kind] + encode(number, length)
     return Secret(body + _checksum(body))
+
+
+def scanner_patterns() -> dict[str, str]:
+    """Give for each kind of secret the regular expression by which a leak scanner finds it.
+
+    Each is exact in length, so what is found is the whole secret; the checksum then tells it from other text.
+    """
+    patterns = {
+        kind.value: f"{prefix}[0-9A-Za-z]{{{_digits(kind) + _CHECKSUM_LENGTH}}}"
+        for kind, prefix in PREFIXES.items()
+    }
+    return {**patterns, "master_key": f"{MASTER_KEY_PREFIX}[0-9A-Za-z_-]{{48}}"}
+
+
+def _digits(kind: CredentialKind) -> int:
+    if kind is CredentialKind.REFRESH_TOKEN:
+        return _REFRESH_LENGTH
+    return _LONGER.get(kind, (0, _RANDOM_LENGTH))[1]
 
 
 def parse_secret(text: str) -> CredentialKind | None:

@@ -13,6 +13,9 @@ from keyturn.core.life import Standing
 from keyturn.core.records import Credential, Organisation
 from keyturn.core.vocabulary import CredentialKind
 
+ON_LEAK = "on_leak"
+"""The setting that says what becomes of a secret that was found in public."""
+LEAK_RULES = ("end", "disable", "notify")
 GROUP = "policy"
 """Where an organisation's settings keep it, beside those of the dialects."""
 

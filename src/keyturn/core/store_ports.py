@@ -12,6 +12,7 @@ import msgspec
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
+from keyturn.core.notices import Delivery, Notice, Subscription
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -54,6 +55,9 @@ Leftover = (
     | SigningKey
     | AdminToken
     | KeptAnswer
+    | Subscription
+    | Notice
+    | Delivery
 )
 """What deleting an organisation turns into a tombstone or removes."""
 LEFTOVER_NAMES: dict[type[Leftover], str] = {
@@ -68,6 +72,9 @@ LEFTOVER_NAMES: dict[type[Leftover], str] = {
     SigningKey: "signing_keys",
     AdminToken: "admin_tokens",
     KeptAnswer: "kept_answers",
+    Subscription: "notice_subscriptions",
+    Notice: "notices",
+    Delivery: "notice_deliveries",
 }
 """What operators read of each, where they are counted."""
 

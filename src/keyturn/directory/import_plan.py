@@ -251,7 +251,7 @@ class Plan:
         if credential is None:
             return Outcome.UNCHANGED, ""
         if kind is CredentialKind.API_TOKEN:
-            await self._require_nobodys(credential)
+            await self._require_nobodys(credential, wanted.hashes)
         if wanted.clear is not None:
             # So that the next row of this owner sees that it is under a slow hash.
             held.append(msgspec.structs.replace(credential, verifier=""))
@@ -277,10 +277,9 @@ class Plan:
             owner.held = {**owner.held, kind: list(kept)}
         return owner.held[kind]
 
-    async def _require_nobodys(self, credential: Credential) -> None:
+    async def _require_nobodys(self, credential: Credential, hashes: Sequence[bytes]) -> None:
         """Refuse an API token that is another's: found by its value, it must be one credential's only."""
         same = [record for _, record in self.records.values() if isinstance(record, Credential)]
-        hashes = [credential.lookup_hash]
         if any(each.lookup_hash == credential.lookup_hash for each in same):
             raise OperatorError("a row above has the same API token")
         if await self._store.credential_by_hash(hashes) is not None:

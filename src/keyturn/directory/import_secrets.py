@@ -64,11 +64,13 @@ class Wanted(msgspec.Struct, frozen=True):
         credential: None where the owner has it already.
         clear: What is yet to be hashed slowly.
         remark: What the operator should know of it.
+        hashes: Those under which its value may be somebody's already: under each pepper there is.
     """
 
     credential: Credential | None
     clear: Secret | None = None
     remark: str = ""
+    hashes: Sequence[bytes] = ()
 
 
 async def want(
@@ -117,7 +119,8 @@ async def want(
     if kind is CredentialKind.ENTITY_SECRET and row.secret is not None:
         sealed = ports.sealer.seal(kind, credential.id, row.secret.reveal().encode())
         credential = msgspec.structs.replace(credential, sealed=sealed)
-    return Wanted(credential, kept.clear, kept.remark)
+    hashes = ports.digester.lookup_hashes(digest) if kept.digest else ()
+    return Wanted(credential, kept.clear, kept.remark, hashes)
 
 
 def kind_of(row: Row, owner: Owner) -> CredentialKind:

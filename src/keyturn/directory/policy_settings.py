@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from keyturn.core.secret_policy import LEAK_RULES, ON_LEAK
 from keyturn.directory.secrets import GRACE_DAYS, OVERLAP_HOURS, SECRET_DAYS
 
 _MOST_DAYS = 36_500
@@ -68,5 +69,12 @@ POLICY_SETTINGS = (
         minimum=0,
         maximum=90 * 24,
         help="So many hours an entity's old secret stays good after a reset.",
+    ),
+    PolicySetting(
+        name=ON_LEAK,
+        kind="str",
+        default=LEAK_RULES[0],
+        choices=LEAK_RULES,
+        help="What becomes of a secret that a leak report names: it ends, is disabled, or is only told of.",
     ),
 )

@@ -27,9 +27,13 @@ from keyturn.core.records import (
 )
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
+from keyturn.core.vocabulary import ClientId, UserId
 from keyturn.directory.events import attempt, carry_out, told
 from keyturn.directory.organisations import show_organisation
 from keyturn.directory.owners import require_living
+
+Inside = Client | User | Membership | Team | Project | Entity | Credential
+"""What an organisation has of its own."""
 
 
 class Household(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +55,13 @@ class Household(msgspec.Struct, frozen=True, kw_only=True):
 
     def records(self) -> tuple[Record, ...]:
         """Give every record, each after those that it needs."""
-        inside = (self.clients, self.users, self.memberships, self.teams, self.projects, self.entities)
-        return (self.organisation, *(each for some in inside for each in some), *self.credentials)
+        return (self.organisation, *self.inside())
+
+    def inside(self) -> tuple[Inside, ...]:
+        """Give every record but the organisation's own."""
+        owners = (self.clients, self.users, self.memberships, self.teams, self.projects, self.entities)
+        kinds: tuple[tuple[Inside, ...], ...] = (*owners, self.credentials)
+        return tuple(each for some in kinds for each in some)
 
     def counts(self) -> dict[str, str]:
         """Say how much it is, for people and for the trail."""
@@ -62,8 +71,13 @@ class Household(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-async def collect(actor: Actor, store: DeploymentStore, slug: str, *, now: datetime, dice: Dice) -> Household:
+async def collect(
+    actor: Actor, store: DeploymentStore, slug: str, *, with_keys: bool = False, now: datetime, dice: Dice
+) -> Household:
     """Read all that goes with an organisation, and tell the trail that it was read.
+
+    Args:
+        with_keys: Whether its signing keys go too, which is for the trail to know.
 
     Raises:
         OperatorError: There is no such organisation, it has ended, or the actor may not.
@@ -100,7 +114,7 @@ async def collect(actor: Actor, store: DeploymentStore, slug: str, *, now: datet
         organisation.id,
         now=now,
         dice=dice,
-        details=household.counts(),
+        details=household.counts() | {"signing_keys": "taken along" if with_keys else "left"},
     )
     await carry_out(inside, event)
     return household
@@ -123,13 +137,16 @@ async def _taken(store: DeploymentStore, household: Household) -> AsyncIterator[
     if (objection := await _organisation_taken(store, household.organisation)) is not None:
         yield objection
     for client in household.clients:
-        if await store.client_view(client.id) is not None:
+        # Tokens name clients and users alike as their subject, so nobody gets another's id (RFC 9700 4.15).
+        if await store.client_view(client.id) is not None or await store.user_view(UserId(client.id)):
             yield f"client {client.id}"
     for user in household.users:
         if (objection := await _user_taken(store, user)) is not None:
             yield objection
     for entity in household.entities:
-        if await store.entity_by_id(entity.id) is not None:
+        subject = entity.subject
+        here = await store.user_view(UserId(subject)) or await store.client_view(ClientId(subject))
+        if here or await store.entity_by_id(entity.id) is not None:
             yield f"entity {entity.id}"
     for credential in household.credentials:
         if await store.organisation_of_credential(credential.id) is not None:
@@ -146,7 +163,7 @@ async def _organisation_taken(store: DeploymentStore, organisation: Organisation
 
 
 async def _user_taken(store: DeploymentStore, user: User) -> str | None:
-    if await store.user_view(user.id) is not None:
+    if await store.user_view(user.id) is not None or await store.client_view(ClientId(user.id)):
         return f"user {user.id}"
     if user.email is not None and await store.user_by_email(user.email) is not None:
         return f"e-mail address {user.email} of user {user.name!r}"
@@ -172,7 +189,10 @@ async def settle(
         OperatorError: Something is taken, or the actor may not.
     """
     _require_reach(actor)
-    organisation = msgspec.structs.replace(household.organisation, epoch=household.organisation.epoch + 1)
+    # To the time, as a restore raises it. The next number may have been in use before: where the file came
+    # from, after it was made; or here, until a restore took the organisation away again.
+    epoch = max(household.organisation.epoch + 1, int(now.timestamp() * 1000))
+    organisation = msgspec.structs.replace(household.organisation, epoch=epoch)
     arrived = msgspec.structs.replace(household, organisation=organisation)
     event = told(
         "organisation.imported",
@@ -181,7 +201,7 @@ async def settle(
         organisation.id,
         now=now,
         dice=dice,
-        details={"slug": organisation.slug, **household.counts()},
+        details={"slug": organisation.slug, **household.counts(), "signing_keys": str(_keys_in(further))},
     )
     changes = [*map(Add, further), *map(Add, arrived.records())]
     lost = await attempt(store, event, *changes)
@@ -189,6 +209,10 @@ async def settle(
         what = type(lost.change.record).__name__.lower() if isinstance(lost.change, Add) else "record"
         raise Clash(f"a {what}'s id or name is taken here, or was once; nothing was imported")
     return organisation
+
+
+def _keys_in(further: Sequence[Sealed | SigningKey]) -> int:
+    return sum(isinstance(each, SigningKey) for each in further)
 
 
 def _require_reach(actor: Actor) -> None:

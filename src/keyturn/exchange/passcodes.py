@@ -14,6 +14,7 @@ from keyturn.core.changes import Replace
 from keyturn.core.errors import InvalidPasscode, PasscodeRequired, SlowDown
 from keyturn.core.life import Standing
 from keyturn.core.lockout import LockoutTicket, passcode_name
+from keyturn.core.notices import Happening, make_notice
 from keyturn.core.records import Credential, User
 from keyturn.core.requests import LocatedHolder, Proof, TokenRequest
 from keyturn.core.sealed_values import open_value
@@ -25,6 +26,9 @@ from keyturn.exchange.credentials import compare_secret
 from keyturn.exchange.holders import requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
 from keyturn.exchange.services import Services
+
+LOCK_TOLD_SECONDS = 300
+"""A lockout is told of from this wait on; shorter ones are a forgotten password."""
 
 
 async def admit_guess(
@@ -49,11 +53,31 @@ async def admit_guess(
     names = (name,) if guessed else (name, passcode_name(name))
     try:
         return tuple([await services.lockout.admit(each, device, now) for each in names])
-    except SlowDown:
+    except SlowDown as locked:
+        _notice_lock(locked, name, located, services, now)
         # Whoever memory knew costs the read that an unknown one costs, as in any other refusal (TE-09).
         if located.view is not None:
             await services.registry.find_user(UserId(request.origin.request_id))
         raise
+
+
+def _notice_lock(
+    locked: SlowDown, name: str, located: LocatedHolder, services: Services, now: datetime
+) -> None:
+    """Have it told, once a day, that somebody guesses at a user for so long that the name has to wait.
+
+    Written later by a chore: who is known must not cost more here than who is not (PW-04).
+    """
+    if locked.retry_after < LOCK_TOLD_SECONDS:
+        return
+    named = services.digester.tag(f"lockout notice:{name}".encode()).hex()[:32]
+    user = _user(located)
+    if user is not None:
+        details = {"user": user.id, "retry_after_seconds": str(locked.retry_after)}
+        notice_id = f"lockout:{named}:{now.date().isoformat()}"
+        services.noticed.note(
+            make_notice(notice_id, Happening.LOCKED_OUT, user.organisation_id, now, **details)
+        )
 
 
 def _may_need_passcode(request: TokenRequest, located: LocatedHolder) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.histogram import CheckTimes
+from keyturn.core.notices import Noticed
 from keyturn.core.ports import (
     Digester,
     KeyRings,
@@ -60,6 +61,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         claims: The claims table of every token profile, by its kind.
         naming: Dice for identifiers, which are no secrets; on the event loop only.
         public_url: Where issuers begin; from the configuration, never from a request (HT-03).
+        noticed: What others should hear of that no unit carries.
         uses: First uses of a day that no unit carries.
         slow: Checks machines' secrets that are under a slow hash.
         signing: Signs the tokens of concurrent requests together.
@@ -89,6 +91,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     claims: Mapping[str, ClaimsTable]
     public_url: str
     clock_watch: ClockWatch
+    noticed: Noticed = msgspec.field(default_factory=Noticed)
     uses: Uses = msgspec.field(default_factory=Uses)
     slow: SlowChecks = msgspec.field(default_factory=SlowChecks)
     signing: Signing = msgspec.field(default_factory=Signing)

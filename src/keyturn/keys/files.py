@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,26 @@ from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.keys.sealing import MasterKey
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner only, and durable before anything relies on it."""
+def write_private(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
+    """Put a file in place whole, readable by its owner only, and durable before anything relies on it.
+
+    Args:
+        path: What is there makes room.
+        content: All of it.
+        like: Whose owner and mode it gets instead, before it has its name: a server may look at any moment.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        if like is not None:
+            if os.geteuid() == 0:
+                os.fchown(descriptor, like.st_uid, like.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(like.st_mode) & 0o777)
         file.flush()
-        os.fsync(file.fileno())
+        os.fsync(descriptor)
     partial.replace(path)
+    sync_folder(path.parent)
 
 
 def make_master_key(path: Path) -> bool:
@@ -36,6 +48,7 @@ def make_master_key(path: Path) -> bool:
         return False
     finally:
         fresh.unlink()
+    sync_folder(path.parent)
     return True
 
 
@@ -59,7 +72,7 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
 
     Raises:
         ConfigError: It cannot be written.
-        OperatorError: It is there already, or another process is writing it.
+        OperatorError: It is there already, or another process is writing it, or it cannot be written safely.
     """
     partial = file.with_name(f"{file.name}.part")
     with spoken(), private(partial) as out:
@@ -67,6 +80,8 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OperatorError(f"another process is writing {partial}") from None
+        _require_nobodys(out, partial)
+        os.fchmod(out.fileno(), 0o600)
         out.truncate(0)  # what one that was killed has left
         try:
             yield out
@@ -81,6 +96,17 @@ def fresh(file: Path, *, force: bool) -> Iterator[BinaryIO]:
         finally:
             partial.unlink(missing_ok=True)
         sync_folder(file.absolute().parent)
+
+
+def _require_nobodys(out: BinaryIO, partial: Path) -> None:
+    """Refuse a file that somebody laid there, or that is whole: its writer was killed after it had its name.
+
+    Raises:
+        OperatorError: It is one.
+    """
+    found = os.fstat(out.fileno())
+    if found.st_nlink != 1 or found.st_uid != os.geteuid():
+        raise OperatorError(f"{partial} is somebody else's, or has another name too: remove it first")
 
 
 def private(path: Path) -> BinaryIO:

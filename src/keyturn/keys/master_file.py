@@ -5,6 +5,7 @@ otherwise. The file is written in whole and keeps its owner and mode.
 """
 
 import contextlib
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ class MasterKeys:
         with _written(path):
             text = path.read_text(encoding="utf-8")
             _replace(path, text.rstrip("\n") + "\n" + fresh.reveal() + "\n")
-        self.reload()
+            self.reload()
         return fresh.id.hex()
 
     def drop(self, key_id: str) -> None:
@@ -109,9 +110,9 @@ class MasterKeys:
         path = self._file()
         with _written(path):
             lines = path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if key_id not in {key.id.hex() for key in _keys_in(line)}]
+            kept = [rest for line in lines if (rest := _without(line, key_id)) is not None]
             _replace(path, "\n".join(kept) + "\n")
-        self.reload()
+            self.reload()
 
     @property
     def path(self) -> Path | None:
@@ -135,24 +136,36 @@ class MasterKeys:
         return found and (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode)
 
 
-def _keys_in(line: str) -> tuple[MasterKey, ...]:
-    return parse_keys(line) if line.partition("#")[0].strip() else ()
+def _without(line: str, key_id: str) -> str | None:
+    """Take a key out of a line, which may hold others; None where nothing is left to keep it for."""
+    before, mark, remark = line.partition("#")
+    words = before.split()
+    kept = [word for word in words if MasterKey.parse(word).id.hex() != key_id]
+    if len(kept) == len(words):
+        return line
+    return " ".join([*kept, mark + remark]).rstrip() if kept else None
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file in whole in the place of another, for the same user."""
-    there = path.stat()
-    target = path.resolve()  # a link stays one
-    write_private(target, text.encode())
-    if os.geteuid() == 0:
-        os.chown(target, there.st_uid, there.st_gid)
-    target.chmod(there.st_mode & 0o777)
+    """Write a file in whole in the place of another, for the same user.
+
+    Raises:
+        ConfigError: No process could start with it.
+    """
+    parse_keys(text)
+    write_private(path.resolve(), text.encode(), like=path.stat())  # a link stays one
 
 
 @contextlib.contextmanager
 def _written(path: Path) -> Iterator[None]:
+    """Read and write a file with nobody else doing the same: a key that is lost takes all it sealed along."""
     try:
-        yield
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
     except OSError as error:
         raise OperatorError(
             f"{path} cannot be written ({error.strerror}): change it where it comes from;"

@@ -15,6 +15,7 @@ from threading import BoundedSemaphore
 from typing import TypeVar
 
 from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.hashes import EXACT
 from keyturn.core.password_rules import MAX_LENGTH, normal_form
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.vocabulary import Reason
@@ -34,8 +35,6 @@ _NEVER_SET = b"\xff"
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _LANES = 1
-_EXACT = "sha256:"
-"""Before a hash over the SHA-256 of a machine's secret: exact, and of one length whatever the secret's is."""
 
 
 class ArgonPasswords:
@@ -93,7 +92,7 @@ class ArgonPasswords:
             Unavailable: Too many wait already (Reason.HASHING_BUSY).
         """
         octets = secret.sha256().hex().encode()
-        return _EXACT + await self._on_a_thread(lambda: self._hash_octets(octets))
+        return EXACT + await self._on_a_thread(lambda: self._hash_octets(octets))
 
     async def check_exactly(self, secret: Secret, verifier: str) -> bool:
         """Compare a machine's secret with a hash of ours or with one that was imported.
@@ -102,8 +101,8 @@ class ArgonPasswords:
             Unavailable: Too many wait already (Reason.HASHING_BUSY).
             Fault: The hash is damaged.
         """
-        if verifier.startswith(_EXACT):
-            spelling, kept = secret.sha256().hex().encode(), verifier.removeprefix(_EXACT)
+        if verifier.startswith(EXACT):
+            spelling, kept = secret.sha256().hex().encode(), verifier.removeprefix(EXACT)
         else:
             spelling, kept = secret.reveal().encode("utf-8", "surrogatepass"), verifier
         return await self._on_a_thread(lambda: _verify_any([spelling], kept))
@@ -114,7 +113,7 @@ class ArgonPasswords:
         from argon2.exceptions import InvalidHashError
 
         try:
-            made = extract_parameters(verifier.removeprefix(_EXACT))
+            made = extract_parameters(verifier.removeprefix(EXACT))
         except InvalidHashError:
             return True
         return (

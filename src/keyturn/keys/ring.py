@@ -18,6 +18,7 @@ import msgspec
 from keyturn.core.changes import Add, Change, Lost, Unit
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.identifiers import uuid7
+from keyturn.core.notices import KINDS, notice_of
 from keyturn.core.ports import Sealer, Signer
 from keyturn.core.records import AuditEvent, Sealed, SigningKey
 from keyturn.core.sealed_values import open_value, place_of
@@ -349,6 +350,8 @@ class Rings:
 
     async def _turned(self, issuer_id: str, changes: tuple[Change, ...], audit: AuditEvent) -> bool:
         """Record a change of a ring and forget what memory held of it; False where another was faster."""
+        if audit.kind in KINDS:
+            changes = (*changes, Add(notice_of(audit)))
         try:
             outcome = await self._store.record(Unit(changes=changes, audit=audit))
         finally:

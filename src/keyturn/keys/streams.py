@@ -122,15 +122,18 @@ class Opening:
             OperatorError: A piece does not open, or the last one is missing or not the last.
         """
         packed, number, last = zlib.decompressobj(), 0, False
-        while not last:
-            sealed = self._next(number)
-            clear, last = self._open(cipher, sealed, number)
-            number += 1
-            while clear:
-                yield packed.decompress(clear, PIECE_BYTES)
-                clear = packed.unconsumed_tail
-        if rest := packed.flush():
-            yield rest
+        try:
+            while not last:
+                sealed = self._next(number)
+                clear, last = self._open(cipher, sealed, number)
+                number += 1
+                while clear:
+                    yield packed.decompress(clear, PIECE_BYTES)
+                    clear = packed.unconsumed_tail
+            if rest := packed.flush():
+                yield rest
+        except zlib.error:
+            raise OperatorError(f"piece {number - 1} was not written by us") from None
         if self._file.read(1) or not packed.eof:
             raise OperatorError("there is more behind its end: it was altered")
 

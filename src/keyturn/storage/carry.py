@@ -33,6 +33,7 @@ from keyturn.core.changes import (
     Versioned,
 )
 from keyturn.core.errors import Fault
+from keyturn.core.notices import Delivery, Notice, Subscription
 from keyturn.core.records import (
     Client,
     Credential,
@@ -82,6 +83,9 @@ LEFTOVERS: tuple[type[Leftover], ...] = (
     SigningKey,
     AdminToken,
     KeptAnswer,
+    Subscription,
+    Notice,
+    Delivery,
 )
 """What an ended organisation leaves to be erased, in that order.
 
@@ -281,8 +285,8 @@ def _add(change: Add, shelf: Shelf, scope: OrganisationId | None) -> Lost | None
     record = change.record
     holder = shelf.holder(record)
     if holder is not None:
-        # What is dead may be killed again: the first revocation covers it.
-        return None if isinstance(record, Revocation) else _lost(change, holder, scope)
+        # What is dead may be killed again: the first revocation covers it. What was told is told.
+        return None if isinstance(record, Revocation | Notice) else _lost(change, holder, scope)
     # A revocation and a spent thing hold whatever has become of their organisation.
     lost = None if isinstance(record, Revocation | Spent) else _uninhabitable(change, shelf, scope)
     if lost is None:

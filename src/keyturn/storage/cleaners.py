@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Table, or_, select, tuple_
 
-from keyturn.storage import admin_schema, schema, upkeep_schema
+from keyturn.storage import admin_schema, notice_schema, schema, upkeep_schema
 
 _DAY = timedelta(days=1)
 
@@ -38,6 +38,10 @@ CLEANERS = {
         Cleaner(schema.SIGNING_KEY, ("retires_at",)),
         Cleaner(admin_schema.KEPT_ANSWER, ("expires_at",)),
         Cleaner(upkeep_schema.NODE, ("seen_at",)),
+        Cleaner(notice_schema.NOTICE, ("expires_at",)),
+        Cleaner(notice_schema.DELIVERY, ("expires_at",)),
+        # A month, so that an operator who asks where deliveries went still finds it.
+        Cleaner(notice_schema.SUBSCRIPTION, ("ended_at",), timedelta(days=30)),
     )
 }
 

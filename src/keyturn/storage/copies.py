@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from keyturn.core.errors import OperatorError
+from keyturn.core.sealed_values import IN_USE, MASTER_KEY, key_of
 from keyturn.storage import turns
 from keyturn.storage.engines import path_of, require_file
 
@@ -32,6 +33,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         checkpoint: The number and hash of its newest audit checkpoint, as the log names it; empty for none.
         audit_rows_to: The number of its newest audit row.
         counts: How many rows some tables have.
+        master_key: The id of the master key in use; empty while there was never another than the first.
     """
 
     schema: str
@@ -39,6 +41,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str
     audit_rows_to: int
     counts: dict[str, int]
+    master_key: str = ""
 
 
 def file_of(path_or_url: str | Path) -> Path:
@@ -94,12 +97,16 @@ def look(path: Path) -> Sight:
             for table in _COUNTED
             if table in present
         }
+        (in_use,) = store.execute(
+            "SELECT value FROM sealed WHERE purpose = ? AND id = ?", (MASTER_KEY, IN_USE)
+        ).fetchone() or (b"",)
     return Sight(
         schema=schema,
         deployment=deployment,
         checkpoint="" if newest is None else f"{newest[0]}:{hashlib.sha256(newest[1]).hexdigest()}",
         audit_rows_to=rows_to,
         counts=counts,
+        master_key=key_of(in_use),
     )
 
 
@@ -168,6 +175,7 @@ def put_in_place(fresh: Path, path: Path, now: datetime) -> Path | None:
         OperatorError: Somebody has it open.
     """
     aside = None
+    _give_away(fresh, path if path.exists() else path.parent)
     if path.exists() and path.stat().st_size:
         aside = path.with_name(f"{path.name}.replaced-{now:%Y%m%dT%H%M%S%f}")
         try:
@@ -182,6 +190,13 @@ def put_in_place(fresh: Path, path: Path, now: datetime) -> Path | None:
     fresh.replace(path)
     flush(path.parent)
     return aside
+
+
+def _give_away(fresh: Path, like: Path) -> None:
+    """Have a file belong to whom another belongs: root restores, and a server that is not root starts."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(fresh, owner.st_uid, owner.st_gid)
 
 
 def _move(path: Path, to: Path) -> None:

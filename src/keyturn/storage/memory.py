@@ -23,6 +23,7 @@ from keyturn.storage.feed import Confirmation, News
 from keyturn.storage.ground import Point
 from keyturn.storage.limits import MemoryLimits
 from keyturn.storage.lockout import MemoryLockout, Tag
+from keyturn.storage.memory_outbox import MemoryOutbox
 from keyturn.storage.memory_shelf import MemoryShelf
 from keyturn.storage.memory_upkeep import MemoryUpkeep
 from keyturn.storage.personal import PersonalKeys
@@ -44,6 +45,7 @@ class MemoryStore:
         self.feed = Confirmation(clock)
         self.revocations = RevocationSet(self._shelf, self.feed)
         self.upkeep = MemoryUpkeep(self._shelf)
+        self.outbox = MemoryOutbox(self._shelf)
         self.deployment = WideStore(self._shelf, self, sealer, clock)
 
     @property

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from keyturn.core.errors import ConfigError
 from keyturn.storage.ground import Ground
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in ``migrations/versions``; four digits each, so they compare as text."""
 
 EMPTY = "the database has no tables of ours: `keyturn init` makes them; is this the right database?"

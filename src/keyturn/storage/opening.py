@@ -20,6 +20,7 @@ from keyturn.storage.feed import Feed
 from keyturn.storage.ground import Ground
 from keyturn.storage.grounds import ground_of
 from keyturn.storage.lockout import Tag
+from keyturn.storage.outbox import SqlOutbox
 from keyturn.storage.personal import PersonalKeys
 from keyturn.storage.reads import SqlReads
 from keyturn.storage.registry import CLIENT_LIMIT, CachedRegistry
@@ -127,6 +128,7 @@ def _open(
         registry=registry,
         revocations=RevocationSet(reads, feed),
         upkeep=SqlUpkeep(ground, recorder, reads),
+        outbox=SqlOutbox(ground, recorder, reads),
         feed=feed,
         reads=reads,
         deployment=wide,
@@ -144,6 +146,7 @@ class SqlStore:
         registry: CachedRegistry,
         revocations: RevocationSet,
         upkeep: SqlUpkeep,
+        outbox: SqlOutbox,
         feed: Feed,
         reads: SqlReads,
         deployment: WideStore,
@@ -153,6 +156,7 @@ class SqlStore:
         self.registry = registry
         self.revocations = revocations
         self.upkeep = upkeep
+        self.outbox = outbox
         self.feed = feed
         self.deployment = deployment
         self._reads = reads

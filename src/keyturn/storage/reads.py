@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -314,11 +314,22 @@ class SqlReads:
             Unavailable: The store cannot be read, or not in time (Reason.STORE_UNAVAILABLE).
         """
         try:
-            async with asyncio.timeout(self._patience):
-                return await self._loop.run_in_executor(self._pool, self._answer, question)
+            answer = self._loop.run_in_executor(self._pool, self._answer, question)
+            return await self._in_time(answer)
         except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
             self._complaints.about(error)
             raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+
+    async def _in_time(self, answer: Future[T]) -> T:
+        """Wait for an answer; raises ``TimeoutError`` where it does not come."""
+        try:
+            # Not ``asyncio.timeout``: a question that is begun at once is in no task yet (``web/cycle.py``).
+            done, _ = await asyncio.wait({answer}, timeout=self._patience)
+            if not done:
+                raise TimeoutError
+            return answer.result()
+        finally:
+            answer.cancel()  # who does not wait any more need not be answered
 
     def _answer(self, question: Callable[[Connection], T]) -> T:
         try:

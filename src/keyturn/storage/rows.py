@@ -22,6 +22,7 @@ from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
+from keyturn.core.notices import Delivery, Notice, Subscription
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -40,7 +41,7 @@ from keyturn.core.records import (
 )
 from keyturn.core.store_ports import LEFTOVER_NAMES, Leftover
 from keyturn.core.tombstones import ERASED
-from keyturn.storage import admin_schema, people_schema, schema
+from keyturn.storage import admin_schema, notice_schema, people_schema, schema
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
@@ -62,6 +63,9 @@ _TABLES: dict[type[Any], Table] = {
     Spent: schema.SPENT,
     AdminToken: admin_schema.ADMIN_TOKEN,
     KeptAnswer: admin_schema.KEPT_ANSWER,
+    Notice: notice_schema.NOTICE,
+    Subscription: notice_schema.SUBSCRIPTION,
+    Delivery: notice_schema.DELIVERY,
 }
 # Built once: making a statement costs SQLAlchemy several times what running it costs SQLite.
 _FIND = {kind: select(table).where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}

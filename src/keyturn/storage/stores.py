@@ -11,6 +11,7 @@ from keyturn.core.changes import Change, Imported, Outcome, Record, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.limits import Rate
+from keyturn.core.notices import Outbox
 from keyturn.core.ports import Limits, Lockout, Recorder, Registry, Revocations, Sealer
 from keyturn.core.records import (
     AuditRow,
@@ -99,6 +100,11 @@ class Store(Protocol):
     @property
     def upkeep(self) -> UpkeepStore:
         """What upkeep keeps: leases, checkpoints, the clock's mark."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """The notices that somebody outside should hear of."""
         ...
 
     @property

@@ -210,7 +210,7 @@ class GroupWriter:
         with self._taking:
             for job in self._unanswered:
                 if job.deadline > now:
-                    break
+                    continue  # not the last: an import waits longer than who came after it
                 overdue = not job.taken or job.deadline + self._patience <= now
                 if overdue and not job.future.done():
                     job.future.set_exception(unavailable(TimeoutError()))

@@ -15,6 +15,7 @@ from keyturn.upkeep.checkpoints import ChainCheck, Checkpoints, Retention
 from keyturn.upkeep.cleaning import Cleaning
 from keyturn.upkeep.clock import ClockChore
 from keyturn.upkeep.master_key import Following, Resealing
+from keyturn.upkeep.notices import Expiry, Noticing, Outgoing
 from keyturn.upkeep.rotation import NotingRings, Rotation, Turn
 from keyturn.upkeep.schedule import Job
 from keyturn.upkeep.scheduler import CHECKPOINT, Scheduler
@@ -39,6 +40,9 @@ def make_scheduler(
     dice: Dice,
     checkpoint_every: timedelta,
     kept: timedelta | None,
+    outgoing: Outgoing | None = None,
+    expiry: Expiry | None = None,
+    noticing: Noticing | None = None,
 ) -> Scheduler:
     """Put the upkeep of one process together; nothing happens before it is run.
 
@@ -46,6 +50,9 @@ def make_scheduler(
         check: Follows the links of an audit chain.
         forget_expired: Drops from memory what no living token needs.
         kept: The age beyond which audit rows go; None for never.
+        outgoing: Sends notices.
+        expiry: Notices what will expire.
+        noticing: Writes down what a process noticed.
     """
     rotation = Rotation(rings, store, turn, clock)
     jobs = [
@@ -59,6 +66,13 @@ def make_scheduler(
             store=store, clock=store, trail=trail, keys=keys, check=check, kept=kept, dice=dice
         )
         jobs.append(Job("retention", HOUR, retention.work))
+    if expiry is not None:
+        jobs.append(Job("expiry", HOUR, expiry.work))
+    if outgoing is not None:
+        jobs.append(Job("notices", MINUTE, outgoing.work))
     watching = ClockChore(clock, clock_watch, store, forget_expired)
+    told = () if noticing is None else (noticing.work,)
     holder = uuid7(clock.now(), dice)
-    return Scheduler(jobs, (watching.work, rotation.note, following.work), store, clock, clock_watch, holder)
+    return Scheduler(
+        jobs, (watching.work, rotation.note, following.work, *told), store, clock, clock_watch, holder
+    )

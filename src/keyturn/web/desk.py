@@ -57,6 +57,7 @@ from keyturn.web.cycle import Head
 from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
 from keyturn.web.doors import Door
+from keyturn.web.leaks import LEAKS_PATH, LeakReports
 from keyturn.web.metrics import NO_GRANT, OK, UNREAD, Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
@@ -116,6 +117,7 @@ class Desk:
         descriptions: Answers paths of no dialect that describe what there is.
         trusted_proxies: Whose ``X-Forwarded-For`` is believed.
         administration: The road of administrators; None where the admin API is off.
+        leaks: Takes leak reports; None where nobody may send any.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Desk:
         descriptions: Descriptions,
         trusted_proxies: Sequence[Network] = (),
         administration: Administration | None = None,
+        leaks: LeakReports | None = None,
     ) -> None:
         """Take everything that was assembled."""
         self._router = router
@@ -138,6 +141,7 @@ class Desk:
         self._metrics = metrics
         self._trusted = trusted_proxies
         self._administration = administration
+        self._leaks = leaks
         self._refusals = refusals
         self._descriptions = descriptions
         self._rate_headers = RateHeaders(services.limits.rates)
@@ -181,6 +185,8 @@ class Desk:
         route = door.route
         if route is None:
             request = door.request(request_id, body, oversized=oversized)
+            if self._leaks is not None and door.path == LEAKS_PATH:
+                return request_id.encode(), await self._leaks.answer(request)
             described = self._descriptions.answer(request)
             return request_id.encode(), described or self._nothing_here(request)
         grant, outcome, response = await self._serve(door, route, request_id, body, oversized=oversized)

@@ -98,6 +98,15 @@ MEASURES: Mapping[str, Measure] = {
     "keyturn_signing_key_oldest_seconds": Measure(
         "gauge", "For how long the oldest signing key in memory has signed.", merge=max
     ),
+    "keyturn_notice_tries": Measure(
+        "counter",
+        "Notices that were tried: delivered, delayed (tried again later) or dead (given up).",
+        ("outcome",),
+    ),
+    "keyturn_outbox_depth": Measure("gauge", "Deliveries that waited when a server last looked.", merge=max),
+    "keyturn_outbox_oldest_seconds": Measure(
+        "gauge", "For how long the oldest delivery has waited.", merge=max
+    ),
     "keyturn_certificate_expiry_timestamp_seconds": Measure(
         "gauge", "When the certificate of the public listener expires; missing without TLS.", merge=min
     ),

@@ -8,7 +8,9 @@ from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+from keyturn.core.clock import Clock
 from keyturn.core.histogram import CHECK_BOUNDS, CheckTimes
+from keyturn.core.notices import Tallies
 from keyturn.web.measures import Family, exposition, family, histogram, single
 from keyturn.web.slots import Slots
 from keyturn.web.together import Together
@@ -80,6 +82,19 @@ class Metrics:
             found = jobs()
             for place, name in enumerate(names):
                 yield family(name, [((job,), figures[place]) for job, figures in found.items()])
+
+        self.watch(seen)
+
+    def watch_notices(self, tallies: Tallies, clock: Clock) -> None:
+        """Show what became of the notices that were tried, and what the outbox held when it was looked at."""
+
+        def seen() -> Iterable[Family]:
+            oldest = tallies.oldest_at
+            age = 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
+            outcomes = ("delivered", "delayed", "dead")
+            yield family("keyturn_notice_tries", [((each,), tallies.outcomes[each]) for each in outcomes])
+            yield single("keyturn_outbox_depth", tallies.depth)
+            yield single("keyturn_outbox_oldest_seconds", age)
 
         self.watch(seen)
 

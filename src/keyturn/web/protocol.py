@@ -364,7 +364,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def close_after_reading(self) -> None:
         """Close once the client has read the answer: closing over unread bytes would reset it away."""
-        self._step = self._discard
+        self._step, self._idle = self._discard, False  # idle, what comes behind a known head would be begun
         self._inbox.clear()
         self.flow.resume_reading()
         self._allow(self.limits.linger_seconds)

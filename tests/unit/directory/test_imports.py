@@ -327,3 +327,14 @@ async def test_no_such_json(desk, body):
     """HT-01: JSON with two meanings, too deep or of another shape is refused as a whole."""
     with pytest.raises(OperatorError):
         await desk.file(body, FileForm.JSON)
+
+
+async def test_a_token_under_another_pepper(desk):
+    """TN-01: an API token that came along under another pepper is somebody's, too."""
+    row = client(secret_kind="api_token", secret=STRONG)
+    elsewhere, _ = await desk.deployment.organisation("elsewhere")
+    assert (await desk.bring(row, into=elsewhere)).done
+    digester = Peppers({"p1": bytes(32), "p2": bytes(range(32))}, "p2", bytes(32))
+    desk.ports = msgspec.structs.replace(desk.ports, digester=digester)
+    again = await desk.bring(client("other", secret_kind="api_token", secret=STRONG))
+    assert "has this API token already" in again.verdicts[0].reason

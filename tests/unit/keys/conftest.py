@@ -7,6 +7,7 @@ import pytest
 
 from keyturn.core.changes import Add, Lost, Recorded, ReplaceKey
 from keyturn.core.errors import Unavailable
+from keyturn.core.notices import Notice
 from keyturn.core.records import Sealed, SigningKey
 from keyturn.core.vocabulary import Reason
 from keyturn.keys.sealing import MasterKey, MasterSealer
@@ -35,10 +36,11 @@ class FakeStore:
 
     async def record(self, unit):
         await self._turn()
-        for change in unit.changes:  # all or none: look first
+        changes = [each for each in unit.changes if not isinstance(each.record, Notice)]
+        for change in changes:  # all or none: look first
             if (winner := self._winner(change)) is not None:
                 return Lost(change, winner)
-        for change in unit.changes:
+        for change in changes:
             kept = self.values if isinstance(change.record, Sealed) else self.keys
             kept[self._name(change.record)] = change.record
         self.audit.append(unit.audit)

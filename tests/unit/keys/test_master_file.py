@@ -1,6 +1,8 @@
 """Where a process's master keys come from, and what it makes of a file that changes."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,48 @@ def test_add_and_drop(kept, file):
     assert file.read_text().startswith("# ours\nkt_master_")
     with pytest.raises(OperatorError, match="do not come from a file"):
         MasterKeys(kept.sealer, None, secrets.token_bytes).add()
+
+
+def test_a_line_with_several_keys(kept, file):
+    """TK-12: who takes a key out of a line leaves the others in it, and the remark behind them."""
+    first, second, third = (key.reveal() for key in KEYS)
+    file.write_text(f"{first} {second} # both\n{third}  # later\n")
+    kept.reload()
+    kept.sealer.use(TWO)
+    kept.drop(ONE)
+    assert file.read_text() == f"{second} # both\n{third}  # later\n"
+    kept.drop(TWO)
+    assert file.read_text() == f"{third}  # later\n"
+    with pytest.raises(ConfigError, match="empty"):
+        kept.drop(THREE)
+    assert file.read_text() == f"{third}  # later\n"
+
+
+def test_no_file_that_nobody_can_start_with(kept, file):
+    """One key more than a process takes is not written: the next start would fail everywhere."""
+    whole = text(*(MasterKey.generate(secrets.token_bytes) for _ in range(MOST_KEYS)))
+    file.write_text(whole)
+    with pytest.raises(ConfigError, match="more than"):
+        kept.add()
+    assert file.read_text() == whole
+
+
+def test_durable_under_its_name(kept, file, monkeypatch):
+    """RE-01: a new key's name is on the disk before anything is sealed under it, with its file's mode."""
+    flushed = []
+    monkeypatch.setattr("os.fsync", lambda held: flushed.append(Path(f"/proc/self/fd/{held}").readlink()))
+    file.chmod(0o640)
+    kept.add()
+    assert flushed[-1] == file.parent
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_who_add_at_once(kept, file):
+    """TK-12: no key is lost to another that is added in the same moment."""
+    other = MasterKeys(sealer_of(file.read_text(), secrets.token_bytes), file, secrets.token_bytes)
+    with ThreadPoolExecutor(2) as both:
+        made = [each.result() for each in [both.submit(one.add) for one in (kept, other) for _ in range(3)]]
+    assert {key.id.hex() for key in parse_keys(file.read_text())} == {ONE, *made}
 
 
 def test_a_key_that_is_not_held(kept):

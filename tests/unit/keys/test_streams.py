@@ -2,13 +2,14 @@
 
 import io
 import secrets
+import stat
 from datetime import UTC, datetime
 
 import pytest
 
 from keyturn.core.errors import OperatorError
 from keyturn.core.secret import Secret
-from keyturn.keys import streams
+from keyturn.keys import files, streams
 from keyturn.keys.sealing import MasterKey
 
 MAGIC = "keyturn test 1"
@@ -118,3 +119,29 @@ def test_other_files():
     """What is no file of the kind is refused by its first line."""
     with pytest.raises(OperatorError, match="no file of the kind"):
         streams.Opening(io.BytesIO(b"SQLite format 3\0" + bytes(100)), MAGIC)
+
+
+def test_another_writer():
+    """What is sealed rightly and packed wrongly is refused in words: whoever has a passphrase can do that."""
+    at, file = head(), io.BytesIO()
+    cipher = streams.under_master_key(KEY, at.salt, MAGIC)
+    sealing = streams.Sealing(file, MAGIC, at, cipher)
+    sealing._packer = type("Plain", (), {"compress": lambda _, clear: clear, "flush": lambda _: b""})()
+    sealing.write(b"plain text")
+    sealing.finish()
+    with pytest.raises(OperatorError, match="not written by us"):
+        opened(file.getvalue())
+
+
+def test_a_file_in_the_way(tmp_path):
+    """What lies where a file is written gets its mode, and is not written to if it has another name."""
+    file, partial = tmp_path / "file", tmp_path / "file.part"
+    partial.write_text("left")
+    partial.chmod(0o666)
+    with files.fresh(file, force=False) as out:
+        out.write(b"whole")
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"whole", 0o600)
+    partial.hardlink_to(file)  # killed in the moment after it was whole
+    with pytest.raises(OperatorError, match="remove it"), files.fresh(file, force=True):
+        pass
+    assert file.read_bytes() == b"whole"

@@ -17,7 +17,7 @@ from keyturn.storage.migrate import HEAD
 from keyturn.storage.tables import Standing, Tables
 
 FIRST_RELEASE = "0006"
-MISSING = ["0007", "0008", "0009"]
+MISSING = ["0007", "0008", "0009", "0010"]
 """What the first release's tables lack."""
 
 

@@ -913,6 +913,18 @@ def test_what_is_begun_at_once_is_answered_like_any_other():
         assert status_of(read_all(client)) == 500
 
 
+def test_what_comes_after_the_goodbye_is_not_begun():
+    """RE-03, HT-05: a request that comes after we closed an idle connection has no effect."""
+    limits = ProtocolLimits(idle_seconds=0.1, linger_seconds=10)
+    with Answering(limits) as server, server.connect() as client:
+        client.sendall(post(b"first"))
+        read_answer(client)
+        assert client.recv(1) == b""  # idle for too long: we have said that nothing more will be answered
+        client.sendall(post(b"again"))
+        time.sleep(0.1)  # nothing is to happen, so there is nothing to wait for
+        assert [body for *_, body, _ in server.seen] == [b"first"]
+
+
 def test_what_fails_at_once_is_answered():
     """A fault behind a known head is 500 and closes, also where it comes after waiting."""
     for path in (b"/fail", b"/wait/fail"):

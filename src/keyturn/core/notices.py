@@ -1,0 +1,285 @@
+"""Notices: what happened that somebody outside should hear of, who wants to hear it, and each way there.
+
+A notice is written in the unit that does what it tells of, so neither is there without the other. Upkeep
+makes a delivery of it for each subscription and keeps trying: at least once, by one id, never with a secret.
+"""
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from keyturn.core.records import AuditEvent, Credential
+from keyturn.core.secret import Dice, Secret
+from keyturn.core.vocabulary import OrganisationId
+
+KEPT = timedelta(days=30)
+"""How long a notice is kept, delivered or not; the same thing is not told twice within that time."""
+GIVEN_UP_AFTER = timedelta(days=3)
+"""How long a delivery is tried."""
+OLD_SECRET = timedelta(days=1)
+"""How long a webhook's replaced secret still signs beside the new one."""
+WEBHOOK_SECRET_PREFIX = "whsec_"
+_SECRET_BYTES = 32
+
+
+class Happening(StrEnum):
+    """What can be told."""
+
+    LEAKED = "credential.leaked"
+    EXPIRING = "credential.expiring"
+    KEY_ROTATED = "signing_key.rotated"
+    KEY_WITHDRAWN = "signing_key.withdrawn"
+    LOCKED_OUT = "lockout.began"
+    TEST = "notice.test"
+
+
+KINDS = tuple(each.value for each in Happening if each is not Happening.TEST)
+"""What may be subscribed to; a test goes to whom it is meant for."""
+
+
+class Channel(StrEnum):
+    """How a notice travels."""
+
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened, as it is told.
+
+    Args:
+        id: Names what happened, so that the same is told once; receivers drop what they had already.
+        organisation_id: Whose it is; None for the deployment's, such as a ring that all share.
+        details: Ids and plain facts; never a secret, a name or an address.
+        expires_at: From then on it may be forgotten.
+        spread_at: When its deliveries were made; None before.
+    """
+
+    id: str
+    kind: str
+    organisation_id: OrganisationId | None
+    at: datetime
+    expires_at: datetime
+    details: dict[str, str] = {}
+    spread_at: datetime | None = None
+    version: int = 0
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who wants to hear.
+
+    Args:
+        organisation_id: Whose notices; None for those of every organisation and of the deployment.
+        target: A URL or a mail address.
+        kinds: Of ``KINDS``.
+        secret: Of a webhook: what signs, the newest first and the one before it behind, sealed together.
+        previous_until: Until when that one signs too; None where there was none.
+    """
+
+    id: str
+    organisation_id: OrganisationId | None
+    channel: Channel
+    target: str
+    kinds: tuple[str, ...]
+    created_at: datetime
+    secret: bytes | None = None
+    previous_until: datetime | None = None
+    ended_at: datetime | None = None
+    version: int = 0
+
+    def wants(self, notice: Notice) -> bool:
+        """Tell whether a notice is for it."""
+        if self.ended_at is not None or self.organisation_id not in (None, notice.organisation_id):
+            return False
+        if notice.kind == Happening.TEST:
+            return notice.details.get("subscription") == self.id
+        return notice.kind in self.kinds
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One notice on its way to one subscription.
+
+    Args:
+        next_at: When it is tried next; None once it is there or given up.
+        tries: How many there were.
+        delivered_at: When the receiver took it.
+        dead_at: When it was given up.
+        problem: What the last try met, in a word or two of ours.
+        expires_at: From then on it may be forgotten.
+    """
+
+    id: str
+    notice_id: str
+    subscription_id: str
+    organisation_id: OrganisationId | None
+    created_at: datetime
+    expires_at: datetime
+    next_at: datetime | None
+    tries: int = 0
+    delivered_at: datetime | None = None
+    dead_at: datetime | None = None
+    problem: str = ""
+    version: int = 0
+
+
+def make_notice(
+    notice_id: str,
+    happening: Happening,
+    organisation_id: OrganisationId | None,
+    at: datetime,
+    **details: str,
+) -> Notice:
+    """Make a notice of what happens now."""
+    return Notice(
+        id=notice_id,
+        kind=happening.value,
+        organisation_id=organisation_id,
+        at=at,
+        expires_at=at + KEPT,
+        details=details,
+    )
+
+
+def notice_of(event: AuditEvent, notice_id: str | None = None) -> Notice:
+    """Make a notice of an audit event of one of ``KINDS``: its plain facts, and nothing personal."""
+    return make_notice(
+        notice_id or f"{event.kind}:{event.subject}:{event.request_id}",
+        Happening(event.kind),
+        event.organisation_id,
+        event.at,
+        **{**event.details, "subject": event.subject or "", "request_id": event.request_id},
+    )
+
+
+class NotDelivered(Exception):
+    """A try that did not bring a notice there; its words are ours, never the receiver's."""
+
+
+class Sender(Protocol):
+    """The edge over which notices leave."""
+
+    def is_allowed(self, channel: Channel, target: str) -> str | None:
+        """Say why nothing can be sent to a target, whatever its state; None if something can."""
+        ...
+
+    async def send(
+        self, notice: Notice, channel: Channel, target: str, secrets: Sequence[bytes], now: datetime
+    ) -> None:
+        """Bring a notice to a target.
+
+        Raises:
+            NotDelivered: The receiver has not taken it, as far as we know.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """The notices, subscriptions and deliveries of a deployment; whatever cannot be reached raises."""
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """Read all subscriptions, oldest first, ended ones included."""
+        ...
+
+    async def subscription(self, subscription_id: str) -> Subscription | None:
+        """Read a subscription by its id."""
+        ...
+
+    async def notice(self, notice_id: str) -> Notice | None:
+        """Read a notice by its id."""
+        ...
+
+    async def unspread(self, limit: int) -> Sequence[Notice]:
+        """Read the oldest notices of which no deliveries were made yet."""
+        ...
+
+    async def spread(self, notice: Notice, deliveries: Sequence[Delivery], now: datetime) -> None:
+        """Keep the deliveries of a notice, all or none; those that are there already stay as they are."""
+        ...
+
+    async def due_deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Read the deliveries whose time has come, the longest due first."""
+        ...
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Keep what became of a try."""
+        ...
+
+    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
+        """Read the newest that were given up, or that are still tried."""
+        ...
+
+    async def depth(self) -> tuple[int, datetime | None]:
+        """Count what is still to be delivered, and tell since when the oldest of it waits."""
+        ...
+
+    async def expiring(
+        self, after: datetime, until: datetime, threshold: str, limit: int
+    ) -> Sequence[Credential]:
+        """Read living credentials that expire in a time and whose ``expiry_id`` was not told."""
+        ...
+
+
+def make_webhook_secret(dice: Dice) -> bytes:
+    """Make what signs a webhook's messages: 256 random bits."""
+    return dice(_SECRET_BYTES)
+
+
+def webhook_secrets(opened: bytes) -> tuple[bytes, ...]:
+    """Take apart what a subscription keeps: the secret that signs, and the one before it."""
+    return tuple(opened[at : at + _SECRET_BYTES] for at in range(0, len(opened), _SECRET_BYTES))
+
+
+def spell_webhook_secret(secret: bytes) -> Secret:
+    """Write a webhook's secret as receivers' libraries read it (Standard Webhooks)."""
+    return Secret(WEBHOOK_SECRET_PREFIX + base64.b64encode(secret).decode())
+
+
+def expiry_id(credential_id: str, threshold: str) -> str:
+    """Name the notice that a credential expires in as many days as ``threshold`` says."""
+    return f"expiring:{threshold}:{credential_id}"
+
+
+class Noticed:
+    """What a process noticed outside any unit, until a chore of upkeep writes it down; bounded."""
+
+    MOST = 1_000
+
+    def __init__(self) -> None:
+        """Have noticed nothing."""
+        self._waiting: dict[str, Notice] = {}
+        self._told: dict[str, None] = {}
+
+    def note(self, notice: Notice) -> None:
+        """Keep a notice to be written; one that this process wrote lately is dropped."""
+        if notice.id not in self._told and len(self._waiting) < self.MOST:
+            self._waiting.setdefault(notice.id, notice)
+
+    def take(self) -> Mapping[str, Notice]:
+        """Give what waits; it is taken as written unless it is given back."""
+        taken, self._waiting = self._waiting, {}
+        for name in taken:
+            if len(self._told) >= self.MOST:
+                del self._told[next(iter(self._told))]
+            self._told[name] = None
+        return taken
+
+    def give_back(self, notices: Mapping[str, Notice]) -> None:
+        """Keep what could not be written for the next time."""
+        for name, notice in notices.items():
+            self._told.pop(name, None)
+            self.note(notice)
+
+
+class Tallies:
+    """What this process has sent, and how deep the outbox was when it last looked: for metrics."""
+
+    def __init__(self) -> None:
+        """Have sent nothing."""
+        self.outcomes: Counter[str] = Counter()
+        self.depth = 0
+        self.oldest_at: datetime | None = None

@@ -1,0 +1,65 @@
+"""One plain-text mail through the configured server, under TLS unless that is this machine."""
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from keyturn.core.canonical import canonical_email
+from keyturn.core.notices import NotDelivered, Notice
+from keyturn.outward.sender import MailServer
+
+SECONDS = 10.0
+
+
+def is_address(target: str) -> bool:
+    """Tell whether a text is one mail address and nothing else: no list, no header, no control character."""
+    try:
+        return target.isascii() and canonical_email(target) == target.lower()
+    except ValueError:
+        return False
+
+
+def write(notice: Notice, target: str, server: MailServer) -> EmailMessage:
+    """Write the mail about a notice: ids and plain facts, one a line.
+
+    The library refuses a header with a line break in it, and everything that is not ours is in the body.
+    """
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = server.sender
+    mail["To"] = target
+    mail["Subject"] = f"Keyturn: {notice.kind}"
+    mail["Message-ID"] = f"<{notice.id.replace(':', '.')}@keyturn>"
+    mail["Date"] = notice.at
+    mail["Auto-Submitted"] = "auto-generated"
+    facts = {"kind": notice.kind, "at": notice.at.isoformat(), "organisation": notice.organisation_id or "-"}
+    lines = [f"{name}: {' '.join(value.split())}" for name, value in {**facts, **notice.details}.items()]
+    mail.set_content("\n".join([*lines, "", f"id: {notice.id}", ""]), cte="quoted-printable")
+    return mail
+
+
+def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> None:
+    """Hand a mail over; blocks, so it belongs on a thread.
+
+    Raises:
+        NotDelivered: The server has not taken it.
+    """
+    try:
+        with _connected(server, context) as session:
+            if server.security == "starttls":
+                session.starttls(context=context)  # raises where the server offers none: never in the clear
+            if server.user is not None and server.password is not None:
+                session.login(server.user, server.password.reveal())
+            session.send_message(mail)
+    except smtplib.SMTPResponseException as error:
+        raise NotDelivered(f"the mail server says {error.smtp_code}") from None
+    except smtplib.SMTPException as error:
+        raise NotDelivered(f"the mail server does not take it: {type(error).__name__}") from None
+    except (OSError, ValueError):
+        raise NotDelivered("the mail server cannot be reached, or TLS failed") from None
+
+
+def _connected(server: MailServer, context: ssl.SSLContext) -> smtplib.SMTP:
+    if server.security == "tls":
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=SECONDS, context=context)
+    return smtplib.SMTP(server.host, server.port, timeout=SECONDS)

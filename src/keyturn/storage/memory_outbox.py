@@ -1,0 +1,95 @@
+"""Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from keyturn.core.life import State
+from keyturn.core.notices import Delivery, Notice, Subscription, expiry_id
+from keyturn.core.records import Credential
+
+_ANY = TypeVar("_ANY", Notice, Subscription, Delivery, Credential)
+
+
+class _Rows(Protocol):
+    def find(self, kind: type[_ANY], key: str, /) -> _ANY | None: ...
+
+    def all(self, kind: type[_ANY], /) -> list[_ANY]: ...
+
+    def holder(self, record: Any, /) -> Any: ...
+
+    def insert(self, record: Any, /) -> None: ...
+
+    def update(self, record: Any, /) -> None: ...
+
+
+class MemoryOutbox:
+    """The ``Outbox`` of a store in memory."""
+
+    def __init__(self, shelf: _Rows) -> None:
+        self._shelf = shelf
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """Read all subscriptions, oldest first, ended ones included."""
+        return sorted(self._shelf.all(Subscription), key=lambda each: each.created_at)
+
+    async def subscription(self, subscription_id: str) -> Subscription | None:
+        """Read a subscription by its id."""
+        return self._shelf.find(Subscription, subscription_id)
+
+    async def notice(self, notice_id: str) -> Notice | None:
+        """Read a notice by its id."""
+        return self._shelf.find(Notice, notice_id)
+
+    async def unspread(self, limit: int) -> Sequence[Notice]:
+        """Read the oldest notices of which no deliveries were made yet."""
+        waiting = [each for each in self._shelf.all(Notice) if each.spread_at is None]
+        return sorted(waiting, key=lambda each: each.at)[:limit]
+
+    async def spread(self, notice: Notice, deliveries: Sequence[Delivery], now: datetime) -> None:
+        """Keep the deliveries of a notice; those that are there already stay as they are."""
+        for each in deliveries:
+            if self._shelf.holder(each) is None:
+                self._shelf.insert(each)
+        self._shelf.update(msgspec.structs.replace(notice, spread_at=now))
+
+    async def due_deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Read the deliveries whose time has come, the longest due first."""
+        due = [(each.next_at, each) for each in self._shelf.all(Delivery) if each.next_at is not None]
+        return [each for at, each in sorted(due, key=lambda pair: pair[0]) if at <= now][:limit]
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Keep what became of a try."""
+        if self._shelf.find(Delivery, delivery.id) is not None:
+            self._shelf.update(delivery)
+
+    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
+        """Read the newest that were given up, or that are still tried."""
+        wanted = [
+            each for each in self._shelf.all(Delivery) if (each.dead_at if dead else each.next_at) is not None
+        ]
+        return sorted(wanted, key=lambda each: each.created_at, reverse=True)[:limit]
+
+    async def depth(self) -> tuple[int, datetime | None]:
+        """Count what is still to be delivered, and tell since when the oldest of it waits."""
+        since = [each.created_at for each in self._shelf.all(Delivery) if each.next_at is not None]
+        since += [each.at for each in self._shelf.all(Notice) if each.spread_at is None]
+        return len(since), min(since, default=None)
+
+    async def expiring(
+        self, after: datetime, until: datetime, threshold: str, limit: int
+    ) -> Sequence[Credential]:
+        """Read living credentials that expire in a time and of which a threshold was not told."""
+        found = [
+            (each.life.expires_at, each)
+            for each in self._shelf.all(Credential)
+            if each.life.expires_at is not None and each.life.state is not State.ENDED
+        ]
+        untold = [
+            each
+            for at, each in sorted(found, key=lambda pair: pair[0])
+            if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None
+        ]
+        return untold[:limit]

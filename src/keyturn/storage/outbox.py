@@ -1,0 +1,106 @@
+"""Notices in SQL (``Outbox``): errands on the writer's thread, questions to the readers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, Text, func, literal, select
+
+from keyturn.core.life import State
+from keyturn.core.notices import Delivery, Notice, Subscription, expiry_id
+from keyturn.core.records import Credential
+from keyturn.storage import rows
+from keyturn.storage.ground import Ground
+from keyturn.storage.notice_schema import DELIVERY, NOTICE, SUBSCRIPTION
+from keyturn.storage.reads import SqlReads
+from keyturn.storage.schema import CREDENTIAL
+from keyturn.storage.writer import GroupWriter
+
+
+class SqlOutbox:
+    """The ``Outbox`` of a SQL store.
+
+    Args:
+        ground: Keeps it.
+        writer: Runs errands in turn with the units of requests.
+        reads: Answers questions without waiting for a turn.
+    """
+
+    def __init__(self, ground: Ground, writer: GroupWriter, reads: SqlReads) -> None:
+        self._insert = ground.insert
+        self._errand = writer.errand
+        self._ask = reads.ask
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """Read all subscriptions, oldest first, ended ones included."""
+        return await self._records(Subscription, select(SUBSCRIPTION).order_by(SUBSCRIPTION.c.created_at))
+
+    async def subscription(self, subscription_id: str) -> Subscription | None:
+        """Read a subscription by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(Subscription, subscription_id))
+
+    async def notice(self, notice_id: str) -> Notice | None:
+        """Read a notice by its id."""
+        return await self._ask(lambda c: rows.SqlShelf(c).find(Notice, notice_id))
+
+    async def unspread(self, limit: int) -> Sequence[Notice]:
+        """Read the oldest notices of which no deliveries were made yet."""
+        query = select(NOTICE).where(NOTICE.c.spread_at.is_(None)).order_by(NOTICE.c.at).limit(limit)
+        return await self._records(Notice, query)
+
+    async def spread(self, notice: Notice, deliveries: Sequence[Delivery], now: datetime) -> None:
+        """Keep the deliveries of a notice, all or none; those that are there already stay as they are."""
+        added = self._insert(DELIVERY).on_conflict_do_nothing()
+        done = NOTICE.update().where(NOTICE.c.id == notice.id).values(spread_at=now)
+
+        def spread(connection: Connection) -> None:
+            if deliveries:
+                connection.execute(added, [rows.row_of(each) for each in deliveries])
+            connection.execute(done)
+
+        await self._errand(spread)
+
+    async def due_deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Read the deliveries whose time has come, the longest due first."""
+        due = select(DELIVERY).where(DELIVERY.c.next_at <= now).order_by(DELIVERY.c.next_at)
+        return await self._records(Delivery, due.limit(limit))
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Keep what became of a try."""
+        await self._errand(lambda c: rows.SqlShelf(c).update(delivery))
+
+    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
+        """Read the newest that were given up, or that are still tried."""
+        wanted = DELIVERY.c.dead_at if dead else DELIVERY.c.next_at
+        query = select(DELIVERY).where(wanted.is_not(None)).order_by(DELIVERY.c.created_at.desc())
+        return await self._records(Delivery, query.limit(limit))
+
+    async def depth(self) -> tuple[int, datetime | None]:
+        """Count what is still to be delivered, and tell since when the oldest of it waits."""
+        waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at.is_not(None))
+        told = select(func.count(), func.min(NOTICE.c.at)).where(NOTICE.c.spread_at.is_(None))
+
+        def count(connection: Connection) -> tuple[int, datetime | None]:
+            found = [connection.execute(query).one() for query in (waiting, told)]
+            return sum(each[0] for each in found), min((each[1] for each in found if each[1]), default=None)
+
+        return await self._ask(count)
+
+    async def expiring(
+        self, after: datetime, until: datetime, threshold: str, limit: int
+    ) -> Sequence[Credential]:
+        """Read living credentials that expire in a time and of which a threshold was not told."""
+        columns = CREDENTIAL.c
+        named = literal(expiry_id("", threshold), Text).concat(columns.id)
+        told = select(NOTICE.c.id).where(NOTICE.c.id == named).exists()
+        query = select(CREDENTIAL).where(
+            columns.expires_at > after,
+            columns.expires_at <= until,
+            columns.ended_at.is_(None),
+            columns.state != State.ENDED,
+            ~told,
+        )
+        return await self._records(Credential, query.order_by(columns.expires_at).limit(limit))
+
+    async def _records(self, kind: type[Any], query: Select[Any]) -> Sequence[Any]:
+        return await self._ask(lambda c: rows.records(c, kind, query))

@@ -1,0 +1,245 @@
+"""Brings notices to those who asked for them, and notices what nobody does: that a secret will expire.
+
+At least once: what was sent and not noted is sent again, under the same id. One job of one process at a time
+sends, a few at once; a receiver that does not take a notice is tried again, more and more seldom.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from keyturn.core.actors import system
+from keyturn.core.changes import Add, Unit
+from keyturn.core.clock import Clock
+from keyturn.core.errors import Unavailable
+from keyturn.core.identifiers import uuid7
+from keyturn.core.notices import (
+    GIVEN_UP_AFTER,
+    KEPT,
+    Delivery,
+    Happening,
+    NotDelivered,
+    Notice,
+    Noticed,
+    Outbox,
+    Sender,
+    Subscription,
+    Tallies,
+    expiry_id,
+    notice_of,
+    webhook_secrets,
+)
+from keyturn.core.ports import Sealer
+from keyturn.core.records import AuditEvent, Credential
+from keyturn.core.sealed_values import open_value
+from keyturn.core.secret import Dice
+from keyturn.core.store_ports import DeploymentStore
+
+PAGE = 100
+MOST_A_RUN = 1_000
+AT_ONCE = 10
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=6)
+_MOST_DOUBLINGS = 12
+
+log = logging.getLogger(__name__)
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """The job ``notices``."""
+
+    outbox: Outbox
+    sender: Sender
+    sealer: Sealer
+    trail: DeploymentStore
+    clock: Clock
+    dice: Dice
+    tallies: Tallies
+
+    async def work(self, _started_at: datetime) -> str:
+        """Make deliveries of what is new, then try those that are due."""
+        subscriptions = {each.id: each for each in await self.outbox.subscriptions()}
+        spread = await self._spread(tuple(subscriptions.values()))
+        tried: Counter[str] = Counter()
+        while sum(tried.values()) < MOST_A_RUN:
+            due = await self.outbox.due_deliveries(self.clock.now(), PAGE)
+            for start in range(0, len(due), AT_ONCE):
+                some = due[start : start + AT_ONCE]
+                tried.update(await asyncio.gather(*(self._try(each, subscriptions) for each in some)))
+            if len(due) < PAGE:
+                break
+        self.tallies.outcomes.update(tried)
+        self.tallies.depth, self.tallies.oldest_at = await self.outbox.depth()
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tried.items()))
+        return f"{spread} new; {told or 'nothing to send'}"
+
+    async def _spread(self, subscriptions: Sequence[Subscription]) -> int:
+        count = 0
+        while count < MOST_A_RUN and (page := await self.outbox.unspread(PAGE)):
+            for notice in page:
+                now = self.clock.now()
+                wanted = [each for each in subscriptions if each.wants(notice)]
+                await self.outbox.spread(notice, [_delivery(notice, each, now) for each in wanted], now)
+                count += 1
+        return count
+
+    async def _try(self, delivery: Delivery, subscriptions: Mapping[str, Subscription]) -> str:
+        """Try a delivery once, and keep what became of it; tells that in a word."""
+        now = self.clock.now()
+        subscription = subscriptions.get(delivery.subscription_id)
+        notice = await self.outbox.notice(delivery.notice_id)
+        if subscription is None or subscription.ended_at is not None or notice is None:
+            return await self._give_up(delivery, "the subscription has ended", now)
+        try:
+            secrets = self._secrets(subscription, now)
+            await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
+        except NotDelivered as error:
+            problem = str(error)
+        except Unavailable:
+            raise
+        except Exception as fault:
+            # One target that breaks us must not keep all others from being told.
+            log.exception("a notice cannot be sent")
+            problem = f"a fault of ours: {type(fault).__name__}"
+        else:
+            tried = delivery.tries + 1
+            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
+            await self.outbox.settle(done)
+            return "delivered"
+        if now >= delivery.created_at + GIVEN_UP_AFTER:
+            return await self._give_up(delivery, problem, now)
+        log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
+        tries = delivery.tries + 1
+        later = msgspec.structs.replace(
+            delivery, next_at=self.clock.now() + wait_after(tries), tries=tries, problem=problem
+        )
+        await self.outbox.settle(later)
+        return "delayed"
+
+    async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> str:
+        dead = msgspec.structs.replace(
+            delivery, next_at=None, tries=delivery.tries + 1, dead_at=now, problem=problem
+        )
+        await self.outbox.settle(dead)
+        event = AuditEvent(
+            at=now,
+            kind="notice.undelivered",
+            actor=system("notices").name,
+            request_id=uuid7(now, self.dice),
+            organisation_id=delivery.organisation_id,
+            subject=delivery.notice_id,
+            details={"subscription": delivery.subscription_id, "problem": problem, "tries": str(dead.tries)},
+        )
+        await self.trail.record(Unit(audit=event))
+        return "dead"
+
+    def _secrets(self, subscription: Subscription, now: datetime) -> Sequence[bytes]:
+        """Open what signs: the newest secret, and the one before it while that still signs."""
+        if subscription.secret is None:
+            return ()
+        both = subscription.previous_until is not None and now < subscription.previous_until
+        return webhook_secrets(open_value(subscription, self.sealer))[: 2 if both else 1]
+
+
+def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:
+    # Named by both, so that a spread that was cut off and is done again adds nothing twice.
+    return Delivery(
+        id=f"{notice.id}>{subscription.id}",
+        notice_id=notice.id,
+        subscription_id=subscription.id,
+        organisation_id=subscription.organisation_id,
+        created_at=now,
+        expires_at=now + KEPT,
+        next_at=now,
+    )
+
+
+def wait_after(tries: int) -> timedelta:
+    """Say how long after so many tries the next one is: doubled each time, up to a quarter of a day."""
+    return min(LONGEST_RETRY, FIRST_RETRY * (1 << min(tries - 1, _MOST_DOUBLINGS)))
+
+
+class Expiry(msgspec.Struct, frozen=True, kw_only=True):
+    """The job ``expiry``: tells once, for each threshold, that a credential will expire.
+
+    Args:
+        days: The thresholds.
+    """
+
+    outbox: Outbox
+    trail: DeploymentStore
+    dice: Dice
+    days: tuple[int, ...]
+
+    async def work(self, now: datetime) -> str:
+        """Tell of each credential the one threshold that it has passed last."""
+        told, after = 0, now
+        for days in sorted(set(self.days)):
+            until = now + timedelta(days=days)
+            while told < MOST_A_RUN:
+                page = await self.outbox.expiring(after, until, str(days), PAGE)
+                for credential in page:
+                    await self.trail.record(self._unit(credential, days, now))
+                told += len(page)
+                if len(page) < PAGE:
+                    break
+            after = until
+        return f"told of {told} credentials"
+
+    def _unit(self, credential: Credential, days: int, now: datetime) -> Unit:
+        expires_at = credential.life.expires_at
+        facts = {
+            "kind": credential.kind.value,
+            "owner": credential.owner_id,
+            "expires_at": "" if expires_at is None else expires_at.isoformat(),
+            "days": str(days),
+        }
+        event = AuditEvent(
+            at=now,
+            kind=Happening.EXPIRING.value,
+            actor=system("expiry").name,
+            request_id=uuid7(now, self.dice),
+            organisation_id=credential.organisation_id,
+            subject=credential.id,
+            details=facts,
+        )
+        notice = notice_of(event, expiry_id(credential.id, str(days)))
+        # Kept until long after the end, so that it is told once however far off the threshold is.
+        notice = msgspec.structs.replace(notice, expires_at=now + timedelta(days=days) + KEPT)
+        return Unit(audit=event, changes=(Add(notice),))
+
+
+class Noticing(msgspec.Struct, frozen=True, kw_only=True):
+    """The chore that writes down what a process noticed outside any unit: lockouts."""
+
+    noticed: Noticed
+    trail: DeploymentStore
+    dice: Dice
+
+    async def work(self) -> None:
+        """Write down what waits; what cannot be written now waits for the next time.
+
+        Raises:
+            Unavailable: The store is away.
+        """
+        taken = dict(self.noticed.take())
+        while taken:
+            name, notice = next(iter(taken.items()))
+            event = AuditEvent(
+                at=notice.at,
+                kind=notice.kind,
+                actor=system("lockout").name,
+                request_id=uuid7(notice.at, self.dice),
+                organisation_id=notice.organisation_id,
+                subject=notice.details.get("user"),
+            )
+            try:
+                await self.trail.record(Unit(audit=event, changes=(Add(notice),)))
+            except Unavailable:
+                self.noticed.give_back(taken)
+                raise
+            del taken[name]

@@ -1,0 +1,114 @@
+"""The store's contract for notices: one suite for every store."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from contract.store_kit import ACME, NOW, credential, next_version, open_at, seed, unit
+from keyturn.core.changes import Add, Recorded
+from keyturn.core.life import Life
+from keyturn.core.notices import Channel, Delivery, Happening, Subscription, expiry_id, make_notice
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def store(place):
+    """A store of each kind with an organisation, a client and its secret."""
+    made = await open_at(place)
+    await seed(made)
+    yield made
+    await made.close()
+
+
+def notice(name="notice-1", organisation_id=ACME, **details):
+    """Make a notice."""
+    return make_notice(name, Happening.LEAKED, organisation_id, NOW, **details)
+
+
+def subscription(name="sub-1", **fields):
+    """Make a subscription with everything in it."""
+    members = {
+        "id": name,
+        "organisation_id": ACME,
+        "channel": Channel.WEBHOOK,
+        "target": "https://hooks.example.com/in",
+        "kinds": ("credential.leaked",),
+        "created_at": NOW,
+        "secret": b"sealed",
+        "previous_until": NOW + DAY,
+    }
+    return Subscription(**(members | fields))
+
+
+def delivery(name="d-1", **fields):
+    """Make a delivery that is due."""
+    members = {
+        "id": name,
+        "notice_id": "notice-1",
+        "subscription_id": "sub-1",
+        "organisation_id": ACME,
+        "created_at": NOW,
+        "expires_at": NOW + 30 * DAY,
+        "next_at": NOW,
+    }
+    return Delivery(**(members | fields))
+
+
+async def record(store, *changes, **fields):
+    """Commit changes."""
+    return await store.recorder.record(unit(*changes, **fields))
+
+
+async def test_what_was_told_is_told(store):
+    """A notice is in its unit or nowhere, and a second one by its id changes nothing and loses nothing."""
+    assert await record(store, Add(notice(kind="client_secret"))) == Recorded()
+    assert await record(store, Add(notice(kind="other")), Add(notice("notice-2"))) == Recorded()
+    assert await store.outbox.notice("notice-1") == notice(kind="client_secret")
+    assert [each.id for each in await store.outbox.unspread(10)] == ["notice-1", "notice-2"]
+    lost = next_version(credential("nobody"))
+    assert await record(store, Add(notice("notice-3")), lost, lost=True) != Recorded()
+    assert await store.outbox.notice("notice-3") is None
+
+
+async def test_deliveries_are_made_once_and_settled(store):
+    """A notice is spread once; its deliveries are due by their time, and settled ones no more."""
+    await record(store, Add(subscription()), Add(notice()))
+    assert list(await store.outbox.subscriptions()) == [subscription()]
+    for _ in range(2):
+        await store.outbox.spread(notice(), [delivery(), delivery("d-2", next_at=NOW + DAY)], NOW)
+    assert await store.outbox.unspread(10) == []
+    assert await store.outbox.due_deliveries(NOW, 10) == [delivery()]
+    assert await store.outbox.depth() == (2, NOW)
+    dead = msgspec.structs.replace(delivery(), next_at=None, dead_at=NOW, tries=3, problem="status 500")
+    await store.outbox.settle(dead)
+    assert await store.outbox.due_deliveries(NOW, 10) == []
+    assert await store.outbox.deliveries(dead=True, limit=10) == [dead]
+    assert [each.id for each in await store.outbox.deliveries(dead=False, limit=10)] == ["d-2"]
+    assert await store.outbox.depth() == (1, NOW)
+
+
+async def test_what_will_expire_is_told_once(store):
+    """Living credentials that expire in a time are found until their threshold was told."""
+    for name, life in {
+        "soon": Life(created_at=NOW, expires_at=NOW + 3 * DAY),
+        "later": Life(created_at=NOW, expires_at=NOW + 9 * DAY),
+        "over": Life(created_at=NOW, expires_at=NOW),
+        "ended": Life(created_at=NOW, expires_at=NOW + 3 * DAY).ended(NOW, "test"),
+    }.items():
+        await record(store, Add(credential(name, life=life, lookup_hash=name.encode())))
+    found = await store.outbox.expiring(NOW, NOW + 7 * DAY, "7", 10)
+    assert [each.id for each in found] == ["soon"]
+    await record(store, Add(notice(expiry_id("soon", "7"))))
+    assert await store.outbox.expiring(NOW, NOW + 7 * DAY, "7", 10) == []
+    assert len(await store.outbox.expiring(NOW, NOW + 7 * DAY, "3", 10)) == 1
+
+
+async def test_an_organisation_leaves_none(store):
+    """TN-05: subscriptions, notices and deliveries of an organisation are among what its deletion removes."""
+    await record(store, Add(subscription()), Add(notice()))
+    await store.outbox.spread(notice(), [delivery()], NOW)
+    counts = await store.deployment.organisation_store(ACME).leftover_counts()
+    told = {name: count for name, count in counts.items() if name.startswith("notice")}
+    assert told == {"notice_subscriptions": 1, "notices": 1, "notice_deliveries": 1}

@@ -1,0 +1,106 @@
+"""Mail through a fake server: under TLS or to this machine, in plain text, with nothing smuggled in."""
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+
+import pytest
+
+from authority import Authority
+from keyturn.core.notices import Channel, Happening, NotDelivered, make_notice
+from keyturn.core.secret import Secret
+from keyturn.outward import MailServer, OutwardSender
+from keyturn.outward.mail import is_address
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOTICE = make_notice("leaked:1", Happening.LEAKED, None, NOW, done="ended\r\nBcc: x@evil.example")
+
+
+class Server:
+    """An SMTP server that speaks as much as is needed, and keeps what it hears."""
+
+    def __init__(self, context=None):
+        self.context = context
+        self.heard = []
+        self.secured = False
+        self.mail = b""
+        self.port = 0
+
+    async def serve(self, reader, writer):
+        async def say(text):
+            writer.write(text.encode() + b"\r\n")
+            await writer.drain()
+
+        await say("220 here")
+        while line := (await reader.readline()).decode().strip():
+            word = line.split()[0].upper()
+            self.heard.append((word, self.secured))
+            if word == "EHLO":
+                offered = ["250-here"] + ["250-STARTTLS"] * (self.context is not None and not self.secured)
+                await say("\r\n".join([*offered, "250 AUTH PLAIN"]))
+            elif word == "STARTTLS" and self.context is not None:
+                await say("220 go")
+                await writer.start_tls(self.context)
+                self.secured = True
+            elif word == "DATA":
+                await say("354 go")
+                self.mail = await reader.readuntil(b"\r\n.\r\n")
+                await say("250 kept")
+            elif word == "QUIT":
+                await say("221 bye")
+                break
+            else:
+                await say("235 in" if word == "AUTH" else "250 ok")
+        writer.close()
+
+
+async def started(server):
+    """Listen on 127.0.0.1."""
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    return listening
+
+
+def sender(port, **fields):
+    """Make a sender by mail."""
+    members = {"host": "localhost", "port": port, "security": "starttls", "sender": "keyturn@example.com"}
+    ca_file = fields.pop("ca_file", None)
+    return OutwardSender(mail=MailServer(**(members | fields)), ca_file=ca_file)
+
+
+async def test_mail_goes_under_tls(tmp_path):
+    """A mail is sent after STARTTLS and login, in plain text, and a line break in a fact adds no line."""
+    authority = Authority(tmp_path)
+    authority.issue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certificate, authority.key)
+    server = Server(context)
+    async with await started(server):
+        by = sender(server.port, user="keyturn", password=Secret("x"), ca_file=authority.file)
+        await by.send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
+    assert all(secured for word, secured in server.heard if word in {"AUTH", "MAIL", "RCPT", "DATA"})
+    head, _, body = server.mail.partition(b"\r\n\r\n")
+    assert b"Subject: Keyturn: credential.leaked\r\n" in head
+    assert b"text/plain" in head
+    assert not any(line.startswith(b"Bcc") for line in server.mail.split(b"\r\n"))
+    assert b"done: ended Bcc: x@evil.example" in body
+
+
+async def test_never_in_the_clear():
+    """A server that offers no TLS gets nothing, not even the user's name."""
+    server = Server()
+    async with await started(server):
+        by = sender(server.port, user="keyturn", password=Secret("x"))
+        with pytest.raises(NotDelivered):
+            await by.send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
+    assert {word for word, _ in server.heard} <= {"EHLO", "QUIT"}
+
+
+@pytest.mark.parametrize(
+    "target", ["a@b.example, c@d.example", "a@b.example\r\nBcc: c@d.example", "<a@b.example>", "nobody", ""]
+)
+async def test_one_address_and_nothing_else(target):
+    """What is not one plain address is refused before anybody is connected to."""
+    assert not is_address(target)
+    with pytest.raises(NotDelivered, match="not one plain mail address"):
+        await sender(1).send(NOTICE, Channel.MAIL, target, (), NOW)

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,8 @@ from keyturn.keys import peppers as peppers
 from keyturn.keys import streams as streams
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.audit_key import public_check as public_check
-from keyturn.keys.custody import Custody, SoftwareKeys
+from keyturn.keys.custody import Custody
+from keyturn.keys.custody_opening import TokenPlace, open_custody
 from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.master_file import MasterKeys, parse_keys, sealer_of
@@ -184,7 +185,7 @@ async def open_local(
         )
         digester = await load_peppers(store.deployment, sealer, dice, born)
         closing.push_async_callback(_follow_peppers(digester, store, sealer).close)
-        custody, let_go = _open_custody(settings, clock, dice)
+        custody, let_go = open_custody(_token_of(settings), clock, dice)
         closing.callback(let_go)
         rings = _open_rings(settings, store, sealer, dice, dialects, custody)
         yield LocalServices(
@@ -219,27 +220,13 @@ async def _seal_under_the_key_in_use(store: Store, sealer: MasterSealer) -> None
         sealer.use(key_id)
 
 
-def _open_custody(settings: Settings, clock: Clock, dice: Dice) -> tuple[Custody, Callable[[], None]]:
-    """Choose where private keys are, and give what lets go of it.
-
-    Raises:
-        ConfigError: The token's library is not there.
-    """
-    software, token = SoftwareKeys(), settings.pkcs11
+def _token_of(settings: Settings) -> TokenPlace | None:
+    token = settings.pkcs11
     if token.module is None or token.token is None:
-        return software, _nothing
-    from keyturn.keys.pkcs11_token import Token
-    from keyturn.keys.token_keys import TokenKeys
-
+        return None
     # Most commands need no key, and so no PIN.
     pin = None if token.pin is None else Secret(token.pin.get_secret_value())
-    opened = Token(token.module, token.token, pin, token.sessions, clock)
-    made = TokenKeys(opened, software, dice, make_here=settings.keys.signer == "pkcs11")
-    return made, opened.close
-
-
-def _nothing() -> None:
-    """Let go of keys that are nowhere but in memory."""
+    return TokenPlace(token.module, token.token, pin, token.sessions, settings.keys.signer == "pkcs11")
 
 
 def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:

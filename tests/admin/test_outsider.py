@@ -195,3 +195,16 @@ async def test_odd_bodies(admin, body):
     before = await admin.get(f"{ACME}/clients")
     await refused(admin, "POST", f"{ACME}/clients", 400, body)
     assert await admin.get(f"{ACME}/clients") == before
+
+
+async def test_nobody_speaks_for_a_guest(admin):
+    """TN-02: who takes in somebody at home elsewhere gets no token that says it is them, new or made anew."""
+    guest = (await admin.make(f"{GLOBEX}/users", {"name": "zeta"}))["id"]
+    outsider = Admin(admin.here, await token_for(admin.here, slug="acme"))
+    await outsider.make(f"{ACME}/members", {"user": guest})
+    wish = {"owner": guest, "name": "x"}
+    await refused(outsider, "POST", f"{ACME}/api-tokens", 403, wish)
+    made = await admin.make(f"{ACME}/api-tokens", wish)
+    again = f"{ACME}/api-tokens/{made['id']}/regenerate"
+    await refused(outsider, "POST", again, 403)
+    await admin.make(again)

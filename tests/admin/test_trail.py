@@ -1,11 +1,19 @@
 """The audit trail over the admin API: one request, slices of a long trail, and the record of a deletion."""
 
+import asyncio
+import contextlib
+
 import pytest
 
 from admin.kit import Admin, token_for
 from admin.test_access import refused
+from keyturn.core.errors import SlowDown
 from keyturn.core.identifiers import uuid7
+from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory import audit_search
+from keyturn.web.administration.searches import MOST_OF_ALL, Searches
+
+FORGED = "00000000-0000-7000-8000-000000000000"
 
 
 async def test_one_request(admin):
@@ -90,3 +98,47 @@ async def test_deletion(admin):
     assert int(row.details["records"]) == sum(shown["deleted"].values())
     bound = Admin(admin.here, await token_for(admin.here, slug="globex"))
     await refused(bound, "GET", "/organisations/acme/deletion", 404)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=0001-01-01T00:00:00Z", "until=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59.999999Z"],
+)
+async def test_the_ends_of_the_calendar(admin, query):
+    """HT-08: a time that no further step fits behind is a time like any other, and breaks nothing."""
+    await admin.get("/audit", query)
+
+
+async def test_a_request_of_the_last_minute(admin):
+    """HT-08: a forged request id of the calendar's last or first minute names nothing, and breaks nothing."""
+    for forged in ("e677d21f-dbff-7000-8000-000000000000", FORGED):
+        assert (await admin.get("/audit", f"request_id={forged}"))["items"] == []
+        await refused(admin, "GET", f"/requests/{forged}", 404)
+
+
+async def test_searches_at_once(admin):
+    """TN-04: one organisation's searches, however many, take a few places and leave others theirs."""
+    own = Admin(admin.here, await token_for(admin.here, "audit:read", slug="acme"))
+    other = Admin(admin.here, await token_for(admin.here, "audit:read", slug="globex"))
+    callers = [*[own] * 9, other, admin]
+    answers = await asyncio.gather(*(each.call("GET", "/audit") for each in callers))
+    assert sorted(each.status for each in answers[:9]) == [200] * 4 + [429] * 5
+    assert [each.status for each in answers[9:]] == [200, 200]
+    named = f"/requests/{answers[0].header('x-request-id')}"
+    asked = await asyncio.gather(*(own.call("GET", named) for _ in range(5)))
+    assert sorted(each.status for each in asked) == [200] * 4 + [429]
+    await own.get("/audit")
+
+
+def test_searches_of_all():
+    """TN-04: many organisations together leave the deployment's operators their places."""
+    searches = Searches()
+    with contextlib.ExitStack() as under_way:
+        for number in range(MOST_OF_ALL):
+            under_way.enter_context(searches.one(OrganisationId(f"o{number}")))
+        with pytest.raises(SlowDown), searches.one(OrganisationId("one more")):
+            pass
+        with searches.one(None):
+            pass
+    with searches.one(OrganisationId("one more")):
+        pass

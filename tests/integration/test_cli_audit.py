@@ -10,7 +10,7 @@ import structlog
 from integration.test_cli import Terminal
 from keyturn.cli import audit
 from keyturn.cli.local import open_verbs
-from keyturn.cli.output import Format
+from keyturn.cli.output import Format, show
 from keyturn.config import load_settings
 from keyturn.web.logs import configure_logging
 
@@ -153,3 +153,9 @@ def test_a_checkpoint_in_the_log(terminal):
     assert line["noted"] == f"{line['checkpoint']}:{line['hash']}"
     newest = terminal.json("audit", "verify", "--noted", line["noted"])["newest_checkpoint"]
     assert newest == line["noted"]
+
+
+def test_a_terminal_obeys_nothing(capsys):
+    """HT-07: control characters are told, not obeyed, also in the names of members."""
+    show({"details": {"\x1b]0;x\x07": {"\u202e": ["\x9b2J"]}}}, Format.TABLE)
+    assert capsys.readouterr().out == "details  \\x1b]0;x\\x07=\\x202e=\\x9b2J\n"

@@ -140,6 +140,26 @@ async def test_answers_that_are_none(reply, kind, words):
     assert len(script.sent) == 1
 
 
+DEEP = Reply(200, {"content-type": "application/json"}, b'{"items":' + b"[" * 100_000)
+DEEP_REFUSAL = Reply(400, {"content-type": "application/problem+json"}, b"[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind", "words"),
+    [
+        ([DEEP], Fault, "cannot be read"),
+        ([DEEP_REFUSAL], OperatorError, r"refused \(400\)"),
+        ([told(200, {"items": [], "next": "again"})] * 9, Fault, "points to itself"),
+    ],
+)
+async def test_answers_that_never_end(replies, kind, words):
+    """HT-01: a server that answers too deep, or with a list without an end, is believed nothing."""
+    remote, script = verbs(*replies)
+    with pytest.raises(kind, match=words):
+        await remote.clients("acme")
+    assert len(script.sent) < 3
+
+
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a%2Fb", "a?b", "a b", "ä"])
 def test_a_name_never_becomes_a_path(name):
     """AD-01: what is typed as a name cannot name another resource by the way it is spelled."""

@@ -116,13 +116,14 @@ def answer_of(operation: str, body: bytes) -> Facts:
     Raises:
         ValueError: It is no such answer.
     """
-    shown, told = OPERATIONS[operation], msgspec.json.decode(body)
+    shown = OPERATIONS[operation]
     try:
+        told = msgspec.json.decode(body)
         if shown.endswith(MANY):
             resource = shown.removesuffix(MANY)
             return {"items": [_facts(resource, each) for each in told["items"]], "next": told.get("next")}
         return _facts(shown, told)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"no answer to {operation}: {error}") from None
 
 

@@ -215,7 +215,7 @@ def _asked_to_wait(reply: Reply, usual: float) -> float:
 def _words(reply: Reply) -> str:
     """Take the words of a problem; a terminal would obey control characters in them."""
     problem: Any = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         problem = msgspec.json.decode(reply.body)
     found = (problem.get("detail") or problem.get("title")) if isinstance(problem, dict) else None
     words = found if isinstance(found, str) else f"refused ({reply.status})"

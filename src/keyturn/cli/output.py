@@ -88,7 +88,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return " ".join(f"{name}={_cell(inner)}" for name, inner in value.items())
+        return " ".join(f"{_cell(name)}={_cell(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return " ".join(map(_cell, value))
     # What a stranger once sent may be in an audit row; a terminal would obey its control characters.

@@ -8,12 +8,12 @@ from typing import Any
 from keyturn.admin.requests import Facts
 from keyturn.cli.link import HttpWire, Link, server_of
 from keyturn.cli.profiles import Profile, token_of
-from keyturn.cli.remote_ground import given, record_of
+from keyturn.cli.remote_ground import further, given, record_of
 from keyturn.cli.remote_machine import OnTheMachine
 from keyturn.cli.remote_people import RemotePeople
 from keyturn.cli.remote_secrets import RemoteSecrets
 from keyturn.cli.verbs import Gone, KeySight, Ring, Turned, Verbs
-from keyturn.core.errors import NotPermitted, OperatorError
+from keyturn.core.errors import Fault, NotPermitted, OperatorError
 from keyturn.core.records import AuditRow, Organisation
 from keyturn.core.store_ports import AuditHit, AuditSpan, AuditWish
 from keyturn.core.vocabulary import Algorithm
@@ -32,6 +32,8 @@ async def open_remote(profile: Profile) -> AsyncIterator[Verbs]:
     link = Link(wire, token_of(profile), profile.server)
     try:
         yield RemoteVerbs(link)
+    except ValueError as error:  # a word that this program does not know, among those that a fact may have
+        raise Fault(f"{profile.server}: an answer cannot be read; is it newer than this?") from error
     finally:
         link.close()
 
@@ -145,7 +147,7 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
             found += page["items"]
             if page["next"] is None:
                 break
-            more = {"cursor": page["next"]}
+            more = further(page["next"], more)
         return found
 
     async def _issuers(self, slug: str | None, shared: str | None) -> Sequence[_Issuer]:

@@ -58,7 +58,7 @@ class RemoteGround:
             found += page["items"]
             if page["next"] is None:
                 return found
-            more = {"cursor": page["next"]}
+            more = further(page["next"], more)
 
     # --- what is named ---
 
@@ -113,6 +113,17 @@ class RemoteGround:
             what = found["kind"].replace("_", " ")
             raise OperatorError(f"the admin API cannot {verb} a {what}; on the machine it can be done")
         return await self._ask(f"{noun}.{verb}", **path, **more)
+
+
+def further(cursor: Any, before: Facts) -> Facts:
+    """Ask for the page after one; a server that goes round in a circle would be asked for ever.
+
+    Raises:
+        Fault: The page before pointed to the same one.
+    """
+    if before.get("cursor") == cursor:
+        raise Fault("the server's list has no end: a page points to itself")
+    return {"cursor": cursor}
 
 
 def record_of(kind: type[_RECORD], facts: Facts, **more: Any) -> _RECORD:

@@ -1,8 +1,18 @@
 """Time, as an argument: the one place that reads the machine's clocks."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def moved(at: datetime, by: timedelta) -> datetime:
+    """Move an instant; one that would leave the calendar stays at its end: callers may name any year."""
+    try:
+        return at + by
+    except OverflowError:
+        return _LAST if by > timedelta() else _FIRST
 
 
 class Clock(Protocol):

@@ -11,7 +11,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.changes import Add
-from keyturn.core.errors import Clash, OperatorError
+from keyturn.core.errors import Clash, NotPermitted, OperatorError
 from keyturn.core.life import Life
 from keyturn.core.ports import Digester
 from keyturn.core.records import Client, Credential, Membership, User
@@ -73,10 +73,11 @@ async def create_api_token(
 
     Raises:
         OperatorError: The owner may not act there or has enough, or the wish goes beyond what the owner has.
+        NotPermitted: The owner is a guest, and the actor does not reach the guest's home.
     """
     inside = store.organisation_store(organisation_id)
     await living_organisation(actor, inside)
-    owner = await _find_owner(store, organisation_id, wish.owner_id)
+    owner = await _find_owner(actor, store, organisation_id, wish.owner_id)
     if wish.lifetime is not None and wish.lifetime <= timedelta():
         raise OperatorError("a secret expires in the future")
     if wish.mfa and isinstance(owner.record, Client):
@@ -128,7 +129,7 @@ async def regenerate_api_token(
     """
     inside = store.organisation_store(organisation_id)
     old = await replaceable(actor, inside, credential_id, CredentialKind.API_TOKEN)
-    owner = await _find_owner(store, organisation_id, old.owner_id)
+    owner = await _find_owner(actor, store, organisation_id, old.owner_id)
     again = None if old.life.expires_at is None else old.life.expires_at - old.life.created_at
     life = Life(created_at=now, expires_at=None if again is None else now + again)
     return await succeed(
@@ -136,8 +137,14 @@ async def regenerate_api_token(
     )
 
 
-async def _find_owner(store: DeploymentStore, organisation_id: OrganisationId, owner_id: str) -> _Owner:
-    """Find a client or a member of an organisation who may act there."""
+async def _find_owner(
+    actor: Actor, store: DeploymentStore, organisation_id: OrganisationId, owner_id: str
+) -> _Owner:
+    """Find a client or a member of an organisation who may act there.
+
+    Whoever has a person's token is that person, by name and address. So a guest's is made by those only whom
+    the guest's home is there for too: else who takes somebody in could speak for them (TN-02).
+    """
     inside = store.organisation_store(organisation_id)
     client = await inside.client(ClientId(owner_id))
     if client is not None:
@@ -146,6 +153,8 @@ async def _find_owner(store: DeploymentStore, organisation_id: OrganisationId, o
     view = await store.user_view(UserId(owner_id)) if membership is not None else None
     if membership is None or membership.ended_at is not None or view is None:
         raise OperatorError(f"no user or client {owner_id!r} in this organisation")
+    if not actor.may_act_in(view.user.organisation_id):
+        raise NotPermitted("a guest's API tokens are made by whoever may act in the guest's home too")
     return _Owner(require_living(view.user), membership)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from keyturn.core.actors import Actor
+from keyturn.core.clock import moved
 from keyturn.core.identifiers import time_of
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import AuditHit, AuditSpan, AuditWish, DeploymentStore
@@ -58,9 +59,9 @@ def bounded(wish: AuditWish, now: datetime) -> AuditWish:
     """Give a wish a time: that of the request id that it names, or the usual one."""
     named = time_of(wish.equal.get("request_id", ""))
     if wish.since is None and wish.until is None and named is not None:
-        return msgspec.structs.replace(wish, since=named - BEFORE, until=named + AFTER)
+        return msgspec.structs.replace(wish, since=moved(named, -BEFORE), until=moved(named, AFTER))
     if wish.since is None:
-        return msgspec.structs.replace(wish, since=(wish.until or now) - USUAL_TIME)
+        return msgspec.structs.replace(wish, since=moved(wish.until or now, -USUAL_TIME))
     return wish
 
 

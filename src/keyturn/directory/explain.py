@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from keyturn.core.actors import Actor
+from keyturn.core.clock import moved
 from keyturn.core.errors import NothingThere, OperatorError
 from keyturn.core.identifiers import time_of
 from keyturn.core.reasons import meaning_of
@@ -105,7 +106,7 @@ async def explain(
 
 
 def _around(wish: AuditWish, made_at: datetime, late: timedelta) -> AuditWish:
-    return msgspec.structs.replace(wish, since=made_at - BEFORE, until=made_at + late)
+    return msgspec.structs.replace(wish, since=moved(made_at, -BEFORE), until=moved(made_at, late))
 
 
 async def _summaries(

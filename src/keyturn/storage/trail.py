@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from keyturn.core.clock import moved
 from keyturn.core.store_ports import AuditSpan
 from keyturn.storage.rows import readable
 from keyturn.storage.schema import AUDIT
@@ -31,8 +32,8 @@ def span(connection: Connection, since: datetime | None, until: datetime | None)
     found = [
         (after, upto)
         for low, high in stretches
-        if (after := low if since is None else _last_before(connection, since - SLACK, low, high))
-        < (upto := high if until is None else _last_before(connection, until + SLACK, low, high))
+        if (after := low if since is None else _last_before(connection, moved(since, -SLACK), low, high))
+        < (upto := high if until is None else _last_before(connection, moved(until, SLACK), low, high))
     ]
     if not found:
         return AuditSpan(0, 0, oldest[1])

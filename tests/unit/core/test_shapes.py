@@ -106,6 +106,7 @@ def test_each():
         ("lower", "AÉ", "aé"),
         ("digits", 7, "7"),
         ("reveal", Secret("s"), "s"),
+        ("reveal_each", [Secret("a"), Secret("b")], ["a", "b"]),
     ],
 )
 def test_transform(transform, value, rendered):

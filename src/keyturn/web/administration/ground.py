@@ -21,6 +21,7 @@ from keyturn.core.store_ports import DeploymentStore, OrganisationStore
 from keyturn.core.vocabulary import Algorithm, CredentialKind, KeyId, OrganisationId, Reason
 from keyturn.directory.names import check_takers
 from keyturn.directory.secret_status import status_of
+from keyturn.web.administration.searches import Searches
 from keyturn.wire.tables import Dialect
 
 Facts = dict[str, Any]
@@ -94,6 +95,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
         kept: What is written in the same transaction, so that a request is not done twice.
         rates: The limits there are, by the kind of counter.
         kept_before: The expired row in whose place that is.
+        searches: Those of the audit trail that are under way.
     """
 
     deployment: DeploymentStore
@@ -112,6 +114,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
     required: tuple[Change, ...] = ()
     kept: KeptAnswer | None = None
     kept_before: KeptAnswer | None = None
+    searches: Searches = msgspec.field(default_factory=Searches)
 
     def wide(self, organisation_id: OrganisationId | None = None) -> DeploymentStore:
         """Give the deployment's rows, for a change to one organisation's or to none's."""

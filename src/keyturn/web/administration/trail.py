@@ -29,7 +29,8 @@ async def _search(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         before=None if before is None else int(before[0]),
         limit=wanted["limit"],
     )
-    found = await search_audit(actor, ports.deployment, wish, **ports.at())
+    with ports.searches.one(actor.organisation_id):
+        found = await search_audit(actor, ports.deployment, wish, **ports.at())
     last = None if found.next is None else (found.next, "")
     return {
         "items": [_row(each) for each in found.hits],
@@ -50,9 +51,10 @@ async def _explain(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         return refusal_status(dialects, dialect, route, code)
 
     try:
-        told = await explain(
-            actor, ports.deployment, call.arguments["request"], status_of=status_of, **ports.at()
-        )
+        with ports.searches.one(actor.organisation_id):
+            told = await explain(
+                actor, ports.deployment, call.arguments["request"], status_of=status_of, **ports.at()
+            )
     except OperatorError as none:
         # In a path a text that is no id names nothing, as everywhere here.
         raise NothingThere(str(none)) from None

@@ -16,7 +16,7 @@ from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
-from keyturn.core.errors import ConfigError, Unavailable
+from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -45,6 +45,7 @@ from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.storage import Store, Tail, open_store, verify_chain
+from keyturn.storage import condition as condition
 from keyturn.storage import copies as copies
 from keyturn.storage import tables as tables
 from keyturn.storage.causes import why
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
     from keyturn.web.desk import Desk
     from keyturn.web.metrics import Metrics
     from keyturn.web.refusals import Refusals
+    from keyturn.web.tracing import Tracing
     from keyturn.wire.compile import CompiledRoute
 
 
@@ -281,6 +283,7 @@ def assemble(
     refusals: "Refusals | None" = None,
     routes: "Sequence[CompiledRoute] | None" = None,
     admin_api: bool = True,
+    tracing: "Tracing | None" = None,
     leak_keys: Mapping[str, str] | None = None,
 ) -> "tuple[Desk, Metrics]":
     """Put the front desk together over an open deployment.
@@ -289,6 +292,7 @@ def assemble(
         refusals: Brings refusals into the audit trail; who gives it sees to its summaries.
         routes: The dialects', where they are compiled already.
         admin_api: Whether it is served.
+        tracing: Makes spans, where somebody wants them.
         leak_keys: Whose leak reports are believed: PEM by key id.
 
     Raises:
@@ -298,6 +302,7 @@ def assemble(
     from keyturn.exchange.minting import compile_claims
     from keyturn.exchange.services import Services
     from keyturn.exchange.status import Places
+    from keyturn.exchange.timed import TimedPasswords
     from keyturn.exchange.verify import OwnTokens
     from keyturn.web.descriptions import Descriptions
     from keyturn.web.desk import Desk, check_roads
@@ -330,8 +335,13 @@ def assemble(
         clock_watch=local.clock_watch,
         noticed=local.telling.noticed,
     )
+    if tracing is not None:
+        services = tracing.around(services)
+    timed = TimedPasswords(services.passwords, services.check_times, local.clock)
+    services = msgspec.structs.replace(services, passwords=timed)
     metrics = Metrics()
-    metrics.watch(local.store.stats)
+    metrics.watch_store(local.store.stats)
+    metrics.watch_checks(services.check_times)
     if routes is None:
         routes = compile_routes(local.dialects, local.cache_seconds)
     admin = _open_administration(local, services) if admin_api else None
@@ -350,7 +360,7 @@ def assemble(
     descriptions = Descriptions(described, public_url, local.cache_seconds)
     leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
     lists = StatusLists(local.store.status, services, profiles(local.dialects), local.status_list_seconds)
-    desk = Desk(
+    desk = (Desk if tracing is None else tracing.desk)(
         Router(routes), urls, services, ports, metrics, refusals, descriptions, lists, trusted, admin, leaks
     )
     return desk, metrics
@@ -426,24 +436,3 @@ async def _turn_ring(local: LocalServices, issuer_id: str, algorithm: Algorithm,
 def make_master_key_text() -> str:
     """Make a master key that is kept nowhere."""
     return MasterKey.generate(os.urandom).reveal()
-
-
-async def require_sound_start(local: LocalServices) -> None:
-    """Take in the newest time there was, and refuse settings under which a token could outlive its key.
-
-    Raises:
-        ConfigError: A dialect that is on allows longer lifetimes than a key that signs was told (TK-14).
-        Unavailable: The store cannot be read.
-    """
-    now, longest = local.clock.now(), local.longest_lifetime()
-    mark = await local.store.upkeep.clock_mark()
-    if mark is not None:
-        local.clock_watch.follow(mark)
-    for issuer_id in await local.store.upkeep.turning_issuers(now):
-        until = await local.rings.unsafe_until(issuer_id, now, longest)
-        if until is not None:
-            problem = (
-                f"dialects: tokens could outlive the key of {issuer_id} that signs them until"
-                f" {until.isoformat()}; start without the new dialect, or after that"
-            )
-            raise ConfigError([problem])

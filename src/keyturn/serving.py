@@ -4,28 +4,35 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
 
-from keyturn.app import LocalServices, assemble, open_local, profiles, require_sound_start, upkeep_of
+from keyturn import __version__
+from keyturn.app import LocalServices, assemble, open_local, profiles, upkeep_of
 from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.limits import Rate
 from keyturn.core.ports import Signer
 from keyturn.web.framing import ProtocolLimits
 from keyturn.web.holders import HeldElsewhere, Holders
 from keyturn.web.logs import configure_logging
 from keyturn.web.management import Check, Management
+from keyturn.web.measures import Family, family, single
 from keyturn.web.readiness import tell_ready
 from keyturn.web.refusals import Refusals, summarising
 from keyturn.web.server import Listeners, bind_sockets, log, run_servers
 from keyturn.web.slots import Slots
 from keyturn.web.supervisor import Supervisor, Worker
 from keyturn.web.tls import Certificates
+from keyturn.web.traces import start_tracing
+
+if TYPE_CHECKING:  # of an extra
+    from keyturn.web.tracing import Tracing
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Measured in docs/performance.md: with Python's own, every twentieth part of a request was spent looking."""
@@ -154,7 +161,9 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             await role.prepare(local)
         rates = {kind: Rate(rate.per_minute, rate.burst) for kind, rate in settings.limits.rates().items()}
         limits = local.store.limits(rates, local.digester.tag)
-        refusals = Refusals(local.store.recorder, local.clock)
+        tracing = start_tracing(os.environ, local.clock)
+        recorder = local.store.recorder if tracing is None else tracing.recorder(local.store.recorder)
+        refusals = Refusals(recorder, local.clock)
         desk, metrics = assemble(
             local,
             limits,
@@ -162,10 +171,12 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             settings.trusted_proxies,
             refusals=refusals,
             admin_api=settings.admin_api,
+            tracing=tracing,
             leak_keys=settings.leaks.public_keys,
         )
         upkeep = upkeep_of(local, settings)
-        metrics.watch_upkeep(upkeep.figures, partial(_oldest_key_seconds, local))
+        metrics.watch_upkeep(upkeep.figures)
+        metrics.watch(partial(_standing_figures, local, listeners.certificates))
         metrics.watch_notices(local.telling.tallies, local.clock)
         await require_sound_start(local)
         await local.rings.promise(local.longest_lifetime(), local.clock.now())
@@ -178,7 +189,7 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
             connections_per_address=settings.limits.connections_per_address,
         )
         sharing = metrics.share(*role.slots).publishing() if role.slots else contextlib.nullcontext()
-        async with sharing, summarising(refusals), _listed(local), upkeep.running():
+        async with _traced(tracing), sharing, summarising(refusals), _listed(local), upkeep.running():
             await run_servers(
                 desk,
                 management,
@@ -193,6 +204,16 @@ async def _serve(settings: Settings, listeners: Listeners, role: _Role) -> None:
 
 
 @contextlib.asynccontextmanager
+async def _traced(tracing: "Tracing | None") -> AsyncIterator[None]:
+    """Send the last spans at the end."""
+    try:
+        yield
+    finally:
+        if tracing is not None:
+            await tracing.stop()
+
+
+@contextlib.asynccontextmanager
 async def _listed(local: LocalServices) -> AsyncIterator[None]:
     """Count among the servers of the deployment until the end."""
     try:
@@ -202,9 +223,36 @@ async def _listed(local: LocalServices) -> AsyncIterator[None]:
             await local.following.leave()
 
 
-def _oldest_key_seconds(local: LocalServices) -> float:
+async def require_sound_start(local: LocalServices) -> None:
+    """Take in the newest time there was, and refuse settings under which a token could outlive its key.
+
+    Raises:
+        ConfigError: A dialect that is on allows longer lifetimes than a key that signs was told (TK-14).
+        Unavailable: The store cannot be read.
+    """
+    now, longest = local.clock.now(), local.longest_lifetime()
+    mark = await local.store.upkeep.clock_mark()
+    if mark is not None:
+        local.clock_watch.follow(mark)
+    for issuer_id in await local.store.upkeep.turning_issuers(now):
+        until = await local.rings.unsafe_until(issuer_id, now, longest)
+        if until is not None:
+            problem = (
+                f"dialects: tokens could outlive the key of {issuer_id} that signs them until"
+                f" {until.isoformat()}; start without the new dialect, or after that"
+            )
+            raise ConfigError([problem])
+
+
+def _standing_figures(local: LocalServices, certificates: Certificates | None) -> Iterator[Family]:
+    """Give what does not count: keys, the certificate, the version."""
     start = local.rings.oldest_start()
-    return 0.0 if start is None else (local.clock.now() - start).total_seconds()
+    age_seconds = 0.0 if start is None else (local.clock.now() - start).total_seconds()
+    yield single("keyturn_signing_key_oldest_seconds", age_seconds)
+    yield family("keyturn_master_key_info", [((local.sealer.current,), 1)])
+    yield family("keyturn_build_info", [((__version__,), 1)])
+    if certificates is not None:
+        yield single("keyturn_certificate_expiry_timestamp_seconds", certificates.expires_at.timestamp())
 
 
 def _started(tell: Callable[[], None]) -> None:

@@ -12,10 +12,21 @@ sys.argv = sys.argv[1:]
 atexit.register(lambda: print("loaded", *sys.modules, file=sys.stderr))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-OF_OTHERS = {"alembic", "argon2", "dotenv", "joserfc", "mako", "pydantic_settings", "rich"}
-"""Each costs a megabyte or more, or tenths of a second; argon2 comes with the first password."""
+OF_OTHERS = {
+    "alembic",
+    "argon2",
+    "dotenv",
+    "joserfc",
+    "mako",
+    "opentelemetry",
+    "prometheus_client",
+    "pydantic_settings",
+    "rich",
+}
+"""Each costs a megabyte or more, or tenths of a second; argon2 comes with the first password,
+prometheus_client with the first who looks at the metrics."""
 OF_DOCUMENTS = {"keyturn.wire.json_schemas", "keyturn.wire.openapi", "keyturn.wire.postman"}
-OF_SERVERS = {"httptools", "keyturn.web", "prometheus_client", "structlog", "uvicorn", "uvloop"}
+OF_SERVERS = {"httptools", "keyturn.web", "structlog", "uvicorn", "uvloop"}
 OF_STORES = {"keyturn.storage", "sqlalchemy", "sqlite3"}
 
 

@@ -23,6 +23,7 @@ from e2e.servers import (
     told,
     within,
 )
+from keyturn.web.measures import MEASURES
 
 PUBLIC = "https://tokens.example"
 BOTH = {"KEYTURN_DIALECTS": "oauth2,endorsed"}
@@ -210,6 +211,21 @@ def test_metrics_count_by_dialect(demo):
     made = [client_id for client_id in shown if "-" in client_id]
     assert made
     assert all(client_id not in text for client_id in made)
+
+
+def test_metrics_are_those_of_the_page(demo):
+    """A running server shows every metric that the page has, but those of several workers and of TLS."""
+    text = ask(f"{demo.management}/metrics").body.decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE))
+    absent = {
+        "keyturn_workers",
+        "keyturn_worker_restarts",
+        "keyturn_certificate_expiry_timestamp_seconds",
+    }
+    described = {each.shown_as(name): each.kind for name, each in MEASURES.items() if name not in absent}
+    assert kinds == described
+    told = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE))
+    assert told == {each.shown_as(name): each.text for name, each in MEASURES.items() if name not in absent}
 
 
 def test_log_lines_are_structured(demo):

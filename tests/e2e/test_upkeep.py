@@ -13,7 +13,7 @@ def test_a_server_that_stops_signs_its_trail(tmp_path):
     at = ("--data", str(data))
     with serving(data, home) as node:
         shown = ask(f"{node.management}/metrics").body.decode()
-        assert 'keyturn_upkeep_last_run_timestamp_seconds{job="checkpoint"} 0.0' in shown
+        assert 'keyturn_upkeep_last_run_timestamp_seconds{task="checkpoint"} 0.0' in shown
         assert "keyturn_signing_key_oldest_seconds" in shown
     jobs = {row["job"]: row for row in told(home, "upkeep", "status", *at)}
     assert jobs["checkpoint"]["outcome"] == "checkpoint 1"

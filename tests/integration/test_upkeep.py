@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integration.test_cli import Terminal
-from keyturn.app import open_local, require_sound_start
+from keyturn.app import open_local
 from keyturn.cli.local import open_verbs
 from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.vocabulary import Algorithm
+from keyturn.serving import require_sound_start
 from keyturn.storage.schema import micros
 
 DAY = timedelta(days=1)

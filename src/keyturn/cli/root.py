@@ -64,6 +64,7 @@ NOUNS = {
     "upkeep": "What happens without a request: rotation, cleaning, checkpoints.",
     "notice": "Notices: who outside hears of leaks, expiries, keys and lockouts.",
     "clock": "The clock.",
+    "doctor": "Look whether everything is in order, and say what to do.",
     "dialect": "Dialects: the token APIs that are spoken.",
     "config": "The configuration.",
     "completion": "Completion of these words by a shell.",

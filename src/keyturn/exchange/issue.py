@@ -8,9 +8,7 @@ from typing import Any
 
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.askers import recognise_client
-from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client
+from keyturn.exchange.askers import check_located, recognise_client
 from keyturn.exchange.grants import grant_for
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import decide
@@ -34,11 +32,8 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     await admit(request.origin, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    audiences = assertion_audiences(request.client, located, request.profile, services)
     slow = await recognise_client(request.client, located, request.origin, services, now)
-    proof = check_client(
-        request.client, located, request.origin.dialect, services.digester, now, audiences, slow
-    )
+    proof = check_located(request.client, located, request.profile, request.origin, services, now, slow)
     await admit_client(proof, services.limits, services.clock.monotonic())
     await require_own_organisation(request.organisation_alias, proof, services.registry)
     terms = services.terms.find(request, proof)

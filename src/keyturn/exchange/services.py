@@ -8,6 +8,7 @@ import msgspec
 
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
+from keyturn.core.histogram import CheckTimes
 from keyturn.core.notices import Noticed
 from keyturn.core.ports import (
     Digester,
@@ -73,6 +74,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         roles: ``<dialect>:<role>`` -> what it permits.
         places: Gives tokens places in status lists; None where that is off.
         clock_watch: Says whether the clock may be trusted (RE-07).
+        check_times: How long checks of credentials took.
     """
 
     clock: Clock
@@ -101,3 +103,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
     places: Places | None = None
+    check_times: CheckTimes = msgspec.field(default_factory=CheckTimes)

@@ -159,6 +159,11 @@ class Feed(Confirmation):
         if not self._thread.is_alive():
             self._drop_connection()
 
+    @property
+    def lag(self) -> int:
+        """How many versions were seen that memory has not applied yet."""
+        return max(0, self._seen.version - self.at.version)
+
     def _run(self) -> None:
         while not self._stopping.wait(POLL_SECONDS):
             try:

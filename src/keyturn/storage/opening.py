@@ -178,6 +178,7 @@ class SqlStore:
             **self.recorder.stats(),
             **self._reads.stats(),
             "feed_version": self.feed.at.version,
+            "feed_lag": self.feed.lag,
             "feed_age_seconds": self.feed.age_seconds,
         }
 

@@ -132,6 +132,8 @@ class GroupWriter:
         self._batches = 0
         self._units = 0
         self._largest_batch = 0
+        self._last_batch = 0
+        self._newest_at = 0.0
         self._thread = threading.Thread(target=self._run, name="keyturn-writer", daemon=True)
         self._thread.start()
 
@@ -263,10 +265,21 @@ class GroupWriter:
             "queue_length": len(self._waiting),
             "batches": self._batches,
             "units": self._units,
+            "last_batch": self._last_batch,
             "largest_batch": self._largest_batch,
             "last_commit_seconds": self._commit_seconds,
             "turn_seconds": self._turn_seconds,
+            "audit_lag_seconds": self._lag_seconds(),
+            "audit_newest_timestamp_seconds": self._newest_at,
         }
+
+    def _lag_seconds(self) -> float:
+        """Tell for how long the unit has waited that waits longest."""
+        # Those that are answered are let go of a moment later.
+        waiting = next((job for job in self._unanswered if not job.future.done()), None)
+        if waiting is None:
+            return 0.0
+        return self._clock.monotonic() - (waiting.deadline - self._patience)
 
     # --- on the writer's thread ---
 
@@ -315,6 +328,7 @@ class GroupWriter:
                 written = self._scribe.write(connection, at, jobs, started)
                 committing = True
                 self._commit(connection)
+            self._newest_at = self._clock.now().timestamp()
             self._measure(len(jobs), self._clock.monotonic() - started)
             self._held.tell(partial(self._answer, jobs, written))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
@@ -382,6 +396,7 @@ class GroupWriter:
     def _measure(self, size: int, seconds: float) -> None:
         self._batches += 1
         self._units += size
+        self._last_batch = size
         self._largest_batch = max(self._largest_batch, size)
         self._turn_seconds += _SMOOTHING * (seconds - self._turn_seconds)
         # Growing at once and shrinking by halves follows a burst without waiting long for one that is over.

@@ -66,6 +66,7 @@ class Scheduler:
         self._holder = holder
         self._failures = dict.fromkeys(self._jobs, 0)
         self._last_runs: dict[str, JobRun] = {}
+        self._successes: dict[str, float] = dict.fromkeys(self._jobs, 0.0)
 
     async def run(self) -> None:
         """Keep up until cancelled."""
@@ -156,18 +157,31 @@ class Scheduler:
         leases, now = await self._by_name(), self._clock.now()
         return [state_of(job, leases.get(job.name), now) for job in self._jobs.values()]
 
-    def figures(self) -> Mapping[str, tuple[float, int]]:
-        """Give for each job when this process ran it last (seconds since 1970 or 0) and its failures."""
+    def figures(self) -> Mapping[str, tuple[float, float, int]]:
+        """Give three figures for each job, instants as seconds since 1970 or 0.
+
+        When this process ran it last, when any process that is known of did with success, and how often it
+        failed here.
+        """
         return {
             name: (
                 self._last_runs[name].ran_at.timestamp() if name in self._last_runs else 0.0,
+                self._successes[name],
                 self._failures[name],
             )
             for name in self._jobs
         }
 
     async def _by_name(self) -> dict[str, Lease]:
-        return {lease.name: lease for lease in await self._leases.leases()}
+        leases = {lease.name: lease for lease in await self._leases.leases()}
+        for name in leases.keys() & self._jobs.keys():
+            self._note(name, leases[name].last)
+        return leases
+
+    def _note(self, name: str, run: JobRun | None) -> None:
+        """Remember a run that went well, whichever process had it."""
+        if run is not None and not run.failures:
+            self._successes[name] = max(self._successes[name], run.ran_at.timestamp())
 
     async def _looked(self) -> datetime:
         """Give the time for a job; a step of the clock up to that time is in the store by then (RE-07)."""
@@ -203,6 +217,7 @@ class Scheduler:
             keeping.cancel()
         await self._leases.release(job.name, self._holder, self._clock.now(), run)
         self._last_runs[job.name] = run
+        self._note(job.name, run)
         return run
 
     async def _keep(self, job: Job, working: "asyncio.Future[str]") -> None:

@@ -58,7 +58,7 @@ from keyturn.web.descriptions import Descriptions
 from keyturn.web.documents import document_facts
 from keyturn.web.doors import Door
 from keyturn.web.leaks import LEAKS_PATH, LeakReports
-from keyturn.web.metrics import Metrics
+from keyturn.web.metrics import NO_GRANT, OK, UNREAD, Metrics
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.rate_headers import RateHeaders
 from keyturn.web.refusals import Refusals
@@ -195,8 +195,9 @@ class Desk:
             if described is None:
                 described = await self._status_lists.answer(request.method, request.path)
             return request_id.encode(), described or self._nothing_here(request)
-        outcome, response = await self._serve(door, route, request_id, body, oversized=oversized)
-        self._metrics.answered(route.dialect, route.table.name, outcome, services.clock.monotonic() - started)
+        grant, outcome, response = await self._serve(door, route, request_id, body, oversized=oversized)
+        took = services.clock.monotonic() - started
+        self._metrics.answered(route.dialect, route.table.name, grant, outcome, took)
         return request_id.encode(), response
 
     def _door(self, head: Head) -> Door:
@@ -228,25 +229,33 @@ class Desk:
 
     async def _serve(
         self, door: Door, route: CompiledRoute, request_id: RequestId, body: bytes, *, oversized: bool
-    ) -> tuple[str, WireResponse]:
-        """Walk a request's road; whatever happens becomes an answer in the dialect's own format."""
+    ) -> tuple[str, str, WireResponse]:
+        """Walk a request's road; whatever happens becomes an answer in the dialect's own format.
+
+        Returns:
+            The grant, how it went (``OK`` or the private reason), and the answer.
+        """
         TAKEN.set(None)
         FROM_MEMORY.set(False)
         echoes: Mapping[str, Any] = {}
+        grant = UNREAD if route.table.exchanges else NO_GRANT
         try:
             if door.administers and self._administration is not None:
                 request = door.request(request_id, body, oversized=oversized)
-                return "ok", self._limited(await self._administration.answer(door.routes, route, request))
+                answer = await self._administration.answer(door.routes, route, request)
+                return NO_GRANT, OK, self._limited(answer)
             asked = None if oversized else door.asked_again(body, request_id)
             if asked is None:
                 asked = await self._asked(door, route, door.request(request_id, body, oversized=oversized))
                 door.keep(body, asked)
             echoes = asked.origin.echoes
+            if isinstance(asked, TokenRequest):
+                grant = asked.grant_type
             if isinstance(asked, Question):
                 facts = await QUESTIONS[asked.operation](asked, self._services)
             else:
                 facts = await self._facts(route, asked)
-            return "ok", self._limited(route.write(facts))
+            return grant, OK, self._limited(route.write(facts))
         except Refusal as refusal:
             echoes = echoes or refusal.echoes
             request = door.request(request_id, body, oversized=oversized)
@@ -262,7 +271,7 @@ class Desk:
         proven = told.about is not None and not isinstance(told, _unproven(route))
         if proven or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
-        return told.reason.value, response
+        return grant, told.reason.value, response
 
     async def _asked(self, door: Door, route: CompiledRoute, request: WireRequest) -> Asked:
         """Read what is asked, by the route's table."""

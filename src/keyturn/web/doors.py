@@ -5,7 +5,7 @@ and a request that repeats it is read by a look-up. Only the reading is kept: wh
 it asks is found out each time. A door lives as long as its connection, and so do the secrets that it keeps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -58,6 +58,11 @@ class Door:
         self.administers = self.route is not None and self.route.is_administration
         operation = None if self.route is None else self.route.table.operation
         self.asks = operation is not None and operation.name == "introspect"
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The head's fields, names in lower case."""
+        return self._head.headers
 
     def request(self, request_id: RequestId, body: bytes, *, oversized: bool) -> WireRequest:
         """Give a request that came in by this door, as its reader wants it."""

@@ -6,8 +6,12 @@ Successful requests are not logged: the audit trail and the metrics have each of
 
 import logging
 import sys
+from contextvars import ContextVar
 
 import structlog
+
+TRACE_ID: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""The trace of the request that is being answered, in each line about it; None where nobody traces."""
 
 
 def configure_logging(log_format: str, level: str, worker: int | None = None) -> None:
@@ -35,6 +39,7 @@ def configure_logging(log_format: str, level: str, worker: int | None = None) ->
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             number,
+            _trace,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -50,3 +55,8 @@ def configure_logging(log_format: str, level: str, worker: int | None = None) ->
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _trace(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    trace_id = TRACE_ID.get()
+    return event if trace_id is None else {**event, "trace_id": trace_id}

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from keyturn.web.desk import Receive, Scope, Send
 from keyturn.web.metrics import Metrics
@@ -47,7 +46,7 @@ class Management:
             body = {"status": "not ready" if problems else "ready", "problems": problems}
             return 503 if problems else 200, "application/json", msgspec.json.encode(body)
         if path == "/metrics":
-            return 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics.shown)
+            return 200, *self._metrics.shown()
         return 404, "application/json", b'{"error":"not_found"}'
 
     async def _problems(self) -> dict[str, str]:

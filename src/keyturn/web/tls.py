@@ -15,6 +15,7 @@ import ssl
 import stat
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,13 @@ class Certificates:
         certificate: The chain, PEM, the server's own certificate first.
         key: Its private key, PEM, without a passphrase.
 
+    ``expires_at`` says when the one that is served does.
+
     Raises:
         ConfigError: The pair cannot be used.
     """
+
+    expires_at: datetime
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
@@ -101,6 +106,9 @@ class Certificates:
         context.set_alpn_protocols(["http/1.1"])
         # An empty passphrase instead of a prompt on the terminal of whoever started us.
         context.load_cert_chain(self._certificate, self._key, password="")
+        from cryptography.x509 import load_pem_x509_certificates  # megabytes that plain HTTP does without
+
+        self.expires_at = load_pem_x509_certificates(self._certificate.read_bytes())[0].not_valid_after_utc
         return context
 
     def _fingerprint(self) -> _Fingerprint:

@@ -114,7 +114,7 @@ async def test_a_failure_is_counted_and_tried_again_ever_later(store, clock):
         clock.advance(waits[-1])
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     assert state.last.outcome == "failed: ValueError"
-    assert node.scheduler.figures()["job"][1] == 9
+    assert node.scheduler.figures()["job"][2] == 9
     node.error = None
     await node.scheduler.do_jobs()
     assert (await node.scheduler.states())[0].last.failures == 0

@@ -5,7 +5,6 @@ from ipaddress import ip_network
 
 import msgspec
 import pytest
-from prometheus_client import generate_latest
 
 from harness import PUBLIC_URL, basic, clear_texts, deployment
 from keyturn.app import assemble
@@ -180,7 +179,7 @@ async def test_metrics(here):
     await token(here)
     await token(here, secret="wrong")
     await here.ask("GET", "/nothing/hush")
-    text = generate_latest(here.metrics.registry).decode()
+    text = here.metrics.shown()[1].decode()
     for outcome in ("ok", "wrong_secret"):
         assert f'keyturn_requests_total{{dialect="oauth2",outcome="{outcome}",route="token"}} 1.0' in text
     assert "hush" not in text

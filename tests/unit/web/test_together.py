@@ -1,8 +1,8 @@
 """The figures of several workers are those of one server, whichever of them is asked."""
 
 import pytest
-from prometheus_client import generate_latest
 
+from keyturn.web.measures import single
 from keyturn.web.metrics import Metrics
 from keyturn.web.slots import Slots
 
@@ -18,14 +18,15 @@ class Process:
             "feed_age_seconds": 0.1,
         } | store
         self.metrics = Metrics()
-        self.metrics.watch(lambda: self.store)
-        self.metrics.watch_upkeep(lambda: {"keys": (7.0 + number, number)}, lambda: 3.0 * number)
+        self.metrics.watch_store(lambda: self.store)
+        self.metrics.watch_upkeep(lambda: {"keys": (7.0 + number, 5.0 + number, number)})
+        self.metrics.watch(lambda: [single("keyturn_signing_key_oldest_seconds", 3.0 * number)])
         self.together = self.metrics.share(slots, number)
         slots.set_up(number, up=True)
 
     def seen(self):
         """Read what it shows, as name with labels and value."""
-        lines = generate_latest(self.metrics.shown).decode().splitlines()
+        lines = self.metrics.shown()[1].decode().splitlines()
         assert len(lines) == len(set(lines))
         return {
             name: float(value)
@@ -51,9 +52,9 @@ REQUESTS = 'keyturn_requests_total{dialect="oauth2",outcome="ok",route="token"}'
 def test_what_is_counted_is_summed(two):
     """Requests, their times and refusals of both are summed, those that only one of them had too."""
     one, other = two
-    one.metrics.answered("oauth2", "token", "ok", 0.002)
-    other.metrics.answered("oauth2", "token", "ok", 0.2)
-    other.metrics.answered("oauth2", "token", "wrong_secret", 0.2)
+    one.metrics.answered("oauth2", "token", "client_credentials", "ok", 0.002)
+    other.metrics.answered("oauth2", "token", "client_credentials", "ok", 0.2)
+    other.metrics.answered("oauth2", "token", "client_credentials", "wrong_secret", 0.2)
     other.metrics.framing_refused("host")
     other.together.publish()
     seen = one.seen()
@@ -77,7 +78,8 @@ def test_gauges_are_merged_by_their_meaning(two):
     assert seen["keyturn_store_queue_length"] == 4
     assert seen["keyturn_store_feed_version"] == 4
     assert seen["keyturn_store_feed_age_seconds"] == 0.5
-    assert seen['keyturn_upkeep_last_run_timestamp_seconds{job="keys"}'] == 8
+    assert seen['keyturn_upkeep_last_run_timestamp_seconds{task="keys"}'] == 8
+    assert seen['keyturn_upkeep_last_success_timestamp_seconds{task="keys"}'] == 6
     assert seen["keyturn_signing_key_oldest_seconds"] == 3
     assert seen["keyturn_workers"] == 2
 
@@ -85,7 +87,7 @@ def test_gauges_are_merged_by_their_meaning(two):
 def test_nothing_counted_goes_down(two, slots):
     """Who takes a dead worker's place goes on from its counts, again and again, and not from its gauges."""
     one, other = two
-    other.metrics.answered("oauth2", "token", "ok", 0.002)
+    other.metrics.answered("oauth2", "token", "client_credentials", "ok", 0.002)
     other.together.publish()
     slots.set_up(1, up=False)
     seen = one.seen()
@@ -95,7 +97,7 @@ def test_nothing_counted_goes_down(two, slots):
     for generation in (2, 3):
         successor = Process(slots, 1)
         assert one.seen()[REQUESTS] == generation - 1
-        successor.metrics.answered("oauth2", "token", "ok", 0.002)
+        successor.metrics.answered("oauth2", "token", "client_credentials", "ok", 0.002)
         assert successor.seen()[REQUESTS] == generation
         successor.together.publish()
         assert one.seen()[REQUESTS] == generation
@@ -110,7 +112,7 @@ async def test_published_by_itself(two):
         pass
     assert one.seen()["keyturn_store_batches"] == 2
     async with other.together.publishing():
-        other.metrics.answered("oauth2", "token", "ok", 0.002)
+        other.metrics.answered("oauth2", "token", "client_credentials", "ok", 0.002)
     assert one.seen()[REQUESTS] == 1
 
 
@@ -120,7 +122,7 @@ def test_too_many_figures():
     one, other = Process(small, 0), Process(small, 1)
     other.together.publish()
     for number in range(200):
-        other.metrics.answered("oauth2", f"route{number}", "ok", 0.002)
+        other.metrics.answered("oauth2", f"route{number}", "", "ok", 0.002)
     other.together.publish()
     other.together.publish()
     assert one.seen()["keyturn_store_batches"] == 2

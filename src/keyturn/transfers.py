@@ -115,10 +115,13 @@ async def import_organisation(
 
 
 def is_bundle(file: Path) -> bool:
-    """Tell by its first line whether a file is an organisation's."""
+    """Tell by its first line whether a file is an organisation's; what cannot be read is not."""
     line = MAGIC.encode() + b"\n"
-    with files.spoken(), file.open("rb") as opened:
-        return opened.read(len(line)) == line
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(line)) == line
+    except OSError:
+        return False
 
 
 async def _bundle(local: LocalServices, household: Household, *, with_keys: bool) -> Bundle:

@@ -364,6 +364,7 @@ SHOWN = {
     "parent_url": "https://keys.example/a/b",
     "digits": 7,
     "reveal": Secret("x"),
+    "reveal_each": [Secret("x"), Secret("y")],
     "plain": {"any": "thing"},
 }
 """Name of a transform -> a fact that it shows."""

@@ -161,7 +161,8 @@ def test_nothing_answered_is_lost(tmp_path):
     tokens = []
     for _ in range(3):
         with serving(data, home) as node, under_load(node.url, node.client("oauth2"), 6) as load:
-            time.sleep(dice.uniform(0.2, 0.6))
+            within(SOON_SECONDS, lambda: load.tokens)
+            time.sleep(dice.uniform(0.0, 0.6))
             assert node.stop(signal.SIGKILL) == -signal.SIGKILL
         assert load.tokens
         assert set(load.statuses) == {200}

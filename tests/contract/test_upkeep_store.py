@@ -187,6 +187,8 @@ async def test_cleaners_delete_what_is_long_over(store):
         "notice_delivery": 0,
         "notice_subscription": 0,
         "node": 1,
+        "status_block": 0,
+        "status_mark": 0,
     }
     assert await store.registry.find_family(FamilyId("just ended")) is not None
     assert await store.registry.find_family(FamilyId("long over")) is None

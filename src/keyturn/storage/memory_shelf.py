@@ -181,7 +181,7 @@ class MemoryShelf:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""
         ring = (key for key in self.all(SigningKey) if key.issuer_id == issuer_id)
         kept = (key for key in ring if key.retires_at is None or key.retires_at > now)
-        return sorted(kept, key=lambda key: (key.published_at, key.signs_from, key.id))
+        return sorted(kept, key=lambda key: (key.published_at, key.id))
 
     async def sealed(self, purpose: str) -> Sequence[Sealed]:
         """Read the sealed values of a purpose, oldest first."""

@@ -267,7 +267,7 @@ class SqlReads:
             keys.issuer_id == issuer_id, or_(keys.retires_at.is_(None), keys.retires_at > now)
         )
         return await self._ask(
-            lambda c: rows.records(c, SigningKey, query.order_by(keys.published_at, keys.signs_from, keys.id))
+            lambda c: rows.records(c, SigningKey, query.order_by(keys.published_at, keys.id))
         )
 
     async def sealed(self, purpose: str) -> Sequence[Sealed]:

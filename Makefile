@@ -118,7 +118,7 @@ soak: env-dev ## Hours of load, races and kill -9 (SOAK_SECONDS=600, ARGS="-k ra
 
 .PHONY: packages
 packages: env-dev ## Build the wheel and the files of deploy/ and check them as far as this machine can
-	@$(BIN)/python -m pytest tests/packages -m "packages or not packages" $(ARGS)
+	@$(BIN)/python -m pytest tests/packages tests/e2e/test_vendors.py -m "packages or not packages" $(ARGS)
 
 .PHONY: lock
 lock: ## Refresh requirements/*.txt from pyproject.toml (needs uv; ARGS="--upgrade")

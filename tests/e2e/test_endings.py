@@ -60,7 +60,10 @@ def node(tmp_path) -> Iterator[Node]:
         yield running
 
 
-@pytest.mark.parametrize("noun", ["secret", "client", "org"])
+@pytest.mark.parametrize(
+    "noun",
+    [pytest.param("secret", marks=pytest.mark.soak), pytest.param("client", marks=pytest.mark.soak), "org"],
+)
 def test_switched_off_and_on(node, tmp_path, noun):
     """RV-04: what another process disables is dead here within a second, and enabling revives none of it."""
     told(tmp_path / "home", "org", "create", "beta", "--data", str(node.data))

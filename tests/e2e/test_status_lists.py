@@ -38,7 +38,7 @@ def statuses(caller, tokens):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_process_leaves_no_token_without_its_row(tmp_path):
     """RE-01: every token that was answered before a kill -9 is in a list, and dies there alone."""
     here = deploy(tmp_path, {"KEYTURN_STATUS_LISTS": "true"})

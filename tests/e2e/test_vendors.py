@@ -1,8 +1,11 @@
 """Why the vendors' clients cannot be had, said so that a skip explains itself."""
 
+import pytest
+
 from e2e.vendors import install
 
 
+@pytest.mark.packages  # two environments, for a kit of the tests
 def test_no_registry(tmp_path, monkeypatch):
     """Where packages cannot be fetched the reason is pip's last line, and the next attempt asks again."""
     lock = tmp_path / "lock.txt"

@@ -73,4 +73,4 @@ class Attackers(RuleBasedStateMachine):
 
 
 TestAttackers = Attackers.TestCase
-TestAttackers.settings = settings(max_examples=60)
+TestAttackers.settings = settings(max_examples=30)

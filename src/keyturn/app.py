@@ -94,21 +94,21 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     clock_watch: ClockWatch = msgspec.field(default_factory=ClockWatch)
     telling: Telling = msgspec.field(default_factory=Telling)
 
-    def check_chain(self, rows: Sequence[AuditRow], place: ChainEnd | None) -> int | None:
-        """Find the first ``seq`` that does not hold in rows that follow a place (None: the start)."""
-        return check_chain(rows, place)
+    def every_dialect(self) -> dict[str, Dialect]:
+        """Give all dialects that there are: those that are off as they come, the others as configured."""
+        return {**load_dialects(), **self.dialects}
 
     def status_of(self, dialect: str, route: str, code: str) -> int | None:
         """Give the HTTP status that callers of a route, of the admin API too, saw with a public code."""
         from keyturn.admin import ADMIN
 
-        return refusal_status({**load_dialects(), **self.dialects, ADMIN.name: ADMIN}, dialect, route, code)
+        return refusal_status({**self.every_dialect(), ADMIN.name: ADMIN}, dialect, route, code)
 
     def built_in_clients(self) -> set[str]:
         """Give the ids of contracts' own clients, those of dialects that are off included."""
         return {
             exchange.client.id
-            for dialect in {**load_dialects(), **self.dialects}.values()
+            for dialect in self.every_dialect().values()
             for route in dialect.routes
             for exchange in route.exchanges
             if exchange.client is not None
@@ -383,7 +383,7 @@ def _open_administration(local: LocalServices, services: "Services") -> "Adminis
         longest_lifetime=local.longest_lifetime(),
         dialects=local.dialects,
         rates=services.limits.rates,
-        every_dialect={**load_dialects(), **local.dialects},
+        every_dialect=local.every_dialect(),
         clock=local.clock,
         dice=local.dice,
     )
@@ -408,7 +408,7 @@ def upkeep_of(local: LocalServices, settings: Settings) -> "Scheduler":
         partial(_turn_ring, local),
         local.sealer,
         local.following,
-        check=local.check_chain,
+        check=check_chain,
         forget_expired=local.store.revocations.forget_expired,
         clock=local.clock,
         clock_watch=local.clock_watch,

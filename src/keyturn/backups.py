@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from keyturn import __version__
-from keyturn.app import copies, files, master_keys_of, open_local, streams
+from keyturn.app import check_chain, copies, files, master_keys_of, open_local, streams
 from keyturn.config import Settings
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
@@ -120,7 +120,7 @@ async def verify_backup(settings: Settings, file: Path, actor: Actor) -> Verifie
                     actor,
                     local.deployment,
                     local.store.upkeep,
-                    check=local.check_chain,
+                    check=check_chain,
                     signature=key.verify if key else None,
                 )
     return Verified(seen=seen, damage=damage, trail=trail)

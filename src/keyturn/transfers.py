@@ -20,7 +20,6 @@ from keyturn.core.records import Credential, Sealed, SigningKey
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import GROUP as POLICY
 from keyturn.core.vocabulary import CredentialId
-from keyturn.dialects import load_dialects
 from keyturn.directory.arrivals import require_own
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.transfer import Household, collect, objections, settle
@@ -149,7 +148,7 @@ def _require_sound(local: LocalServices, bundle: Bundle, settings: Settings, now
     Raises:
         OperatorError: It is not sound, or a key that came along would retire too early here (TK-14).
     """
-    dialects = {**load_dialects(), **local.dialects}
+    dialects = local.every_dialect()
     require_own(
         bundle.household,
         reserved=local.built_in_clients(),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from keyturn.app import LocalServices, open_local, profiles, upkeep_of
+from keyturn.app import LocalServices, check_chain, open_local, profiles, upkeep_of
 from keyturn.cli.local_admin import LocalAdmin
 from keyturn.cli.local_audit import LocalAudit
 from keyturn.cli.local_master import LocalMaster
@@ -243,7 +243,7 @@ class LocalVerbs(LocalPeople, LocalSecrets, LocalAdmin, LocalAudit, LocalMaster,
             self._actor,
             self._store,
             self._services.store.upkeep,
-            check=self._services.check_chain,
+            check=check_chain,
             signature=key.verify if key is not None else None,
             noted=noted,
         )

@@ -105,7 +105,7 @@ class LocalGround:
 
         Dialects that are off are chosen too, so that a password works in one that is switched on later.
         """
-        known: dict[str, Any] = {**load_dialects(), **self._services.dialects}
+        known: dict[str, Any] = self._services.every_dialect()
         takers = [
             name
             for name, dialect in known.items()

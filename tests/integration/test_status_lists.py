@@ -10,6 +10,7 @@ from integration.renewal import FORM, another_caller, demo_caller
 from integration.status_reading import bit, claims_of, fetched, named, statuses
 from integration.test_endings import Operator
 from keyturn.app import profiles
+from keyturn.core.changes import Rewind
 from keyturn.core.errors import Unavailable
 from keyturn.core.status_records import StatusBlock
 from keyturn.core.vocabulary import Reason
@@ -81,6 +82,17 @@ async def test_an_overlap_that_passes(here: Deployment) -> None:
     here.clock.advance(88)
     assert await statuses(here, token) == [0]
     assert await statuses(here, token) == [1]
+
+
+async def test_a_store_that_was_set_back(here: Deployment) -> None:
+    """RE-09: after a restore old lists are gone, and a server that goes on begins another."""
+    caller = demo_caller(here)
+    old = named((await caller.begin("read"))["access_token"])[0]
+    await here.change(Rewind(here.clock.now()))
+    new = (await caller.begin("read"))["access_token"]
+    assert await statuses(here, new) == [0]
+    assert (await here.ask("GET", old.removeprefix(PUBLIC_URL))).status == 404
+    assert named(new)[0] != old
 
 
 async def test_a_family(here: Deployment) -> None:

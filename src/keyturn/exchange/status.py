@@ -60,12 +60,16 @@ def mark_of(verified: VerifiedClaims) -> tuple[Change, ...]:
 
 
 class _List:
-    """A list that this process fills."""
+    """A list that this process fills, in one epoch of its organisation.
 
-    __slots__ = ("blocks", "id", "next", "spelled")
+    A restore raises that and takes lists away: going on with one would bring it back without its dead.
+    """
 
-    def __init__(self, list_id: str, uri: str) -> None:
+    __slots__ = ("blocks", "epoch", "id", "next", "spelled")
+
+    def __init__(self, list_id: str, uri: str, epoch: int) -> None:
         self.id = list_id
+        self.epoch = epoch
         self.next = 0
         self.blocks = 0
         claim = msgspec.json.encode({CLAIM: {"status_list": {"idx": 0, "uri": uri}}})
@@ -170,12 +174,14 @@ class Places:
     def _list_with_room(self, decision: Decision, now: datetime) -> _List:
         organisation = decision.proof.organisation
         there = self._lists.get(organisation.id)
-        if there is None or there.next >= self.list_size or there.blocks >= LIST_BLOCKS:
+        full = there is not None and (there.next >= self.list_size or there.blocks >= LIST_BLOCKS)
+        if there is None or full or there.epoch != organisation.epoch:
             self._lists.pop(organisation.id, None)
             if len(self._lists) >= LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
             list_id = uuid7(now, self._naming)
-            there = _List(list_id, status_uri(self._public_url, organisation.slug, list_id))
+            uri = status_uri(self._public_url, organisation.slug, list_id)
+            there = _List(list_id, uri, organisation.epoch)
             self._lists[organisation.id] = there
         return there
 

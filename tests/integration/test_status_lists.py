@@ -1,6 +1,7 @@
 """Status lists over the whole road: what an API can know of a token without asking (RV-02 to RV-04)."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
@@ -227,6 +228,52 @@ async def test_made_once_a_second(here: Deployment) -> None:
     assert len({each.body for each in answers}) == 1
     here.clock.advance(1)
     assert (await here.ask("GET", path)).body != answers[0].body
+
+
+class Toiling:
+    """A reader that takes half a second for everything, and counts how often it is asked."""
+
+    def __init__(self, here: Deployment) -> None:
+        """Stand before a deployment's."""
+        self._here = here
+        self.asked = 0
+
+    async def content(self, *names: str) -> object:
+        """Read what is in a list."""
+        return await self._toil(self._here.store.status.content(*names))
+
+    async def lists(self, *names: str) -> object:
+        """Name lists."""
+        return await self._toil(self._here.store.status.lists(*names))
+
+    async def _toil(self, found: Awaitable[object]) -> object:
+        self.asked += 1
+        self._here.clock.advance(0.5)
+        return await found
+
+
+async def test_a_stranger_who_asks_for_everything(here: Deployment) -> None:
+    """RE-10: lists and index take a tenth of the time, and get no older than they may be kept."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    reader = here.desk._status_lists._reader = Toiling(here)
+    for _ in range(12):
+        await asyncio.gather(*(here.ask("GET", each) for each in (path, "/o/acme/status") for _ in range(5)))
+        here.clock.advance(1)
+    assert reader.asked == 4
+    here.clock.advance(60)
+    await here.ask("GET", path)
+    assert reader.asked == 5
+
+
+async def test_made_up_names_push_nothing_out(here: Deployment) -> None:
+    """RE-10: whoever asks for lists that are not there does not have the others made again."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    first = (await here.ask("GET", path)).body
+    for number in range(300):
+        assert (await here.ask("GET", f"{path[:-12]}{number:012d}")).status == 404
+    assert (await here.ask("GET", path)).body == first
 
 
 async def test_off() -> None:

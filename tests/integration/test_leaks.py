@@ -100,8 +100,8 @@ async def test_a_leaked_secret_ends_with_its_tokens(here):
     asker, askers = await here.add_client(rights=("introspect",), grants=("client_credentials",))
     access = await token(here, client, secret)
     assert await active(here, asker, askers, access)
-    url = f"https://github.com/x?{secret}"
     stranger = make_secret(CredentialKind.CLIENT_SECRET, here.local.dice).reveal()
+    url = f"https://github.com/x?{secret}&{stranger}"
     assert await report(here, secret, stranger, "kt_cs_nonsense", url=url) == [TRUE, FALSE, FALSE]
     assert await token(here, client, secret) is None
     assert not await active(here, asker, askers, access)
@@ -114,7 +114,7 @@ async def test_a_leaked_secret_ends_with_its_tokens(here):
     [row] = await here.audit("credential.leaked")
     assert (row.actor, row.details["done"]) == ("reporter:github-1", "ended")
     page = await here.local.deployment.audit_page(limit=1_000)
-    assert not any(secret in str(opened) for opened in page.personal)
+    assert not any(each in str(opened) for opened in page.personal for each in (secret, stranger))
 
 
 @pytest.mark.parametrize(("rule", "works"), [("disable", False), ("notify", True)])

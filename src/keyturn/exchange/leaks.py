@@ -16,7 +16,7 @@ from keyturn.core.life import State
 from keyturn.core.notices import KEPT, Happening, notice_of
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, Credential, Organisation, RefreshFamily, Revocation, Spent
-from keyturn.core.secret import Secret, parse_secret
+from keyturn.core.secret import SECRET_PATTERN, Secret, parse_secret
 from keyturn.core.secret_policy import GROUP, LEAK_RULES, ON_LEAK
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import CredentialKind, OrganisationId, Reason
@@ -244,5 +244,5 @@ def _unit(report: LeakReport, found: _Found, now: datetime) -> Unit:
 
 
 def _without(token: Secret, text: str) -> str:
-    """Shorten a text, and take the secret itself out of it, which a URL may repeat (HT-07)."""
-    return text.replace(token.reveal(), "***")[:_MOST_CHARS]
+    """Shorten a text, and take the secret itself out of it, which a URL may repeat, and any other (HT-07)."""
+    return SECRET_PATTERN.sub("***", text.replace(token.reveal(), "***"))[:_MOST_CHARS]

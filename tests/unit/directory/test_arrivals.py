@@ -50,7 +50,12 @@ SOUND = Household(
     credentials=(CREDENTIAL,),
 )
 FORGED = {
-    "clients": [(CLIENT, "organisation_id", OTHER), (CLIENT, "id", ADA), (CLIENT, "id", "built-in"), (CLIENT, "id", "a|b")],
+    "clients": [
+        (CLIENT, "organisation_id", OTHER),
+        (CLIENT, "id", ADA),
+        (CLIENT, "id", "built-in"),
+        (CLIENT, "id", "a|b"),
+    ],
     "users": [
         (USER, "organisation_id", OTHER),
         (USER, "id", "../x"),

@@ -18,8 +18,8 @@ from keyturn.directory.names import check_slug
 from keyturn.directory.transfer import Household
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@-]{0,199}")
-"""What every id is made of, those that people chose too. The feed joins ids by a bar: one that holds a bar would
-be heard by no process, and all would count as stale from then on."""
+"""What every id is made of, those that people chose too. The feed joins ids by a bar: one that holds a bar
+would be heard by no process, and all would count as stale from then on."""
 
 
 def require_own(

@@ -18,7 +18,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _EMBEDDED_V4 = ip_network("64:ff9b::/96")
 """NAT64: the last 32 bits are an IPv4 address (RFC 6052)."""
 _GLOBAL_V6 = ip_network("2000::/3")
-"""All there is of the open Internet (RFC 4291 section 2.4); what wraps IPv4 without saying so is elsewhere."""
+"""All there is of the open Internet (RFC 4291 section 2.4); IPv4 wrapped in older ways is elsewhere."""
 _INSIDE = tuple(
     ip_network(each)
     for each in (

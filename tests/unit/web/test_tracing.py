@@ -104,7 +104,7 @@ async def test_the_callers_trace_is_followed(here, exporter):
 
 
 async def test_a_long_traceparent_is_no_line_in_the_log(here, caplog):
-    """HT-07: strangers do not fill the log, which has a warning of the library's for each that is too long."""
+    """HT-07: strangers do not fill the log by the library's warnings of what is too long."""
     await token(here, headers=[("traceparent", "00-" + "a" * 5000)])
     assert caplog.records == []
 

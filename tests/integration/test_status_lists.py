@@ -172,6 +172,28 @@ async def test_a_token_that_was_not_recorded(here: Deployment) -> None:
     assert await statuses(here, token) == [1]
 
 
+async def test_a_store_that_is_away_is_asked_once(here: Deployment, monkeypatch) -> None:
+    """RE-05: whoever waited for a block that was not recorded waits for no second one in its turn."""
+    came, gate = asyncio.Semaphore(0), asyncio.Event()
+
+    async def record(_: object) -> None:
+        came.release()
+        await gate.wait()
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    monkeypatch.setattr(here.store.recorder, "_port", type("Port", (), {"record": staticmethod(record)}))
+    caller = demo_caller(here)
+    asked = [asyncio.create_task(caller.post("token", grant_type="client_credentials")) for _ in range(5)]
+    await came.acquire()
+    gate.set()
+    gate.clear()
+    async with asyncio.timeout(5):
+        for _ in asked[1:]:
+            await came.acquire()
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*asked)] == [503] * 5
+
+
 async def test_a_full_list(here: Deployment) -> None:
     """A list that is full is followed by another, and both are published and listed."""
     here.desk._services.places.list_size = 8

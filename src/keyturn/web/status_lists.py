@@ -18,6 +18,7 @@ from keyturn.core.errors import Unavailable
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.status_records import StatusReader
+from keyturn.core.vocabulary import Reason
 from keyturn.exchange.services import Services
 from keyturn.exchange.status import status_uri
 from keyturn.exchange.status_list import published_list
@@ -28,6 +29,8 @@ MADE_EVERY_SECONDS = 1.0
 PART_OF_TIME = 10
 """Where lists would take more than one part in so many of a server's time, they are made more seldom; but
 none that is answered is older than anybody may keep one."""
+TURN_SECONDS = 5.0
+"""How long somebody waits for the others' lists: a request that hangs helps nobody (RE-05)."""
 LISTS_KEPT = 256
 """Lists kept for a second; one more forgets the oldest."""
 
@@ -147,7 +150,12 @@ class StatusLists:
         return await asyncio.shield(making.task)
 
     async def _timed(self, making: _Making[_ANY], make: Callable[[], Awaitable[_ANY]]) -> _ANY:
-        async with self._turn:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        try:
             # Where the store is away, who waited need not find that out one by one.
             self._services.registry.require_fresh()
             clock = self._services.clock
@@ -155,6 +163,8 @@ class StatusLists:
             made = await make()
             making.seconds = clock.monotonic() - making.begun_at
             return made
+        finally:
+            self._turn.release()
 
     def _every(self, now: float) -> float:
         """Say how old an answer may be: as much older as what was made lately took longer."""

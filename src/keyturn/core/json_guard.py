@@ -18,8 +18,8 @@ from keyturn.core.errors import KeyturnError
 MAX_DEPTH = 32
 MAX_DIGITS = 20
 
-# The closing quote may be missing: an unterminated string is consumed once and not again from each quote in it, which
-# would make this scan quadratic. Neither pattern has possessive parts: before 3.11.5 Python loses its place in them.
+# The closing quote may be missing: an unterminated string is consumed once and not again from each quote in
+# it, which would make this scan quadratic. Nothing here is possessive: Python before 3.11.5 gets that wrong.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|[\]}]', re.DOTALL)
 # Each escape whole, a surrogate pair as one: group 1 is NUL, group 2 half a pair.
 _ESCAPE = re.compile(

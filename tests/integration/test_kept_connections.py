@@ -1,6 +1,7 @@
 """What a connection remembers: the answer is that of a fresh one, whatever was sent on it before."""
 
 import asyncio
+import json
 import random
 
 import pytest
@@ -109,3 +110,19 @@ async def test_what_varies_is_read(here: Deployment, connect) -> None:
         seen.add(b'"active":true' in told[1])
     kept.close()
     assert seen == {True, False}
+
+
+async def test_a_renewal_by_a_header(here: Deployment, connect) -> None:
+    """RT-05: where a contract reads the token from a header, nothing in the body takes its place."""
+    members = here.members["acme"]["mend"]
+    login = {"email": members["email"], "userKey": members["user_key"], "orgToken": members["org_token"]}
+    body, media = json.dumps(login).encode(), ("Content-Type", JSON)
+    answer = await here.ask("POST", "/api/v2.0/login", headers=[media], body=body)
+    good = answer.json["retVal"]["refreshToken"]
+    bad = good[:-1] + ("A" if good[-1] != "A" else "B")
+    kept = await connect()
+    for shown, beside, status in ((good, good, b"200"), (good, bad, b"200"), (bad, good, b"403")) * 2:
+        fields = {"wss-refresh-token": shown, "Content-Type": JSON}
+        told = await kept.ask(posted("/api/v2.0/login/accessToken", json.dumps({"x": beside}), fields))
+        assert status in told[0], (shown == good, beside == good, told)
+    kept.close()

@@ -35,6 +35,7 @@ KEPT_VERSIONS = 10_000
 _TRIM_EVERY = 256
 
 _RECORDED = Recorded()
+_CHANGE_NOTHING = frozenset({RequireVersion})
 _RAISES_NO_VERSION = frozenset({LAST_USE, REVOCATION})
 """Topics of changes after which every version that memory knows still holds."""
 
@@ -62,7 +63,7 @@ class Written(msgspec.Struct, frozen=True):
 
 def changes_nothing(unit: Unit) -> bool:
     """Tell whether a unit leaves nothing but its row in the trail."""
-    return all(isinstance(change, RequireVersion) for change in unit.changes)
+    return _CHANGE_NOTHING.issuperset(map(type, unit.changes))
 
 
 class Scribe:

@@ -139,7 +139,7 @@ class GroupWriter:
 
     # --- on the event loop ---
 
-    async def record(self, unit: Unit) -> Outcome:
+    def record(self, unit: Unit) -> Future[Outcome]:
         """Commit a unit's changes and its audit event together, or report what it lost to.
 
         Raises:
@@ -147,7 +147,7 @@ class GroupWriter:
             Unavailable: It could not be committed; nothing of it was, unless the disk hung in the middle of
                 the commit itself for twice the patience.
         """
-        return await self._enqueue(unit, None)
+        return self._enqueue(unit, None)
 
     async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
         """Commit a unit that must stay inside one organisation; raises like ``record``."""

@@ -16,8 +16,9 @@ def issued(
 ) -> Unit:
     """Say what an issuance saves: its audit event and ``changes``, if all it rests on is still as it was."""
     origin, decision = request.origin, terms.decision
+    more = (*changes, *first_use(decision.proof, now), *_preferred(decision))
     return Unit(
-        changes=(*terms.rests_on, *changes, *first_use(decision.proof, now), *_preferred(decision)),
+        changes=(*terms.rests_on, *more) if more else terms.rests_on,
         audit=AuditEvent(
             at=now,
             kind="token.issued",

@@ -1,7 +1,7 @@
 """Step 5: a decision becomes a signed token. Takes only a ``Decision``; only policy makes one."""
 
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -77,7 +77,7 @@ async def mint(
     Spec: RFC 7519 section 4.1, RFC 9068 section 2.2.
     """
     decision = draft.decision
-    issued_at = now.replace(microsecond=0)
+    issued_at = datetime.fromtimestamp(int(now.timestamp()), UTC)
     facts = LastingFacts(draft.facts)
     facts.spelling = draft.spelling
     facts["token_id"] = TokenId(uuid7(now, services.naming))

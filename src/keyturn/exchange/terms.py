@@ -44,6 +44,7 @@ class Terms(msgspec.Struct, frozen=True):
     Args:
         draft: What its tokens have in common.
         rests_on: What must still be so when a token is recorded.
+        notes: What is recorded of each beside that.
         actor: As the audit trail names who acts.
         details: What the audit trail says of each.
     """
@@ -51,6 +52,7 @@ class Terms(msgspec.Struct, frozen=True):
     decision: Decision
     draft: Draft
     rests_on: tuple[Change, ...]
+    notes: tuple[Change, ...]
     actor: str
     details: dict[str, str]
 

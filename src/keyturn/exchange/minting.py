@@ -1,7 +1,7 @@
 """Step 5: a decision becomes a signed token. Takes only a ``Decision``; only policy makes one."""
 
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -25,7 +25,6 @@ _OF_EACH = frozenset({"token_id", "issued_at", "expires_at"})
 _OF_EVERY = frozenset({"iss", "sub", "aud", "iat", "exp", "jti", STATUS, CLAIM})
 """The claims that every token has, or may have."""
 
-_SECOND = timedelta(seconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,9 +83,7 @@ async def mint(
     facts["issued_at"] = issued_at
     facts["expires_at"] = issued_at + decision.lifetime
     begun = draft.begun or _begun(decision, decision.profile, facts, services)
-    claims = _spelled(
-        begun, draft.ended if status is None else status + draft.ended, facts, decision.lifetime
-    )
+    claims = _spelled(begun, draft.ended if status is None else status + draft.ended, facts)
     return facts, await _signature(decision, decision.profile, claims, services, now)
 
 
@@ -110,8 +107,7 @@ async def mint_id_token(
     audience = (decision.proof.client.id,)
     facts = access | {"token_id": TokenId(uuid7(now, services.naming)), "audience": audience}
     begun, ended = _begun(decision, profile, facts, services), _ended(decision, profile)
-    claims = _spelled(begun, ended, facts, decision.lifetime)
-    return Secret(await (await _signature(decision, profile, claims, services, now)))
+    return Secret(await (await _signature(decision, profile, _spelled(begun, ended, facts), services, now)))
 
 
 async def _signature(
@@ -149,10 +145,9 @@ def _ended(decision: Decision, profile: TokenProfile) -> bytes:
     return _encode({CLAIM: own})[1:]
 
 
-def _spelled(begun: bytes, ended: bytes, facts: dict[str, Any], lifetime: timedelta) -> msgspec.Raw:
+def _spelled(begun: bytes, ended: bytes, facts: dict[str, Any]) -> msgspec.Raw:
     """Put claims together; a token's id is a UUID and needs no escapes."""
-    issued_at = int(facts["issued_at"].timestamp())
-    expires_at = issued_at + lifetime // _SECOND
+    issued_at, expires_at = int(facts["issued_at"].timestamp()), int(facts["expires_at"].timestamp())
     token_id = facts["token_id"].encode()
     return msgspec.Raw(
         b'%b,"iat":%d,"exp":%d,"jti":"%b",%b' % (begun, issued_at, expires_at, token_id, ended)

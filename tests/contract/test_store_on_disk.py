@@ -206,6 +206,18 @@ async def test_requirements_lose_to_another_process_at_once(store, second):
     assert (await second.registry.find_client("client-1")).credentials == (change.record,)
 
 
+async def test_what_units_share_is_required_of_each(store, second):
+    """RE-02: what the units of one decision rest on holds for each, also beside a unit that changes it."""
+    await second.registry.find_client("client-1")
+    needs = RequireVersion("credential", "cred-1", 0)
+    resting, record = unit(needs), second.recorder.record
+    change = next_version(credential(), life=credential().life.ended(store_kit.NOW, "test"))
+    assert await asyncio.gather(record(resting), record(resting)) == [Recorded(), Recorded()]
+    outcomes = await asyncio.gather(record(resting), record(unit(change)), record(resting))
+    assert outcomes == [Recorded(), Recorded(), Lost(needs, change.record)]
+    assert await record(resting) == Lost(needs, change.record)
+
+
 async def test_a_log_that_was_trimmed_forgets_everything(store, second, shared):
     """Who lags behind the change log's beginning forgets all it knows instead of missing something."""
     await second.registry.find_client("client-1")

@@ -120,9 +120,9 @@ class Door:
         """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
         if len(body) > BODY_KEPT_BYTES or not isinstance(asked, TokenRequest | Question):
             return
+        if self._said and isinstance(asked, Question) and self._learned is None:
+            self._learn(body, asked)  # at the second question: many a caller asks one and goes
         self._said = {body: asked}
-        if isinstance(asked, Question) and self._learned is None:
-            self._learn(body, asked)
 
     def _learn(self, body: bytes, asked: Question) -> None:
         """Find out where in a form the token stands: its reader says, asked about a probe in each place.

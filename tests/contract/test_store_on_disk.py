@@ -206,6 +206,18 @@ async def test_requirements_lose_to_another_process_at_once(store, second):
     assert (await second.registry.find_client("client-1")).credentials == (change.record,)
 
 
+async def test_what_units_share_is_required_of_each(store, second):
+    """RE-02: what the units of one decision rest on holds for each, also beside a unit that changes it."""
+    await second.registry.find_client("client-1")
+    needs = RequireVersion("credential", "cred-1", 0)
+    resting, record = unit(needs), second.recorder.record
+    change = next_version(credential(), life=credential().life.ended(store_kit.NOW, "test"))
+    assert await asyncio.gather(record(resting), record(resting)) == [Recorded(), Recorded()]
+    outcomes = await asyncio.gather(record(resting), record(unit(change)), record(resting))
+    assert outcomes == [Recorded(), Recorded(), Lost(needs, change.record)]
+    assert await record(resting) == Lost(needs, change.record)
+
+
 async def test_a_log_that_was_trimmed_forgets_everything(store, second, shared):
     """Who lags behind the change log's beginning forgets all it knows instead of missing something."""
     await second.registry.find_client("client-1")
@@ -298,7 +310,7 @@ async def test_a_short_lock_is_waited_for(store, shared):
     """A lock that a stranger holds for less than the callers' patience costs them only time."""
     with Stranger(shared) as connection:
         connection.begin()
-        waiting = asyncio.create_task(store.recorder.record(unit()))
+        waiting = asyncio.ensure_future(store.recorder.record(unit()))
         await asyncio.sleep(0.3)
         connection.say("ROLLBACK")
         assert await waiting == Recorded()
@@ -311,7 +323,7 @@ async def test_nobody_is_as_patient_as_the_import_before(path):
     long = msgspec.structs.replace(plain, also=(plain.audit,) * 2_000)
     with Stranger(path) as connection:
         connection.begin()
-        importing = asyncio.create_task(store.recorder.record(long))
+        importing = asyncio.ensure_future(store.recorder.record(long))
         await asyncio.sleep(0)
         with pytest.raises(Unavailable):
             await asyncio.wait_for(store.recorder.record(plain), 3)
@@ -342,7 +354,7 @@ async def test_whoever_leaves_before_the_turn_leaves_nothing(store, shared):
     """A caller that is cancelled while its unit waits has written nothing."""
     with Stranger(shared) as connection:
         connection.begin()
-        leaving = asyncio.create_task(store.recorder.record(unit(Add(organisation("org-left")))))
+        leaving = asyncio.ensure_future(store.recorder.record(unit(Add(organisation("org-left")))))
         await asyncio.sleep(0.1)
         leaving.cancel()
         connection.say("ROLLBACK")
@@ -355,7 +367,7 @@ async def test_a_full_queue_sheds_at_once(store, shared, monkeypatch):
     monkeypatch.setattr("keyturn.storage.writer.QUEUE_LIMIT", 3)
     with Stranger(shared) as connection:
         connection.begin()
-        waiting = [asyncio.create_task(store.recorder.record(unit())) for _ in range(3)]
+        waiting = [asyncio.ensure_future(store.recorder.record(unit())) for _ in range(3)]
         await asyncio.sleep(0)
         began = time.monotonic()
         with pytest.raises(Unavailable):
@@ -368,7 +380,7 @@ async def test_a_full_queue_sheds_at_once(store, shared, monkeypatch):
 async def test_closing_commits_what_waits(shared):
     """Units that wait when the store is closed are committed and answered (RE-03)."""
     store = await open_file(shared)
-    waiting = [asyncio.create_task(store.recorder.record(unit(organisation_id=None))) for _ in range(50)]
+    waiting = [asyncio.ensure_future(store.recorder.record(unit(organisation_id=None))) for _ in range(50)]
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*waiting) == [Recorded()] * 50

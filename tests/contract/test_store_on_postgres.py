@@ -171,7 +171,7 @@ async def test_what_was_not_committed_goes_again(store, url):
     """RE-05: a unit whose connection is cut before the commit is sent is recorded once, on another one."""
     with Stranger(url) as stranger:
         stranger.say("BEGIN", "LOCK TABLE audit")
-        waiting = asyncio.create_task(store.recorder.record(unit(request_id="once")))
+        waiting = asyncio.ensure_future(store.recorder.record(unit(request_id="once")))
         pid = (
             "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )

@@ -115,7 +115,7 @@ class Revocations(Protocol):
 class Recorder(Protocol):
     """The last step of every road: save and audit in one transaction, answer after the fsync."""
 
-    async def record(self, unit: Unit) -> Outcome:
+    def record(self, unit: Unit) -> Awaitable[Outcome]:
         """Commit a unit's changes and its audit event together, or report what it lost to.
 
         Raises:

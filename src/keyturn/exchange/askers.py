@@ -17,7 +17,7 @@ from keyturn.core.requests import (
 from keyturn.core.vocabulary import PASSWORD, ClientId, CredentialKind, Reason
 from keyturn.exchange.admit import admit_client
 from keyturn.exchange.audiences import assertion_audiences
-from keyturn.exchange.credentials import check_client, compare_secret
+from keyturn.exchange.credentials import check_client, compare_secret, recall_client
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import allows_password
 from keyturn.exchange.services import Services
@@ -41,27 +41,30 @@ async def prove_client(
         InvalidClient: It is not who it claims.
     """
     located = await locate(presented, organisation, services.registry)
-    slow = await recognise_client(presented, located, origin, services, now)
-    return check_located(presented, located, profile, origin, services, now, slow)
+    return await prove_located(presented, located, profile, origin, services, now)
 
 
-def check_located(
+async def prove_located(
     presented: PresentedCredential,
     located: Located,
     profile: TokenProfile | None,
     origin: Origin,
     services: Services,
     now: datetime,
-    slow: Recognised | None,
 ) -> Proof:
-    """Check a client that was located (``check_client``), and count how long that takes.
-
-    Args:
-        slow: What ``recognise_client`` found.
+    """Check a client that was located, and count how long that takes.
 
     Raises:
         InvalidClient: It is not who it claims.
+        SlowDown: Too many secrets under a slow hash were checked for it lately.
+        Unavailable: Too many are checked now.
     """
+    began = services.clock.monotonic()
+    known = recall_client(presented, located.view, origin.dialect, services.digester, now)
+    if known is not None:
+        services.check_times.fast(services.clock.monotonic() - began)
+        return known
+    slow = await _recognise_client(presented, located, origin, services, now)
     audiences = () if profile is None else assertion_audiences(presented, located, profile, services)
     began = services.clock.monotonic()
     try:
@@ -70,7 +73,7 @@ def check_located(
         services.check_times.fast(services.clock.monotonic() - began)
 
 
-async def recognise_client(
+async def _recognise_client(
     presented: PresentedCredential, located: Located, origin: Origin, services: Services, now: datetime
 ) -> Recognised | None:
     """Find what is presented among a client's secrets under a slow hash; hardly any client has one.

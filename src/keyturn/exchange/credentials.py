@@ -17,7 +17,7 @@ from keyturn.core.records import Credential, Organisation, RefreshFamily
 from keyturn.core.refresh import RefreshToken
 from keyturn.core.requests import Asker, Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
-from keyturn.core.secret_policy import policy_of, standing
+from keyturn.core.secret_policy import SecretPolicy, policy_of, standing
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind, Reason
 from keyturn.exchange.assertions import prove_assertion
@@ -56,16 +56,18 @@ def check_client(
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
-    known = presented.secret.proved
-    if isinstance(known, _Proved) and known.still(presented, view, dialect, digester):
-        proof = known.proof
-    else:
-        proof = _prove_anew(presented, view, dialect, digester, now, audiences, slow)
+    known = recall_client(presented, view, dialect, digester, now)
+    if known is not None:
+        return known
+    proof = _prove_anew(presented, view, digester, dialect, now, audiences, slow)
     found = proof.credential
     if found is not None:
         reason = credential_objection(dialect, found, proof.organisation, now)
         if reason is not None:
             raise InvalidClient(reason, about=Concern(proof.organisation.id, proof.client.id))
+        if view is not None and presented.kind is CredentialKind.CLIENT_SECRET and slow is None:
+            policy = policy_of(proof.organisation)
+            presented.secret.proved = _Proved(proof, found, policy, presented.kind, view, dialect, digester)
     return proof
 
 
@@ -76,28 +78,43 @@ class _Proved(msgspec.Struct, frozen=True):
     """
 
     proof: Proof
+    credential: Credential
+    policy: SecretPolicy
     kind: CredentialKind
     view: ClientView
     dialect: str
     digester: Digester
 
-    def still(
-        self, presented: PresentedCredential, view: ClientView | None, dialect: str, digester: Digester
-    ) -> bool:
-        """Tell whether it would be found again: all but time is as it was."""
-        return (
-            self.view is view
-            and self.kind is presented.kind
-            and self.dialect == dialect
-            and self.digester is digester
-        )
+
+def recall_client(
+    presented: PresentedCredential,
+    view: ClientView | None,
+    dialect: str,
+    digester: Digester,
+    now: datetime,
+) -> Proof | None:
+    """Give what a secret proved before, if all but time is as it was and time has not changed it either.
+
+    None to find out anew, and so to refuse with the reason: what memory has never refuses.
+    """
+    known = presented.secret.proved
+    if (
+        not isinstance(known, _Proved)
+        or known.view is not view
+        or known.kind is not presented.kind
+        or known.dialect != dialect
+        or known.digester is not digester
+        or standing(known.credential, known.policy, now) in _OBJECTIONS
+    ):
+        return None
+    return known.proof
 
 
 def _prove_anew(
     presented: PresentedCredential,
     view: ClientView | None,
-    dialect: str,
     digester: Digester,
+    dialect: str,
     now: datetime,
     audiences: Sequence[str],
     slow: Recognised | None,
@@ -115,10 +132,7 @@ def _prove_anew(
     reason = client_objection(dialect, view)
     if reason is not None:
         raise InvalidClient(reason, about=about)
-    proof = Proof(view.organisation, view.client, found, spends)
-    if presented.kind is CredentialKind.CLIENT_SECRET and slow is None:
-        presented.secret.proved = _Proved(proof, presented.kind, view, dialect, digester)
-    return proof
+    return Proof(view.organisation, view.client, found, spends)
 
 
 def _prove(

@@ -1,5 +1,6 @@
 """Steps 2 and 4: which grant this is, which credential it accepts, and what is asked. Pure."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from keyturn.core.errors import InvalidClient, InvalidGrant
@@ -38,12 +39,15 @@ class Grant(Protocol):
         ...
 
 
+_PROVING_CLIENTS = frozenset({CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY})
+
+
 class ClientCredentials:
     """The client asks in its own name (RFC 6749 section 4.4)."""
 
     def require(self, credential: PresentedCredential) -> None:
         """Take what proves a client; a public client proves nothing."""
-        if credential.kind not in {CredentialKind.CLIENT_SECRET, CredentialKind.PUBLIC_KEY}:
+        if credential.kind not in _PROVING_CLIENTS:
             raise InvalidClient(Reason.NO_CREDENTIAL)
 
     def authorize(self, request: TokenRequest, proof: Proof) -> Authorization:
@@ -86,9 +90,8 @@ GRANTS: dict[GrantType, Grant] = {
 }
 
 
-def grant_for(grant_type: GrantType) -> Grant:
-    """Give the grant of a type; a dialect's table can only name those there are."""
-    return GRANTS[grant_type]
+grant_for: Callable[[GrantType], Grant] = GRANTS.__getitem__
+"""Gives the grant of a type; a dialect's table can only name those there are."""
 
 
 def _authorization(request: TokenRequest, proof: Proof, credential: Credential) -> Authorization:

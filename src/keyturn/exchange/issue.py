@@ -8,7 +8,7 @@ from typing import Any
 
 from keyturn.core.requests import Issued, TokenRequest
 from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.askers import check_located, recognise_client
+from keyturn.exchange.askers import prove_located
 from keyturn.exchange.grants import grant_for
 from keyturn.exchange.locate import locate
 from keyturn.exchange.policy import decide
@@ -32,10 +32,10 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     await admit(request.origin, services.limits, services.clock.monotonic())
     grant = grant_for(request.grant_type)
     grant.require(request.credential)
-    slow = await recognise_client(request.client, located, request.origin, services, now)
-    proof = check_located(request.client, located, request.profile, request.origin, services, now, slow)
+    proof = await prove_located(request.client, located, request.profile, request.origin, services, now)
     await admit_client(proof, services.limits, services.clock.monotonic())
-    await require_own_organisation(request.organisation_alias, proof, services.registry)
+    if request.organisation_alias is not None:
+        await require_own_organisation(request.organisation_alias, proof, services.registry)
     terms = services.terms.find(request, proof)
     if terms is not None:
         return await finish(request, terms, services, now)

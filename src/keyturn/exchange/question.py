@@ -10,10 +10,10 @@ from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Proof, Question
 from keyturn.core.vocabulary import ClientId, Reason
 from keyturn.exchange.admit import admit, admit_client
-from keyturn.exchange.askers import prove_client
+from keyturn.exchange.askers import prove_located
 from keyturn.exchange.credentials import is_remembered
 from keyturn.exchange.living import LivingToken
-from keyturn.exchange.locate import locate_family
+from keyturn.exchange.locate import locate, locate_family
 from keyturn.exchange.recording import asked, refuse_lost
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import family_ending, is_revoked, outdated_by, rest_of_token
@@ -41,9 +41,8 @@ async def prove_questioner(question: Question, services: Services, now: datetime
         raise InvalidClient(Reason.NO_CREDENTIAL)
     await admit(question.origin, services.limits, services.clock.monotonic())
     profile = question.accepts[0] if question.accepts else None
-    proof = await prove_client(
-        question.client, question.organisation, profile, question.origin, services, now
-    )
+    located = await locate(question.client, question.organisation, services.registry)
+    proof = await prove_located(question.client, located, profile, question.origin, services, now)
     await admit_client(proof, services.limits, services.clock.monotonic())
     services.uses.note(question, proof, services.recorder, now)
     return proof

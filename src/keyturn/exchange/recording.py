@@ -16,8 +16,9 @@ def issued(
 ) -> Unit:
     """Say what an issuance saves: its audit event and ``changes``, if all it rests on is still as it was."""
     origin, decision = request.origin, terms.decision
+    more = (*changes, *first_use(decision.proof, now), *terms.notes)
     return Unit(
-        changes=(*terms.rests_on, *changes, *first_use(decision.proof, now), *_preferred(decision)),
+        changes=(*terms.rests_on, *more) if more else terms.rests_on,
         audit=AuditEvent(
             at=now,
             kind="token.issued",
@@ -54,7 +55,7 @@ def first_use(proof: Proof, now: datetime) -> tuple[Touch, ...]:
     return (Touch(used.organisation_id, used.owner_id, used.id, now.date()),)
 
 
-def _preferred(decision: Decision) -> tuple[Prefer, ...]:
+def preferred(decision: Decision) -> tuple[Prefer, ...]:
     """Note where a user was last issued a token; an API token is good in one place and says nothing of it."""
     organisation, holder = decision.proof.organisation, decision.proof.holder
     if not isinstance(holder, Member) or decision.grant_type in {API_TOKEN, REFRESH_TOKEN}:

@@ -18,7 +18,7 @@ from keyturn.core.vocabulary import OPENID, Reason
 from keyturn.exchange.family import open_family
 from keyturn.exchange.minting import draft, mint, mint_id_token, of_family
 from keyturn.exchange.policy import require_current_forms
-from keyturn.exchange.recording import details_of, issued, refuse_lost, still_as_proved
+from keyturn.exchange.recording import details_of, issued, preferred, refuse_lost, still_as_proved
 from keyturn.exchange.services import Services
 from keyturn.exchange.status import Place, Places
 from keyturn.exchange.terms import Draft, Terms
@@ -97,6 +97,7 @@ def _terms(request: TokenRequest, decision: Decision, services: Services) -> Ter
         decision=decision,
         draft=draft(decision, services),
         rests_on=still_as_proved(proof),
+        notes=preferred(decision),
         actor=proof.about.actor,
         details=details_of(request, decision),
     )

@@ -44,6 +44,7 @@ class Terms(msgspec.Struct, frozen=True):
     Args:
         draft: What its tokens have in common.
         rests_on: What must still be so when a token is recorded.
+        notes: What is recorded of each beside that.
         actor: As the audit trail names who acts.
         details: What the audit trail says of each.
     """
@@ -51,6 +52,7 @@ class Terms(msgspec.Struct, frozen=True):
     decision: Decision
     draft: Draft
     rests_on: tuple[Change, ...]
+    notes: tuple[Change, ...]
     actor: str
     details: dict[str, str]
 
@@ -77,7 +79,7 @@ class KnownTerms:
             and then.organisation is proof.organisation
             # A built-in client is a value of its contract's table, made each time.
             and (then.client is proof.client or (proof.client.built_in and then.client == proof.client))
-            and _same_holder(then.holder, proof.holder)
+            and (then.holder is proof.holder or _same_holder(then.holder, proof.holder))
         )
         return terms if same else None
 
@@ -94,7 +96,7 @@ class KnownTerms:
 def _same_holder(then: Member | Entity | None, now: Member | Entity | None) -> bool:
     if isinstance(then, Member) and isinstance(now, Member):
         return then.user is now.user and then.membership is now.membership and then.home is now.home
-    return then is now
+    return False
 
 
 def _words(request: TokenRequest, proof: Proof, family: RefreshFamily | None) -> _Words:

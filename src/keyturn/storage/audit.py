@@ -8,8 +8,10 @@ is what signed checkpoints are for. Source: design.md section 4; AD-05.
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.storage.schema import micros
@@ -34,27 +36,10 @@ def link(tail: Tail, event: AuditEvent, sealed_personal: bytes | None) -> AuditR
     Raises:
         UnicodeEncodeError: The event holds text that is no text (a lone surrogate).
     """
-    seq = tail.seq + 1
-    digest = _row_hash(
-        tail.row_hash,
-        (
-            tail.chain,
-            seq,
-            micros(event.at),
-            event.kind,
-            event.actor,
-            event.request_id,
-            event.outcome,
-            event.organisation_id,
-            event.subject,
-            event.reason,
-            event.details,
-            sealed_personal,
-        ),
-    )
+    linked = columns_after(tail, event, sealed_personal)
     return AuditRow(
         chain=tail.chain,
-        seq=seq,
+        seq=linked[0],
         at=event.at,
         kind=event.kind,
         actor=event.actor,
@@ -66,8 +51,29 @@ def link(tail: Tail, event: AuditEvent, sealed_personal: bytes | None) -> AuditR
         details=event.details,
         sealed_personal=sealed_personal,
         prev_hash=tail.row_hash,
-        row_hash=digest,
+        row_hash=linked[-1],
     )
+
+
+Columns = tuple[Any, ...]
+"""A row as it is kept, from ``seq`` to ``row_hash`` in the order of the table: the chain goes before it."""
+
+
+def columns_after(tail: Tail, event: AuditEvent, sealed_personal: bytes | None) -> Columns:
+    """Make the row that follows a chain's tail as its columns; every token writes one.
+
+    Raises:
+        UnicodeEncodeError: The event holds text that is no text (a lone surrogate).
+    """
+    seq, at, details = tail.seq + 1, micros(event.at), _encode(event.details)
+    kind, actor, request_id, outcome = event.kind, event.actor, event.request_id, event.outcome
+    concerns = event.organisation_id, event.subject, event.reason
+    digest = _row_hash(
+        tail.row_hash,
+        (tail.chain, seq, at, kind, actor, request_id, outcome, *concerns, Raw(details), sealed_personal),
+    )
+    texts = (kind, actor, request_id, outcome, *concerns, details.decode())
+    return (seq, at, *texts, sealed_personal, tail.row_hash, digest)
 
 
 def without_nul(event: AuditEvent) -> AuditEvent:

@@ -43,6 +43,7 @@ from keyturn.core.status_records import StatusBlock, StatusMark
 from keyturn.core.store_ports import LEFTOVER_NAMES, Leftover
 from keyturn.core.tombstones import ERASED
 from keyturn.storage import admin_schema, notice_schema, people_schema, schema, status_schema
+from keyturn.storage.audit import Columns
 from keyturn.storage.carry import LEFTOVERS, TOMBSTONES, R
 from keyturn.storage.ground import Ground
 from keyturn.storage.places import Placed, place_of, unique_names
@@ -270,27 +271,9 @@ _AUDIT_COLUMNS = (
 )
 
 
-def append_audit(ground: Ground, connection: Connection, chain_id: int, rows: Sequence[AuditRow]) -> None:
+def append_audit(ground: Ground, connection: Connection, chain_id: int, rows: Sequence[Columns]) -> None:
     """Insert audit rows, many at once."""
-    values = [
-        (
-            chain_id,
-            row.seq,
-            schema.micros(row.at),
-            row.kind,
-            row.actor,
-            row.request_id,
-            row.outcome,
-            row.organisation_id,
-            row.subject,
-            row.reason,
-            schema.json_text(row.details),
-            row.sealed_personal,
-            row.prev_hash,
-            row.row_hash,
-        )
-        for row in rows
-    ]
+    values = [(chain_id, *row) for row in rows]
     ground.append(connection, schema.AUDIT.name, _AUDIT_COLUMNS, values)
 
 

@@ -17,10 +17,10 @@ from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVe
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
-from keyturn.core.records import AuditEvent, AuditRow, Organisation, RefreshFamily
+from keyturn.core.records import AuditEvent, Organisation, RefreshFamily
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import FamilyId, OrganisationId
-from keyturn.storage.audit import Tail, link, without_nul
+from keyturn.storage.audit import Columns, Tail, columns_after, without_nul
 from keyturn.storage.carry import carry_out
 from keyturn.storage.families import Seen, family_in, named_in, write_all
 from keyturn.storage.feed import Confirmation, News, read_news
@@ -35,6 +35,7 @@ KEPT_VERSIONS = 10_000
 _TRIM_EVERY = 256
 
 _RECORDED = Recorded()
+_CHANGE_NOTHING = frozenset({RequireVersion})
 _RAISES_NO_VERSION = frozenset({LAST_USE, REVOCATION})
 """Topics of changes after which every version that memory knows still holds."""
 
@@ -62,7 +63,7 @@ class Written(msgspec.Struct, frozen=True):
 
 def changes_nothing(unit: Unit) -> bool:
     """Tell whether a unit leaves nothing but its row in the trail."""
-    return all(isinstance(change, RequireVersion) for change in unit.changes)
+    return _CHANGE_NOTHING.issuperset(map(type, unit.changes))
 
 
 class Scribe:
@@ -95,10 +96,11 @@ class Scribe:
         self._chain_id: int | None = None
         self._tail = Tail(self._chain)
         # The transaction being written.
-        self._rows: list[AuditRow] = []
+        self._rows: list[Columns] = []
         self._touched: dict[tuple[str, str], None] = {}
         self._families: dict[FamilyId, RefreshFamily | None] = {}
         self._memory_is_current = False
+        self._held: Sequence[Change] = ()
         self._keys_at: Point | None = None
         self._history: str | None = None
 
@@ -115,7 +117,7 @@ class Scribe:
         Raises:
             SQLAlchemyError: The transaction has failed as a whole; roll back, then call ``forget``.
         """
-        self._rows, self._touched, self._families = [], {}, {}
+        self._rows, self._touched, self._families, self._held = [], {}, {}, ()
         if at.history != self._history:
             self.forget()
             self._history = at.history
@@ -174,6 +176,8 @@ class Scribe:
         places: list[int] = []
         families: dict[FamilyId, RefreshFamily | None] = {}
         for place, entry in enumerate(entries):
+            if changes_nothing(entry.unit):
+                continue
             family = family_in(entry.unit)
             # One that rests on more, or on what memory cannot tell, has more than its last change left.
             if (
@@ -250,6 +254,8 @@ class Scribe:
         changes = unit.changes
         if scope is not None or not self._memory_is_current:
             return changes
+        if changes is self._held:  # the tokens of one decision all rest on the same value
+            return ()
         known = self._cached_versions
         for place, change in enumerate(changes):
             if (
@@ -257,6 +263,7 @@ class Scribe:
                 or known.get((change.table, change.id)) != change.version
             ):
                 return changes[place:]
+        self._held = changes
         return ()
 
     def _change(
@@ -277,9 +284,10 @@ class Scribe:
     def _append(self, event: AuditEvent, shelf: SqlShelf) -> None:
         if self._ground.refuses_nul:
             event = without_nul(event)
-        row = link(self._tail, event, self._keys.seal(event, self._tail, shelf))
+        tail = self._tail
+        row = columns_after(tail, event, self._keys.seal(event, tail, shelf))
         self._rows.append(row)
-        self._tail = Tail(row.chain, row.seq, row.row_hash)
+        self._tail = Tail(tail.chain, row[0], row[-1])
 
     def _find_tail(self, connection: Connection) -> int:
         """Read where our chain really ends, or begin it."""

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from keyturn.core.changes import Outcome, Unit
+from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import OrganisationId, Reason
@@ -55,13 +55,19 @@ class _Job:
     __slots__ = ("again", "appends", "deadline", "future", "scope", "taken", "unit")
 
     def __init__(
-        self, unit: Unit, scope: OrganisationId | None, future: Future[Outcome], deadline: float
+        self,
+        unit: Unit,
+        scope: OrganisationId | None,
+        future: Future[Outcome],
+        deadline: float,
+        *,
+        appends: bool,
     ) -> None:
         self.unit = unit
         self.scope = scope
         self.future = future
         self.deadline = deadline
-        self.appends = changes_nothing(unit)
+        self.appends = appends
         self.taken = False
         self.again = False
 
@@ -122,6 +128,8 @@ class GroupWriter:
         self._waking = False
         self._came = 0
         self._closing = False
+        self._rested_on: Sequence[Change] = ()
+        """Seen to be sound and to change nothing; the tokens of one decision all rest on the same value."""
         self._unanswered: deque[_Job] = deque()
         self._errands: deque[_Errand] = deque()
         self._timer: TimerHandle | None = None
@@ -139,7 +147,7 @@ class GroupWriter:
 
     # --- on the event loop ---
 
-    async def record(self, unit: Unit) -> Outcome:
+    def record(self, unit: Unit) -> Future[Outcome]:
         """Commit a unit's changes and its audit event together, or report what it lost to.
 
         Raises:
@@ -147,7 +155,7 @@ class GroupWriter:
             Unavailable: It could not be committed; nothing of it was, unless the disk hung in the middle of
                 the commit itself for twice the patience.
         """
-        return await self._enqueue(unit, None)
+        return self._enqueue(unit, None)
 
     async def record_inside(self, unit: Unit, organisation_id: OrganisationId) -> Outcome:
         """Commit a unit that must stay inside one organisation; raises like ``record``."""
@@ -176,12 +184,17 @@ class GroupWriter:
             raise unavailable(error) from error
 
     def _enqueue(self, unit: Unit, scope: OrganisationId | None) -> Future[Outcome]:
-        require_sound(unit)
+        appends = unit.changes is self._rested_on
+        if not appends:
+            require_sound(unit)
+            appends = changes_nothing(unit)
+            if appends:
+                self._rested_on = unit.changes
         if self._closing or len(self._waiting) >= QUEUE_LIMIT:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[Outcome] = self._loop.create_future()
         patience = self._patience + _SECONDS_A_ROW * len(unit.also)
-        job = _Job(unit, scope, future, self._clock.monotonic() + patience)
+        job = _Job(unit, scope, future, self._clock.monotonic() + patience, appends=appends)
         self._unanswered.append(job)
         self._waiting.append(job)
         if not self._waking:

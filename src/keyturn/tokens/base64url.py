@@ -2,11 +2,13 @@
 
 import binascii
 
+from msgspec import Raw
+
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
-def encode(data: bytes) -> bytes:
+def encode(data: bytes | Raw) -> bytes:
     """Encode bytes without padding."""
     return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=")
 

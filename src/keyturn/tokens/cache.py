@@ -44,7 +44,7 @@ class VerifiedCache:
         """
         question = (hashlib.sha256(token).digest(), kind, issuer, audience, header_type)
         known = self._kept.get(question)
-        if known is not None and known.key_id in keys:  # a key that left the set takes its tokens along
+        if known is not None and known.key_id in keys.ids:  # a key that left the set takes its tokens along
             check_time(known, now)
             self._kept.move_to_end(question)
             return known

@@ -29,7 +29,8 @@ def encode_token(claims: Claims, signer: Signer, header_type: str) -> str:
         header_type: The header's ``typ``, for example ``at+jwt`` (RFC 9068 section 2.1).
     """
     header = _header(signer.key_id, signer.algorithm, header_type, signer.x5t)
-    message = header + base64url.encode(_ENCODER.encode(claims))
+    spelled = claims if isinstance(claims, msgspec.Raw) else _ENCODER.encode(claims)
+    message = header + base64url.encode(spelled)
     return (message + b"." + base64url.encode(signer.sign(message))).decode("ascii")
 
 

@@ -4,7 +4,7 @@ The algorithm belongs to the key (RFC 8725 section 3.1). A token's header can on
 ``none`` nor an HMAC made with the public key as its secret has a way in (TK-01).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -56,11 +56,12 @@ class VerifyingKey:
 class KeySet:
     """An immutable set of verifying keys by ``kid``."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_keys", "ids")
 
     def __init__(self, keys: Mapping[str, VerifyingKey]) -> None:
         """Copy the mapping, so that nobody changes it behind our back."""
         self._keys = dict(keys)
+        self.ids: Container[str] = self._keys.keys()
 
     @classmethod
     def from_jwks(cls, jwks: Iterable[Mapping[str, Any]]) -> "KeySet":

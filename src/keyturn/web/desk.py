@@ -251,10 +251,14 @@ class Desk:
             echoes = asked.origin.echoes
             if isinstance(asked, TokenRequest):
                 grant = asked.grant_type
-            if isinstance(asked, Question):
+                issued = await EXCHANGES.get(grant, issue)(asked, self._services)
+                facts = self._issued_facts(route, asked, issued) if route.added else issued.facts
+            elif isinstance(asked, Question):
                 facts = await QUESTIONS[asked.operation](asked, self._services)
+            elif isinstance(asked, Call):
+                facts = await self._call(route, asked)
             else:
-                facts = await self._facts(route, asked)
+                facts = await document_facts(asked, route, self._urls[route.dialect], self._services)
             return grant, OK, self._limited(route.write(facts))
         except Refusal as refusal:
             echoes = echoes or refusal.echoes
@@ -296,19 +300,12 @@ class Desk:
         changing = (*response.changing, *self._rate_headers.of(taken))
         return WireResponse(response.status, response.body, response.headers, changing)
 
-    async def _facts(self, route: CompiledRoute, asked: TokenRequest | Call | Publication) -> dict[str, Any]:
-        """Do what is asked, and give the facts that its answer may show."""
-        services = self._services
-        if isinstance(asked, Call):
-            return await self._call(route, asked)
-        if isinstance(asked, Publication):
-            return await document_facts(asked, route, self._urls[route.dialect], services)
-        issued = await EXCHANGES.get(asked.grant_type, issue)(asked, services)
-        if route.added:
-            proof = issued.decision.proof
-            issued.facts["presented"] = asked.credential.secret
-            issued.facts.update(added_facts(route, asked.origin, proof.organisation, proof.notices, services))
-        return issued.facts
+    def _issued_facts(self, route: CompiledRoute, asked: TokenRequest, issued: Issued) -> dict[str, Any]:
+        """Give the facts of an issuance, with those that its answer shows and no road makes."""
+        facts, proof = issued.facts, issued.decision.proof
+        facts["presented"] = asked.credential.secret
+        facts.update(added_facts(route, asked.origin, proof.organisation, proof.notices, self._services))
+        return facts
 
     async def _call(self, route: CompiledRoute, call: Call) -> dict[str, Any]:
         """Make an Actor of a call's token and let it do what it asks, as far as its rights go."""

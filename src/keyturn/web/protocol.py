@@ -291,9 +291,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._step = self._wait
         cycle: RequestResponseCycle | WholeRequest = self.cycle
         if isinstance(cycle, WholeRequest) and self._answer is not None:
-            if self.shared.underway.turns_away(cycle.head.method):
+            if not self.shared.underway.lets_in(cycle.head.method):
                 return self._turn_away(cycle)
-            self.shared.underway.enter()
             answering = self._respond(cycle, self._answer)
             self._responding = begin(answering, self.loop, self.tasks, at_once=at_once)
         else:

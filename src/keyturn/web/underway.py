@@ -28,16 +28,15 @@ class Underway:
         self._inside = self._left = 0
         self._since = 0.0
 
-    def turns_away(self, method: str) -> bool:
-        """Tell whether a request would have to wait too long.
+    def lets_in(self, method: str) -> bool:
+        """Count a request in, unless it would have to wait too long.
 
         What is read with GET goes on: keys and metadata must be had while all others wait for the store.
         """
-        return self._inside >= self._room and method not in _READS
-
-    def enter(self) -> None:
-        """Count one in."""
+        if self._inside >= self._room and method not in _READS:
+            return False
         self._inside += 1
+        return True
 
     def leave(self, now: float) -> None:
         """Count one out, and see now and then how fast that goes.

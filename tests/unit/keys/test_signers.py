@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA1
 
 from keyturn.core.errors import Fault
 from keyturn.core.vocabulary import Algorithm
 from keyturn.keys.certificates import certify
-from keyturn.keys.signers import generate_key, load_signer
+from keyturn.keys.signers import Es256Signer, generate_key, load_signer
 from keyturn.tokens import base64url
 from keyturn.tokens.encode import encode_token
 from keyturn.tokens.keyset import KeySet
@@ -88,3 +89,17 @@ def test_the_header_names_the_certificate_where_there_is_one():
         header = json.loads(base64url.decode(encode_token({}, signer, "JWT").split(".")[0].encode()))
         assert list(header) == members
         assert header.get("x5t") == x5t
+
+
+@pytest.mark.parametrize("r", [1, 0x7F, 0x80, 2**247, 2**255 - 1, 2**255, 2**256 - 1])
+@pytest.mark.parametrize("s", [1, 2**248 - 1, 2**248, 2**256 - 2])
+def test_numbers_of_every_length_become_octets(r, s):
+    """RFC 7518 section 3.4: R and S are 32 octets each, however short or long DER writes them."""
+
+    class Pinned:
+        """A key whose signature is known beforehand."""
+
+        def sign(self, *_):
+            return encode_dss_signature(r, s)
+
+    assert Es256Signer("key-1", Pinned()).sign(b"message") == r.to_bytes(32) + s.to_bytes(32)

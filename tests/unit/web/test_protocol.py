@@ -766,7 +766,7 @@ def test_too_many_at_once_are_turned_away():
     with Answering(ProtocolLimits()) as server:
         taken = server.protocol.shared.underway
         for _ in range(ROOM):
-            taken.enter()
+            taken.lets_in("POST")
         with server.connect() as client:
             client.sendall(post(b"x=1") * 3)
             began = time.monotonic()
@@ -782,7 +782,7 @@ def test_too_many_at_once_are_turned_away():
             client.sendall(post(b"x=1"))
             assert status_of(read_answer(client)) == 200
         assert server.refused == {"overloaded": 3}
-        taken.enter()
+        taken.lets_in("POST")
         closed = server.exchange(post(b"x=1", b"Connection: close\r\n"))
         assert status_of(closed) == 503
         assert is_generic(closed, "temporarily_unavailable")
@@ -793,7 +793,7 @@ def test_who_rests_is_heard_before_the_end():
     with Answering(ProtocolLimits()) as server:
         taken = server.protocol.shared.underway
         for _ in range(ROOM):
-            taken.enter()
+            taken.lets_in("POST")
         with server.connect() as client, server.connect() as silent:
             for each in (client, silent):
                 each.sendall(post(b"x=1"))

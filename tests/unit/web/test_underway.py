@@ -6,15 +6,14 @@ from keyturn.web.underway import ROOM, TARGET_SECONDS, Underway
 def answer(underway, a_second, seconds, *, since=0.0):
     """Let requests come and go at a steady pace."""
     for number in range(int(a_second * seconds)):
-        underway.enter()
+        assert underway.lets_in("POST")
         underway.leave(since + number / a_second)
 
 
 def let_in(underway):
     """Count how many are let in beside each other."""
     count = 0
-    while not underway.turns_away("POST"):
-        underway.enter()
+    while underway.lets_in("POST"):
         count += 1
     return count
 
@@ -44,13 +43,13 @@ def test_an_answer_makes_room():
     underway = Underway()
     let_in(underway)
     underway.leave(0.0)
-    assert not underway.turns_away("POST")
+    assert underway.lets_in("POST")
 
 
 def test_reading_goes_on():
     """HT-09 and RE-10: keys and metadata are had while all room is taken by those who wait for the store."""
     underway = Underway()
     let_in(underway)
-    assert underway.turns_away("POST")
-    assert not underway.turns_away("GET")
-    assert not underway.turns_away("HEAD")
+    assert not underway.lets_in("POST")
+    assert underway.lets_in("GET")
+    assert underway.lets_in("HEAD")

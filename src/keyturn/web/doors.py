@@ -2,7 +2,8 @@
 
 Reading is pure: the same head with the same body asks for the same. So a door also keeps what was asked last,
 and a request that repeats it is read by a look-up. Only the reading is kept: whether the caller may have what
-it asks is found out each time. A door lives as long as its connection, and so do the secrets that it keeps.
+it asks is found out each time. Where requests differ in one token only (``wire/blanks.py``), that is put into
+what was asked. A door lives as long as its connection, and so do the secrets that it keeps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from keyturn.core.requests import Question, TokenRequest
 from keyturn.core.vocabulary import RequestId
 from keyturn.web.cycle import Head
 from keyturn.wire.ask import Asked
+from keyturn.wire.blanks import Blank, asked_for, blank_in_body, blank_in_head
 from keyturn.wire.compile import CompiledRoute, Match
 from keyturn.wire.http import HeadNotes, WireRequest
 
@@ -33,7 +35,9 @@ class Door:
     """
 
     __slots__ = (
+        "_form",
         "_head",
+        "_match",
         "_notes",
         "_params",
         "_said",
@@ -48,8 +52,10 @@ class Door:
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
         self._head = head
+        self._match = match
         self._notes = HeadNotes()
         self._said: dict[bytes, TokenRequest | Question] = {}
+        self._form: tuple[Blank, TokenRequest | Question] | None = None
         self.path = path
         self.address = address
         self.routes: Mapping[str, CompiledRoute] = {} if match is None else match.routes
@@ -87,13 +93,36 @@ class Door:
         """
         asked = self._said.get(body)
         if asked is None:
-            return None
+            return None if self._form is None else self._another(*self._form, body, request_id)
+        if self._head.filled is not None:
+            return asked_for(asked, self._head.filled, request_id)
         return replace(asked, origin=replace(asked.origin, request_id=request_id))
+
+    def _another(
+        self, blank: Blank, asked: TokenRequest | Question, body: bytes, request_id: RequestId
+    ) -> Asked | None:
+        """Give what a body asks for that has another token where one was."""
+        value = blank.value_in(body)
+        return None if value is None else asked_for(asked, value, request_id)
 
     def keep(self, body: bytes, asked: Asked) -> None:
         """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
-        if len(body) <= BODY_KEPT_BYTES and isinstance(asked, TokenRequest | Question):
+        if (
+            len(body) <= BODY_KEPT_BYTES
+            and isinstance(asked, TokenRequest | Question)
+            and self._head.first is None
+        ):
             self._said = {body: asked}
+            blank = blank_in_body(body, asked)
+            self._form = None if blank is None else (blank, asked)
+            if blank is None:
+                self._head.blank = blank_in_head(self._head.raw, asked)
+
+    def beside(self, head: Head) -> "Door":
+        """Give the door of a head that is this one's but for the secret in its blank."""
+        door = Door(head, self.path, self._match, self.address)
+        door._said = self._said
+        return door
 
 
 def _route_of(routes: Mapping[str, CompiledRoute], method: str) -> CompiledRoute | None:

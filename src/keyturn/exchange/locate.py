@@ -145,7 +145,7 @@ async def locate_family(
         for digest in digester.lookup_hashes(presented.sha256()):
             known = registry.recall_family(digest)
             if known is not None:
-                return RefreshToken(known.id, known.generation), known
+                return RefreshToken(known.id, known.generation, current=True), known
     parts = split_refresh_token(presented)
     if parts is None:
         return None

@@ -128,10 +128,10 @@ def _turn(
     """
     profile, presented = request.profile, request.credential.secret
     setting = proof.organisation.setting
-    unchanged: tuple[Change, ...] = (RequireVersion("refresh_family", family.id, family.version),)
-    grace = timedelta(
-        seconds=setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
-    )
+    grace = timedelta()
+    if token.generation < family.generation:
+        seconds = setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
+        grace = timedelta(seconds=seconds)
     verdict = judge(family, token.generation, now, grace)
     if verdict is Verdict.REPLAYED:
         raise InvalidGrant(
@@ -140,8 +140,12 @@ def _turn(
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
-        return Renewal(family, same_again(family, presented), unchanged)
+        return Renewal(family, same_again(family, presented), _unchanged(family))
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
-        return Renewal(family, presented, unchanged)
+        return Renewal(family, presented, _unchanged(family))
     turned, successor = succeed(family, presented, services, now)
     return Renewal(family, successor, (Rotate(turned),))
+
+
+def _unchanged(family: RefreshFamily) -> tuple[Change, ...]:
+    return (RequireVersion("refresh_family", family.id, family.version),)

@@ -1,7 +1,7 @@
 """Numbers as letters and digits only, so that nothing in a secret needs escaping anywhere.
 
 Many digits at a time: dividing a long number costs the same however many digits come off. Small numbers are
-taken apart by arithmetic: a table of pairs is quicker only while nothing else has pushed it out of the caches.
+taken apart by arithmetic: a table of pairs is quicker only while nothing pushes it out of the caches.
 """
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

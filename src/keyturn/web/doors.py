@@ -107,16 +107,19 @@ class Door:
 
     def keep(self, body: bytes, asked: Asked) -> None:
         """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
-        if (
-            len(body) <= BODY_KEPT_BYTES
-            and isinstance(asked, TokenRequest | Question)
-            and self._head.first is None
-        ):
-            self._said = {body: asked}
-            blank = blank_in_body(body, asked)
-            self._form = None if blank is None else (blank, asked)
-            if blank is None:
-                self._head.blank = blank_in_head(self._head.raw, asked)
+        head = self._head
+        if head.first is not None or len(body) > BODY_KEPT_BYTES:
+            return
+        if not isinstance(asked, TokenRequest | Question):
+            return
+        self._said, self._form = {body: asked}, None
+        if head.query:
+            return  # a token may stand there too, in another spelling
+        blank = blank_in_body(body, asked, (head.path, *(value for _, value in head.headers)))
+        if blank is not None:
+            self._form = blank, asked
+        else:
+            head.blank = blank_in_head(head.raw, asked, body)
 
     def beside(self, head: Head) -> "Door":
         """Give the door of a head that is this one's but for the secret in its blank."""

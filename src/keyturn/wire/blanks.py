@@ -6,6 +6,8 @@ with another secret in its place. Like what is repeated whole, the rest is found
 that takes does not tell how far two requests agree.
 """
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from keyturn.core.requests import PresentedCredential, Question, TokenRequest
@@ -42,21 +44,25 @@ class Blank:
         return value if value.translate(None, _MARKS).isalnum() else None
 
 
-def blank_in_body(body: bytes, asked: TokenRequest | Question) -> Blank | None:
+def blank_in_body(body: bytes, asked: TokenRequest | Question, head: Iterable[bytes]) -> Blank | None:
     """Find the blank for a token in a form or JSON object; None where another reading is thinkable.
 
-    Without escapes a value stands in the body as it is, so if it is there once, that is its place.
+    Without escapes a value stands in the body as it is, so if it is there once and nowhere in the head, that
+    is its place.
+
+    Args:
+        head: The target and the values of the fields before the body.
     """
     value = _token_of(asked)
     if value is None or b"%" in body or b"\\" in body or body.count(value) != 1:
         return None
-    return Blank(body, value)
+    return None if any(value in each for each in head) else Blank(body, value)
 
 
-def blank_in_head(raw: bytes, asked: TokenRequest | Question) -> Blank | None:
-    """Find the blank for a token that is all of one header's value."""
+def blank_in_head(raw: bytes, asked: TokenRequest | Question, body: bytes) -> Blank | None:
+    """Find the blank for a token that is all of one header's value, and nowhere in the body."""
     value = _token_of(asked)
-    if value is None or raw.count(value) != 1 or b": %b\r\n" % value not in raw:
+    if value is None or raw.count(value) != 1 or b": %b\r\n" % value not in raw or value in body:
         return None
     return Blank(raw, value)
 

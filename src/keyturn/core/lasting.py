@@ -8,16 +8,19 @@ class Spelling:
 
     Args:
         by: What wrote them.
-        before: The answer's body, as far as the access token in it.
-        after: What follows that.
+        words: The answer's body, with a place for each of the texts that differ.
+        told: The facts that give those texts, in that order.
+        untold: Those that were None and have no place.
     """
 
-    __slots__ = ("after", "before", "by")
+    __slots__ = ("by", "told", "untold", "words")
 
     def __init__(self) -> None:
         """Begin with nothing written."""
         self.by: object = None
-        self.before = self.after = b""
+        self.words = b""
+        self.told: tuple[str, ...] = ()
+        self.untold: tuple[str, ...] = ()
 
 
 class LastingFacts(dict[str, Any]):

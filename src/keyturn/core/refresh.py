@@ -37,10 +37,15 @@ Tagger = Callable[[bytes], bytes]
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """What a presented refresh token says of itself; its tag was checked."""
+    """What a presented refresh token says of itself; its tag was checked.
+
+    Args:
+        current: It was found by its digest, as the newest of its family.
+    """
 
     family_id: FamilyId
     generation: int
+    current: bool = False
 
 
 def make_refresh_token(family_id: FamilyId, generation: int, tag: Tagger, dice: Dice) -> Secret:

@@ -211,7 +211,7 @@ def check_family(
         raise InvalidGrant(Reason.UNKNOWN_REFRESH_TOKEN, about=asker.about)
     token, family = held
     reason = _family_objection(family, asker, profile, now)
-    if reason is None and not is_remembered(presented, token, family, digester):
+    if reason is None and not (token.current or is_remembered(presented, token, family, digester)):
         reason = Reason.UNKNOWN_REFRESH_TOKEN
     if reason is not None:
         raise InvalidGrant(
@@ -223,7 +223,7 @@ def check_family(
 def _family_objection(family: RefreshFamily, asker: Asker, profile: str, now: datetime) -> Reason | None:
     if family.client_id != asker.client_id:
         return Reason.OTHER_CLIENT
-    if asker.organisation is not None and asker.organisation.id != family.organisation_id:
+    if asker.proof is not None and asker.proof.organisation.id != family.organisation_id:
         return Reason.OTHER_ORGANISATION
     if family.profile != profile:
         return Reason.WRONG_DIALECT

@@ -131,21 +131,24 @@ async def _organisation_of(held: Held, registry: Registry) -> Organisation | Non
     return found or await registry.find_organisation_alias(wanted)
 
 
-async def locate_family(
-    presented: Secret, registry: Registry, digester: Digester, *, current: bool = False
+def recall_family(
+    presented: Secret, registry: Registry, digester: Digester
 ) -> tuple[RefreshToken, RefreshFamily] | None:
-    """Find the family of a refresh token that we really made; a made-up one costs no read of the store.
+    """Give the family of which memory has this as the current token: the digest proves it.
 
-    Args:
-        current: Whether the family may be from memory where the token is its current one there; then only
-            what loses to whatever has happened to it since may rest on it. A digest that memory has proves
-            the token.
+    Only what loses to whatever has happened to the family since may rest on it.
     """
-    if current:
-        for digest in digester.lookup_hashes(presented.sha256()):
-            known = registry.recall_family(digest)
-            if known is not None:
-                return RefreshToken(known.id, known.generation), known
+    for digest in digester.lookup_hashes(presented.sha256()):
+        known = registry.recall_family(digest)
+        if known is not None:
+            return RefreshToken(known.id, known.generation, current=True), known
+    return None
+
+
+async def locate_family(
+    presented: Secret, registry: Registry, digester: Digester
+) -> tuple[RefreshToken, RefreshFamily] | None:
+    """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
     parts = split_refresh_token(presented)
     if parts is None:
         return None

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from keyturn.core.identifiers import uuid7
 from keyturn.core.lasting import LastingFacts
@@ -46,24 +47,27 @@ def draft(decision: Decision, services: Services) -> Draft:
     profile, facts = decision.profile, _facts(decision, services)
     lasting = services.claims[profile.kind].lasting
     begun = _begun(decision, profile, facts, services) if lasting else None
-    return Draft(decision, facts, begun, _ended(decision, profile))
+    return Draft(decision, facts, begun, _ended(decision, profile), _around_family(decision, profile))
 
 
-def of_family(draft: Draft, family_id: FamilyId) -> Draft:
-    """Write the same for the tokens of a refresh family."""
-    decision = draft.decision
-    basis = msgspec.structs.replace(decision.basis, family_id=family_id)
-    decision = msgspec.structs.replace(decision, basis=basis)
-    ended = _ended(decision, decision.profile)
-    return Draft(decision, draft.facts, draft.begun, ended, draft.spelling)
+def ended_in(draft: Draft, family_id: FamilyId) -> bytes:
+    """Spell the last claims of a token of a refresh family; its id is a UUID and needs no escapes."""
+    before, after = draft.of_family
+    return before + family_id.encode() + after
+
+
+def of_family(decision: Decision, family_id: FamilyId) -> Decision:
+    """Give the decision about a token of a refresh family."""
+    return replace(decision, basis=replace(decision.basis, family_id=family_id))
 
 
 async def mint(
-    draft: Draft, services: Services, now: datetime, status: bytes | None = None
+    draft: Draft, ended: bytes, services: Services, now: datetime, status: bytes | None = None
 ) -> tuple[dict[str, Any], Awaitable[str]]:
     """Make a token that says what was decided, and have it signed.
 
     Args:
+        ended: Its last claims: the draft's own, or those of a family.
         now: The instant of the operation; ``iat`` is its whole second, ``exp`` that plus the lifetime.
         status: The claim that names its place in a status list, with a comma; None for no place.
 
@@ -83,7 +87,7 @@ async def mint(
     facts["issued_at"] = issued_at
     facts["expires_at"] = issued_at + decision.lifetime
     begun = draft.begun or _begun(decision, decision.profile, facts, services)
-    claims = _spelled(begun, draft.ended if status is None else status + draft.ended, facts)
+    claims = _spelled(begun, ended if status is None else status + ended, facts)
     return facts, await _signature(decision, decision.profile, claims, services, now)
 
 
@@ -143,6 +147,13 @@ def _ended(decision: Decision, profile: TokenProfile) -> bytes:
         client_id=decision.asked_by,
     )
     return _encode({CLAIM: own})[1:]
+
+
+def _around_family(decision: Decision, profile: TokenProfile) -> tuple[bytes, bytes]:
+    """Spell the same for any refresh family, with nothing in its place."""
+    place = FamilyId("-family-id-")
+    before, _, after = _ended(of_family(decision, place), profile).partition(place.encode())
+    return before, after
 
 
 def _spelled(begun: bytes, ended: bytes, facts: dict[str, Any]) -> msgspec.Raw:

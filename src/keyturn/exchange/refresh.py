@@ -4,7 +4,9 @@ The same road as ``issue``, but what is presented is judged by its family's rule
 refusal may have a consequence: a replayed token ends its family, committed with the refusal's audit event.
 """
 
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 
 from keyturn.core.changes import Change, RequireVersion, Rotate
 from keyturn.core.errors import Concern, InvalidGrant
@@ -20,7 +22,7 @@ from keyturn.exchange.family import end_family, same_again, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import Place, objection_to
 from keyturn.exchange.known import renewed_words
-from keyturn.exchange.locate import locate_family, named_organisation
+from keyturn.exchange.locate import locate_family, named_organisation, recall_family
 from keyturn.exchange.policy import decide
 from keyturn.exchange.road import Renewal, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
@@ -30,24 +32,29 @@ ATTEMPTS = 4
 """Racers lose to the one that rotates, then find its successor; who loses this often is refused for now."""
 
 
-async def refresh(request: TokenRequest, services: Services) -> Issued:
+def refresh(request: TokenRequest, services: Services) -> Coroutine[Any, Any, Issued]:
     """Exchange a refresh token for an access token and the family's next refresh token.
 
     Raises:
         Refusal: Any step says no; a refresh that is refused or fails uses nothing up (RT-03).
     """
-    return await walk(_attempt, request, services, ATTEMPTS)
+    return walk(_attempt, request, services, ATTEMPTS)
 
 
 async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
     now = begin(services)
     presented, digester = request.credential.secret, services.digester
-    held = await locate_family(presented, services.registry, digester, current=True)
+    held = recall_family(presented, services.registry, digester)
+    if held is None:
+        held = await locate_family(presented, services.registry, digester)
     await admit(request.origin, services.limits, services.clock.monotonic())
     require_refresh_token(request.credential)
     asker = await prove_asker(request, services, now)
     token, family = check_family(presented, held, asker, request.profile.kind, digester, now)
-    proof = await _prove_owner(request, family, asker, services, now)
+    if asker.proof is not None and _is_same(asker.proof, request, family):
+        proof = asker.proof
+    else:
+        proof = await _prove_owner(request, family, asker, services, now)
     if proof.holder is not None:
         await admit_holder(proof, services.limits, services.clock.monotonic())
     terms = services.terms.find(request, proof, family)
@@ -67,8 +74,6 @@ async def _prove_owner(
     Raises:
         InvalidGrant: It is not, or the request names another organisation.
     """
-    if asker.proof is not None and _is_same(asker.proof, request, family):
-        return asker.proof
     words = renewed_words(request, family)
     known = await services.holders.recall(words, services.registry, now)
     if known is not None:
@@ -128,10 +133,10 @@ def _turn(
     """
     profile, presented = request.profile, request.credential.secret
     setting = proof.organisation.setting
-    unchanged: tuple[Change, ...] = (RequireVersion("refresh_family", family.id, family.version),)
-    grace = timedelta(
-        seconds=setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
-    )
+    grace = timedelta()
+    if token.generation < family.generation:
+        seconds = setting(profile.dialect, "refresh_grace_seconds", profile.refresh_grace_seconds)
+        grace = timedelta(seconds=seconds)
     verdict = judge(family, token.generation, now, grace)
     if verdict is Verdict.REPLAYED:
         raise InvalidGrant(
@@ -140,8 +145,12 @@ def _turn(
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
-        return Renewal(family, same_again(family, presented), unchanged)
+        return Renewal(family, same_again(family, presented), _unchanged(family))
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
-        return Renewal(family, presented, unchanged)
+        return Renewal(family, presented, _unchanged(family))
     turned, successor = succeed(family, presented, services, now)
     return Renewal(family, successor, (Rotate(turned),))
+
+
+def _unchanged(family: RefreshFamily) -> tuple[Change, ...]:
+    return (RequireVersion("refresh_family", family.id, family.version),)

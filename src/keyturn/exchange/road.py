@@ -16,12 +16,12 @@ from keyturn.core.requests import Decision, Issued, IssuedToken, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import OPENID, Reason
 from keyturn.exchange.family import open_family
-from keyturn.exchange.minting import draft, mint, mint_id_token, of_family
+from keyturn.exchange.minting import draft, ended_in, mint, mint_id_token, of_family
 from keyturn.exchange.policy import require_current_forms
 from keyturn.exchange.recording import details_of, issued, preferred, refuse_lost, still_as_proved
 from keyturn.exchange.services import Services
 from keyturn.exchange.status import Place, Places
-from keyturn.exchange.terms import Draft, Terms
+from keyturn.exchange.terms import Terms
 
 Attempt = Callable[[TokenRequest, Services], Awaitable[Issued | None]]
 """Walks a road once; None when something it rests on was changed before it could be recorded."""
@@ -115,51 +115,53 @@ def finish(
     Args:
         renewal: Of a family that was there before.
     """
-    written = terms.draft
     if terms.decision.refreshable:
         family, token = open_family(terms.decision, services, now)
         renewal = Renewal(family, token, (Add(family),))
-    if renewal is not None:
-        written = of_family(written, renewal.family.id)
-    if services.places is None or not written.decision.profile.has_status:
-        return _recorded(request, terms, written, services, now, renewal)
-    return _placed(request, terms, written, services, services.places, now, renewal)
+    if services.places is None or not terms.decision.profile.has_status:
+        return _recorded(request, terms, services, now, renewal)
+    return _placed(request, terms, services, services.places, now, renewal)
 
 
 async def _placed(
     request: TokenRequest,
     terms: Terms,
-    written: Draft,
     services: Services,
     places: Places,
     now: datetime,
     renewal: Renewal | None,
 ) -> Issued | None:
     """Take a place in a status list, and let others use what was recorded with it."""
-    place = await places.take(written.decision, now)
+    place = await places.take(_of_family(terms.decision, renewal), now)
     done = None
     try:
-        done = await _recorded(request, terms, written, services, now, renewal, place)
+        done = await _recorded(request, terms, services, now, renewal, place)
     finally:
         place.settle(kept=done is not None)
     return done
 
 
+def _of_family(decision: Decision, renewal: Renewal | None) -> Decision:
+    return decision if renewal is None else of_family(decision, renewal.family.id)
+
+
 async def _recorded(
     request: TokenRequest,
     terms: Terms,
-    written: Draft,
     services: Services,
     now: datetime,
     renewal: Renewal | None,
     place: Place | None = None,
 ) -> Issued | None:
-    """Mint what is written down, at its place in a status list, and record it."""
-    decision = written.decision
-    facts, signature = await mint(written, services, now, None if place is None else place.claim)
+    """Mint what the terms say, at its place in a status list, and record it."""
+    decision, written = terms.decision, terms.draft
+    ended = written.ended if renewal is None else ended_in(written, renewal.family.id)
+    facts, signature = await mint(written, ended, services, now, None if place is None else place.claim)
     id_token = None
     if request.id_profile is not None and OPENID in decision.scopes:
-        id_token = await mint_id_token(decision, request.id_profile, facts, services, now)
+        id_token = await mint_id_token(
+            _of_family(decision, renewal), request.id_profile, facts, services, now
+        )
     changes = (*decision.proof.spends, *(renewal.changes if renewal else ()))
     if place is not None:
         changes = (*place.changes, *changes)

@@ -28,6 +28,7 @@ class Draft(msgspec.Struct, frozen=True):
         facts: All that their claims and the answers show, but what differs.
         begun: Their claims as JSON, as far as the times; None where the contract's own show what differs.
         ended: The claims after that.
+        of_family: Those of a token of a refresh family, as far as the family's id and after it.
         spelling: How the answers that bring them are written.
     """
 
@@ -35,6 +36,7 @@ class Draft(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
     begun: bytes | None
     ended: bytes
+    of_family: tuple[bytes, bytes]
     spelling: Spelling = msgspec.field(default_factory=Spelling)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from keyturn.wire.blanks import Blank
 from keyturn.wire.http import WireResponse
 
 
@@ -25,11 +26,27 @@ class Head:
         keep_alive: Whether another request may follow.
         length: Of the body, in bytes; meaningless where it came in chunks.
 
-    ``memory`` is the application's: what it made of this head, for the next request that has the same. So is
-    ``at_once``: whether such a request hardly ever waits for anything.
+    ``memory`` is the application's: what it made of this head, for the next request that has the same. So are
+    ``at_once``, whether such a request hardly ever waits for anything, and ``blank``, where the head may hold
+    another secret. ``raw`` is the head as it came, if it is kept. One that was found by the blank of another
+    has that as its ``first``, and in ``filled`` its own secret.
     """
 
-    __slots__ = ("at_once", "client", "headers", "keep_alive", "length", "memory", "method", "path", "query")
+    __slots__ = (
+        "at_once",
+        "blank",
+        "client",
+        "filled",
+        "first",
+        "headers",
+        "keep_alive",
+        "length",
+        "memory",
+        "method",
+        "path",
+        "query",
+        "raw",
+    )
 
     def __init__(
         self,
@@ -49,6 +66,25 @@ class Head:
         self.length = 0
         self.memory: Any = None
         self.at_once = False
+        self.raw = b""
+        self.blank: Blank | None = None
+        self.filled: bytes | None = None
+        self.first: Head | None = None
+
+    def refilled(self, raw: bytes) -> "Head | None":
+        """Give the head that some bytes are which are this one's but for the secret in its blank."""
+        value = None if self.blank is None else self.blank.value_in(raw)
+        if self.blank is None or value is None:
+            return None
+        was = self.blank.value_in(self.raw)
+        headers = [(name, value if found == was else found) for name, found in self.headers]
+        target = self.path + b"?" + self.query
+        head = Head(self.method, target, headers, self.client, keep_alive=self.keep_alive)
+        head.length = self.length
+        head.at_once = self.at_once
+        head.filled = value
+        head.first = self
+        return head
 
 
 Answer = Callable[[Head, bytes, bool], Awaitable[tuple[bytes, WireResponse]]]
@@ -205,16 +241,21 @@ class KnownHeads:
         if length < 0 or len(raw) > _HEADS_KEPT_BYTES:
             return
         head.length = length
+        head.raw = bytes(raw)
         self._bytes += len(raw)
         if len(self._heads) >= _HEADS_KEPT or self._bytes > _HEADS_KEPT_BYTES:
             self._heads.clear()
             self._bytes = len(raw)
-        self._heads[bytes(raw)] = head
+        self._heads[head.raw] = head
 
     def begin(self, data: bytes, transport: asyncio.Transport) -> WholeRequest | None:
         """Give the request that some bytes are from their first to their last, if its head is known."""
         body_begins = data.find(_END) + len(_END)
-        head = self._heads.get(data[:body_begins])
+        raw = data[:body_begins]
+        head = self._heads.get(raw)
+        if head is None:
+            alike = (kept.refilled(raw) for kept in self._heads.values() if kept.blank is not None)
+            head = next(filter(None, alike), None)
         if head is None or len(data) != body_begins + head.length:
             return None
         request = WholeRequest(head, transport)

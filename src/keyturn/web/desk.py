@@ -6,7 +6,7 @@ catches a ``Refusal`` and audits it.
 """
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -202,6 +202,8 @@ class Desk:
 
     def _door(self, head: Head) -> Door:
         """Find where a head leads, and keep that with it."""
+        if head.first is not None:
+            return cast("Door", head.first.memory).beside(head)
         path = head.path.decode("ascii")
         head.memory = door = Door(head, path, self._router.match(path), self._address(head))
         head.at_once = door.asks

@@ -1,14 +1,12 @@
 """What the head of a request leads to, worked out once for each head that a connection keeps.
 
-Reading is pure: the same head with the same body asks for the same. So a door also keeps what was asked
-last, and a request that repeats it is read by a look-up. A question in the same words about another token is
-read by putting that token in its place. Only the reading is kept: whether the caller may have what it asks is
-found out each time. A door lives as long as its connection, and so do the secrets that it keeps.
+Reading is pure: the same head with the same body asks for the same. So a door also keeps what was asked last,
+and a request that repeats it is read by a look-up. One that differs in its token only (``wire/blanks.py``) is
+read by putting that in its place. Only the reading is kept: whether the caller may have what it asks is found
+out each time. A door lives as long as its connection, and so do the secrets that it keeps.
 """
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -18,18 +16,11 @@ from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import RequestId
 from keyturn.web.cycle import Head
 from keyturn.wire.ask import Asked
+from keyturn.wire.blanks import PROBE, TOKEN_LENGTHS, Blank, asked_for, blanks_for, is_probe_of, token_of
 from keyturn.wire.compile import CompiledRoute, Match
 from keyturn.wire.http import HeadNotes, WireRequest
 
 BODY_KEPT_BYTES = 4096
-_TOKEN_BYTES = 2000
-"""A longer token is read anew: the readers' own bounds begin at 2 KiB."""
-_FIELDS = 4
-"""Bodies of more fields are read anew, each."""
-_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-"""What a form spells as it is and divides nothing by (RFC 3986 section 2.3); tokens are made of it."""
-_PROBE: Final = b"a-token-that-was-never-made"
-_PROBE_DIGEST: Final = sha256(_PROBE).digest()
 
 
 class Door:
@@ -46,12 +37,13 @@ class Door:
     """
 
     __slots__ = (
+        "_another",
         "_head",
         "_learned",
+        "_match",
         "_notes",
         "_params",
         "_said",
-        "_words",
         "address",
         "administers",
         "asks",
@@ -63,10 +55,11 @@ class Door:
     def __init__(self, head: Head, path: str, match: Match | None, address: str) -> None:
         """Choose the route."""
         self._head = head
+        self._match = match
         self._notes = HeadNotes()
         self._said: dict[bytes, TokenRequest | Question] = {}
-        self._words: dict[tuple[bytes, bytes], Question] = {}
-        self._learned: tuple[int, int] | None = None
+        self._another: tuple[Blank, TokenRequest | Question] | None = None
+        self._learned = False
         self.path = path
         self.address = address
         self.routes: Mapping[str, CompiledRoute] = {} if match is None else match.routes
@@ -104,57 +97,63 @@ class Door:
         """
         asked = self._said.get(body)
         if asked is not None:
+            filled = self._head.filled
+            if filled is not None:
+                return asked_for(asked, filled, request_id)
             return replace(asked, origin=replace(asked.origin, request_id=request_id))
-        if self._learned is None:
+        if self._another is None:
             return None
-        begin, end = self._learned[0], len(body) - self._learned[1]
-        token = body[begin:end]
-        again = self._words.get((body[:begin], body[end:]))
-        if again is None or not 0 < len(token) <= _TOKEN_BYTES or token.translate(None, _UNRESERVED):
-            return None
-        return replace(
-            again, origin=replace(again.origin, request_id=request_id), token=Secret(token.decode("ascii"))
-        )
+        blank, asked = self._another
+        token = blank.value_in(body)
+        return None if token is None else asked_for(asked, token, request_id)
 
     def keep(self, body: bytes, asked: Asked) -> None:
         """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
         if len(body) > BODY_KEPT_BYTES or not isinstance(asked, TokenRequest | Question):
             return
-        if self._said and isinstance(asked, Question) and self._learned is None:
-            self._learn(body, asked)  # at the second question: many a caller asks one and goes
+        if self._head.first is not None:
+            return  # what is learned is learned by the first
+        # At the second one, for many a caller asks once and goes; where the head has it, each is a first one.
+        token = None if self._learned else token_of(asked)
+        if token is not None and (self._said or len(body) < TOKEN_LENGTHS.start):
+            self._learn(body, asked, token)
         self._said = {body: asked}
 
-    def _learn(self, body: bytes, asked: Question) -> None:
-        """Find out where in a form the token stands: its reader says, asked about a probe in each place.
+    def beside(self, head: Head) -> "Door":
+        """Give the door of a head that is this one's but for the token in its blank."""
+        door = Door(head, self.path, self._match, self.address)
+        door._said = self._said
+        return door
 
-        What divides nothing is read alike, so any token of such letters would be read as the probe is. Where
-        it stands nowhere (in JSON, or escaped) nothing is learned and each body is read; once is enough.
+    def _learn(self, body: bytes, asked: TokenRequest | Question, token: Secret) -> None:
+        """Find out where the token stands: the reader says, asked about a probe in each place it may stand.
+
+        Where it stands nowhere as it is (escaped, say) nothing is learned and each request is read; to try
+        once is enough.
         """
-        self._learned = (0, 0)
-        fields = body.split(b"&")
-        if len(fields) > _FIELDS:
-            return
-        begin = 0
-        for field in fields:
-            name, equals, value = field.partition(b"=")
-            end = begin + len(field)
-            place = (body[: begin + len(name + equals)], body[end:])
-            if equals and not value.translate(None, _UNRESERVED) and self._is_token_at(place):
-                self._learned = (len(place[0]), len(place[1]))
-                self._words = {place: asked}
+        self._learned = True
+        for blank in blanks_for(body, token):
+            if self._reads(self, blank.filled(PROBE), asked):
+                self._another = blank, asked
                 return
-            begin = end + 1
+        head = self._head
+        places = list(blanks_for(head.raw, token))
+        if len(places) == 1:  # twice, and one header would be taken for the other
+            head.blank = places[0]
+            probe = head.refilled(head.blank.filled(PROBE))
+            if probe is None or not self._reads(self.beside(probe), body, asked):
+                head.blank = None
 
-    def _is_token_at(self, place: tuple[bytes, bytes]) -> bool:
-        route = self.route
-        if route is None or route.read is None:
+    @staticmethod
+    def _reads(door: "Door", body: bytes, asked: TokenRequest | Question) -> bool:
+        """Tell whether what comes in by a door is the same wish, for the probe."""
+        if door.route is None or door.route.read is None:
             return False
-        before, after = place
         try:
-            probe = route.read(self.request(RequestId(""), before + _PROBE + after, oversized=False))
+            probe = door.route.read(door.request(asked.origin.request_id, body, oversized=False))
         except Refusal:
             return False
-        return isinstance(probe, Question) and probe.token.sha256() == _PROBE_DIGEST
+        return is_probe_of(probe, asked)
 
 
 def _route_of(routes: Mapping[str, CompiledRoute], method: str) -> CompiledRoute | None:

@@ -1,5 +1,6 @@
 """A dialect's answers and refusals turned into functions that write them."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
@@ -8,13 +9,17 @@ from typing import Any
 import msgspec
 
 from keyturn.core.errors import Refusal, SlowDown, Unavailable
-from keyturn.core.lasting import OF_EACH_TOKEN, LastingFacts
+from keyturn.core.lasting import OF_EACH_TOKEN, LastingFacts, Spelling
+from keyturn.core.secret import Secret
 from keyturn.core.shapes import (
     ANSWER_FACTS,
     DOCUMENT_FACTS,
     OPERATION_FACTS,
     REFUSAL_FACTS,
     BodyRenderer,
+    Each,
+    Member,
+    Shape,
     compile_body,
     compile_shape,
     is_known,
@@ -28,6 +33,8 @@ AnswerWriter = Callable[[dict[str, Any]], WireResponse]
 RefusalWriter = Callable[[Refusal, str, str, datetime], WireResponse]
 """Takes the refusal, the request's id, a fresh id and the time."""
 
+_PLAIN = frozenset({"plain", "reveal"})
+"""Transforms that show a text as it is."""
 _OF_EACH_REQUEST = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
 
 _encode = msgspec.json.Encoder().encode
@@ -109,39 +116,68 @@ def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where:
 
     if shown or any(source.startswith(_OF_EACH_REQUEST) for source in sources(answer.shape)):
         return write
-    return _write_again(answer.status, headers, write, OF_EACH_TOKEN.intersection(sources(answer.shape)))
+    return _write_again(answer.status, headers, write, answer.shape)
 
 
-def _write_again(
-    status: int, headers: Headers, write: AnswerWriter, differing: frozenset[str]
-) -> AnswerWriter:
-    """Give a writer that spells facts which last once, and puts another token into the same words.
-
-    Args:
-        differing: What the answer shows that differs from token to token.
-    """
-    others = differing - {"access_token"}
+def _write_again(status: int, headers: Headers, write: AnswerWriter, shape: Shape | Each) -> AnswerWriter:
+    """Give a writer that spells facts which last once, and puts other tokens into the same words."""
+    differing = OF_EACH_TOKEN.intersection(sources(shape))
+    plain = differing & _shown_plainly(shape)
+    altered = differing - plain
 
     def again(facts: dict[str, Any]) -> WireResponse:
         if not isinstance(facts, LastingFacts):
             return write(facts)
-        token = facts.get("access_token")
-        if token is not None:
-            for fact in others:
-                if facts[fact] is not None:
-                    return write(facts)
-        clear = b"" if token is None else token.reveal().encode()
+        for fact in altered:
+            if facts.get(fact) is not None:
+                return write(facts)
         spelling = facts.spelling
         if spelling.by is not write:
             response = write(facts)
-            if not clear or response.body.count(clear) == 1:
-                place = response.body.find(clear) if clear else len(response.body)
-                spelling.before, spelling.after = response.body[:place], response.body[place + len(clear) :]
-                spelling.by = write
+            _spell(spelling, write, response.body, {fact: facts.get(fact) for fact in plain})
             return response
-        return WireResponse(status, spelling.before + clear + spelling.after, headers)
+        for fact in spelling.untold:
+            if facts.get(fact) is not None:
+                return write(facts)
+        texts = []
+        for fact in spelling.told:
+            value = facts[fact]
+            if value is None:
+                return write(facts)
+            texts.append(_clear(value))
+        return WireResponse(status, spelling.words % tuple(texts), headers)
 
     return again
+
+
+def _shown_plainly(shape: Shape | Each) -> set[str]:
+    """Name the facts that a shape shows once, as they are."""
+    if isinstance(shape, Each):
+        return set()
+    shown = Counter(sources(shape))
+    members = (each for each in shape.members if isinstance(each, Member))
+    return {each.source for each in members if each.transform in _PLAIN and shown[each.source] == 1}
+
+
+def _spell(spelling: Spelling, by: AnswerWriter, body: bytes, facts: dict[str, Any]) -> None:
+    """Keep the words of an answer, if each text that differs stands in it once."""
+    texts = {fact: _clear(value) for fact, value in facts.items() if value is not None}
+    if any(body.count(text) != 1 for text in texts.values()):
+        return
+    told = sorted(texts, key=lambda fact: body.index(texts[fact]))
+    words, rest = b"", body
+    for fact in told:
+        before, _, rest = rest.partition(texts[fact])
+        words += before.replace(b"%", b"%%") + b"%b"
+    spelling.words = words + rest.replace(b"%", b"%%")
+    spelling.told = tuple(told)
+    spelling.untold = tuple(facts.keys() - texts)
+    spelling.by = by
+
+
+def _clear(value: str | Secret) -> bytes:
+    """Give a text of ours as it stands in JSON: none of them needs an escape."""
+    return (value.reveal() if isinstance(value, Secret) else value).encode()
 
 
 def _changing(shown: list[tuple[bytes, str]], facts: dict[str, Any]) -> Headers:

@@ -84,7 +84,7 @@ def test_another_token_is_put_into_the_same_words():
         facts = LastingFacts(said)
         facts.spelling = spelling
         assert write(facts) == plain(said)
-    assert (spelling.before, spelling.after) == (b'{"t":"', b'","s":"x"}')
+    assert (spelling.words, spelling.told) == (b'{"t":"%b","s":"x"}', ("access_token",))
 
 
 def test_document():

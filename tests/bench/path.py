@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
+from bench.lines import LINES, Lines, spelled
 from harness import Deployment, Filled, basic, deployment, fill_sample
 from keyturn.dialects import load_dialects
 from keyturn.storage.registry import CachedRegistry
@@ -36,16 +37,15 @@ CASES = (
     ("mend", "refresh"),
 )
 """Golden samples, by dialect; none that checks a password, for that is meant to cost a lot."""
+CONNECTED = ("a connection: a token again", "a connection: introspection again")
+"""What ``lines.py`` asks over connections that are kept; the others go to the desk past any."""
+NAMES = (*(": ".join(case) for case in CASES), *CONNECTED)
+"""What is counted, in its order, as the baseline names it."""
 RENEWED = {("oauth2", "refresh"): "client credentials with a refresh token", ("mend", "refresh"): "login"}
 """What brings the first refresh token of a case that then presents those of its own answers."""
 
 Next = Callable[[bytes | None], Filled]
 """Gives the next request, after the last one's answer."""
-
-
-def name_of(case: tuple[str, str]) -> str:
-    """Name a case as the baseline does."""
-    return ": ".join(case)
 
 
 def filled(here: Deployment, case: tuple[str, str], **more: object) -> Filled:
@@ -97,6 +97,13 @@ async def ask(here: Deployment, following: Next, times: int, answer: bytes | Non
     return answer
 
 
+async def connect(here: Deployment) -> tuple[Lines, list[list[bytes]]]:
+    """Open connections, and give what they send for each of ``CONNECTED``."""
+    lines = Lines(here)
+    issue = spelled(filled(here, CASES[0]))
+    return lines, [[issue], await lines.questions(issue, filled(here, CASES[2]))]
+
+
 def fence() -> None:
     """Mark an instant for callgrind."""
     os.getpriority(os.PRIO_PROCESS, 0)
@@ -110,6 +117,9 @@ def main() -> int:
         here.store.registry._port = CachedRegistry(here.store._shelf, here.store.feed)
         cases = [begin(here, case) for case in CASES]
         warmed = [(case, runner.run(ask(here, case, WARM))) for case in cases]
+        lines, sent = runner.run(connect(here))
+        for requests in sent:
+            runner.run(lines.ask(requests, WARM))
         # When rubbish is collected depends on everything that was ever made.
         gc.collect()
         gc.disable()
@@ -117,7 +127,11 @@ def main() -> int:
         for case, answer in warmed:
             runner.run(ask(here, case, COUNTED, answer))
             fence()
+        for requests in sent:
+            runner.run(lines.ask(requests, COUNTED // LINES))
+            fence()
         gc.enable()
+        lines.close()
         runner.run(stack.aclose())
     return 0
 

@@ -3,7 +3,7 @@
 Callgrind counts what a processor is asked to do, so a loaded machine counts the same as a quiet one. The path
 is that of a request inside the process: the desk, the dialect, every check, signature and record, over
 the store in memory, behind what a process remembers of a store on disk. ``path.py`` runs it; connection and
-disk are left to ``make bench``.
+disk are left to ``make bench``. Two cases begin where a kept connection hands over its bytes (``lines.py``).
 """
 
 import argparse
@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.figures import table
-from bench.path import CASES, COUNTED, FENCE, name_of
+from bench.path import COUNTED, FENCE, NAMES
 
 BASELINE = Path(__file__).with_name("guard.json")
 TOLERANCE = 0.02
@@ -73,8 +73,8 @@ def count() -> dict[str, int]:
         if done.returncode:
             raise UncountedError("\n".join(done.stderr.splitlines()[-10:]))
         # The first dump is what came before the first fence.
-        counts = [_read(Path(f"{folder}/counts.{number}")) for number in range(2, len(CASES) + 2)]
-    return {name_of(case): found // COUNTED for case, found in zip(CASES, counts, strict=True)}
+        counts = [_read(Path(f"{folder}/counts.{number}")) for number in range(2, len(NAMES) + 2)]
+    return {name: found // COUNTED for name, found in zip(NAMES, counts, strict=True)}
 
 
 def judge(counts: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[list[tuple[str, ...]], bool]:

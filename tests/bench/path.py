@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
+from bench.lines import LINES, Lines, spelled
 from harness import Deployment, Filled, basic, deployment, fill_sample
 from keyturn.dialects import load_dialects
 from keyturn.storage.registry import CachedRegistry
@@ -37,6 +38,10 @@ CASES = (
     ("mend", "refresh"),
 )
 """Golden samples, by dialect; none that checks a password, for that is meant to cost a lot."""
+CONNECTED = ("a connection: a token again", "a connection: introspection again")
+"""What ``lines.py`` asks over connections that are kept; the others go to the desk past any."""
+NAMES = (*(": ".join(case) for case in CASES), *CONNECTED)
+"""What is counted, in its order, as the baseline names it."""
 RENEWED = {("oauth2", "refresh"): "client credentials with a refresh token", ("mend", "refresh"): "login"}
 """What brings the first refresh token of a case that then presents those of its own answers."""
 BEHIND_ONE_HEAD = ("oauth2", "refresh")
@@ -44,11 +49,6 @@ BEHIND_ONE_HEAD = ("oauth2", "refresh")
 
 Next = Callable[[bytes | None], Filled]
 """Gives the next request, after the last one's answer."""
-
-
-def name_of(case: tuple[str, str]) -> str:
-    """Name a case as the baseline does."""
-    return ": ".join(case)
 
 
 def filled(here: Deployment, case: tuple[str, str], **more: object) -> Filled:
@@ -118,6 +118,13 @@ async def _told(here: Deployment, request: Filled, head: Head | None) -> tuple[i
     return told.status, told.body
 
 
+async def connect(here: Deployment) -> tuple[Lines, list[list[bytes]]]:
+    """Open connections, and give what they send for each of ``CONNECTED``."""
+    lines = Lines(here)
+    issue = spelled(filled(here, CASES[0]))
+    return lines, [[issue], await lines.questions(issue, filled(here, CASES[2]))]
+
+
 def fence() -> None:
     """Mark an instant for callgrind."""
     os.getpriority(os.PRIO_PROCESS, 0)
@@ -135,6 +142,9 @@ def main() -> int:
             (begun, head, runner.run(ask(here, begun, WARM, None, head)))
             for (_, begun), head in zip(cases, heads, strict=True)
         ]
+        lines, sent = runner.run(connect(here))
+        for requests in sent:
+            runner.run(lines.ask(requests, WARM))
         # When rubbish is collected depends on everything that was ever made.
         gc.collect()
         gc.disable()
@@ -142,7 +152,11 @@ def main() -> int:
         for begun, head, answer in warmed:
             runner.run(ask(here, begun, COUNTED, answer, head))
             fence()
+        for requests in sent:
+            runner.run(lines.ask(requests, COUNTED // LINES))
+            fence()
         gc.enable()
+        lines.close()
         runner.run(stack.aclose())
     return 0
 

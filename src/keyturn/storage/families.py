@@ -5,6 +5,7 @@ and one all rotations. If a single one of them finds another state than it expec
 each goes its own way (``carry.py``), which knows what it lost to.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,9 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from keyturn.core.changes import Add, Change, EndFamily, Remove, Replace, RequireVersion, Rotate, Unit
+from keyturn.core.errors import Fault
 from keyturn.core.records import RefreshFamily
 from keyturn.core.vocabulary import FamilyId
-from keyturn.storage.bounded import Lru
 from keyturn.storage.ground import Amendment, Ground
 from keyturn.storage.schema import ORGANISATION, REFRESH_FAMILY, micros
 
@@ -55,7 +56,7 @@ class Families:
 
     def __init__(self) -> None:
         """Know none."""
-        self._kept: Lru[FamilyId, RefreshFamily] = Lru(FAMILY_LIMIT, self._let_go)
+        self._kept: OrderedDict[FamilyId, RefreshFamily] = OrderedDict()
         self._current: dict[bytes, RefreshFamily] = {}
 
     def current(self, current_hash: bytes) -> RefreshFamily | None:
@@ -64,21 +65,21 @@ class Families:
 
     def learn(self, seen: Seen) -> None:
         """Take over what a transaction left, once it is committed."""
+        kept, current = self._kept, self._current
         for family_id, family in seen.items():
-            before = self._kept.pop(family_id)
+            before = kept.pop(family_id, None)
             if before is not None:
-                self._let_go(before)
+                current.pop(before.current_hash, None)
             if family is not None:
-                self._kept.put(family_id, family)
-                self._current[family.current_hash] = family
+                kept[family_id] = current[family.current_hash] = family
+        while len(kept) > FAMILY_LIMIT:
+            _, oldest = kept.popitem(last=False)
+            current.pop(oldest.current_hash, None)
 
     def clear(self) -> None:
         """Forget all."""
         self._kept.clear()
         self._current.clear()
-
-    def _let_go(self, family: RefreshFamily) -> None:
-        self._current.pop(family.current_hash, None)
 
 
 def family_in(unit: Unit) -> RefreshFamily | None:
@@ -115,22 +116,23 @@ def write_all(ground: Ground, connection: Connection, units: Sequence[Unit]) -> 
         TogetherError: One lost; the caller undoes all.
         DBAPIError: As well, where it is ``Ground.is_units_own``; else the transaction has failed.
     """
-    born = [_row(family) for family in _of(units, Add)]
-    turned = [_turn(family) for family in _of(units, Rotate)]
+    born: list[RefreshFamily] = []
+    turned: list[tuple[Any, ...]] = []
+    for unit in units:
+        match unit.changes[-1]:
+            case Add(RefreshFamily() as family):
+                born.append(family)
+            case Rotate(family):
+                turned.append(_turn(family))
+            case _:
+                raise Fault("a unit that is written with others does not end with its family")
     if born:
-        homes = {family.organisation_id for family in _of(units, Add)}
+        homes = {family.organisation_id for family in born}
         if connection.execute(_ENDED, {"ids": sorted(homes)}).first() is not None:
             raise TogetherError
-        ground.append(connection, REFRESH_FAMILY.name, _COLUMNS, born)
+        ground.append(connection, REFRESH_FAMILY.name, _COLUMNS, [_row(family) for family in born])
     if turned and ground.amend(connection, _ROTATION, turned) != len(turned):
         raise TogetherError
-
-
-def _of(units: Sequence[Unit], kind: type[Add | Rotate]) -> Iterator[RefreshFamily]:
-    for unit in units:
-        family = family_in(unit)
-        if family is not None and isinstance(unit.changes[-1], kind):
-            yield family
 
 
 def _row(family: RefreshFamily) -> tuple[Any, ...]:

@@ -7,7 +7,6 @@ Every problem is listed at once. Explained for operators in docs/configuration.m
 import dataclasses
 import difflib
 import functools
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +146,8 @@ def _variable(name: str) -> str:
 
 
 def _file_layer(path: Path, problems: list[str]) -> _Layer:
+    import tomllib  # most deployments are set by their environment
+
     values: dict[str, Any] = {}
     read = False
     try:

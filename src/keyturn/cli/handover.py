@@ -21,7 +21,11 @@ import msgspec
 
 from keyturn.cli.outcome import INTERRUPTED, NO, outcome
 from keyturn.core.secret import Secret
+from keyturn.dialects import load_dialects
 from keyturn.settings import Settings
+
+_OF_BOTH = ("asyncio", "importlib.metadata", "tempfile", "keyturn.directory.dialect_settings")
+"""What both processes need, loaded before they part: on one core they would load it one after the other."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -56,8 +60,9 @@ def serve(arguments: Sequence[str]) -> int:
     Args:
         arguments: They begin with ``serve``.
     """
-    import_module("asyncio")  # both need these, and would load them one after the other on one core
-    import_module("keyturn.dialects").load_dialects()
+    for name in _OF_BOTH:
+        import_module(name)
+    load_dialects()
     receiving, giving = os.pipe()
     child = os.fork()
     if child == 0:

@@ -34,7 +34,7 @@ from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.signers import make_private_key
 from keyturn.seeding import ORGANISATIONS, seed_dialect, seed_organisations
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep.master_key import Following
 from keyturn.wire.compile import CompiledRoute, compile_routes
 from keyturn.wire.tables import Dialect

@@ -40,8 +40,8 @@ from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.keys.sealing import MasterSealer
 from keyturn.seeding import MAIN, ORGANISATIONS
-from keyturn.storage import MemoryStore
 from keyturn.storage.limits import MemoryLimits
+from keyturn.storage.memory import MemoryStore
 from keyturn.web.protocol import OVERSIZED
 from keyturn.web.refusals import Refusals
 from keyturn.wire.compile import CompiledRoute

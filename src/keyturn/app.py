@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from keyturn.config import Settings
 from keyturn.core.actors import system
 from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
@@ -21,7 +20,7 @@ from keyturn.core.identifiers import in_bulk, uuid7
 from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent, AuditRow
-from keyturn.core.secret import Dice, Secret
+from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
 from keyturn.core.vocabulary import Algorithm, OrganisationId
@@ -44,6 +43,7 @@ from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.settings import Settings, plain
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import condition as condition
 from keyturn.storage import copies as copies
@@ -194,7 +194,7 @@ async def open_local(
             deployment=store.deployment,
             store=store,
             digester=digester,
-            passwords=ArgonPasswords(dice, **settings.passwords.model_dump()),
+            passwords=ArgonPasswords(dice, **plain(settings.passwords)),
             sealer=sealer,
             master_keys=master_keys,
             following=following,
@@ -229,8 +229,7 @@ def _token_of(settings: Settings) -> TokenPlace | None:
     if token.module is None or token.token is None:
         return None
     # Most commands need no key, and so no PIN.
-    pin = None if token.pin is None else Secret(token.pin.get_secret_value())
-    return TokenPlace(token.module, token.token, pin, token.sessions, settings.keys.signer == "pkcs11")
+    return TokenPlace(token.module, token.token, token.pin, token.sessions, settings.keys.signer == "pkcs11")
 
 
 def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:

@@ -18,12 +18,12 @@ import msgspec
 
 from keyturn import __version__
 from keyturn.app import check_chain, copies, files, master_keys_of, open_local, streams
-from keyturn.config import Settings
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
 from keyturn.core.secret import Dice
 from keyturn.directory.audit import TrailVerdict, verify_audit
 from keyturn.directory.restoring import Restored, RestoreWish, mark_restored
+from keyturn.settings import Settings
 from keyturn.upkeep.checkpoints import Checkpoints
 
 MAGIC = "keyturn backup 1"

@@ -4,156 +4,29 @@ An unknown name is refused wherever it stands, because a misspelt setting is one
 Every problem is listed at once. Explained for operators in docs/configuration.md.
 """
 
+import dataclasses
 import difflib
-import tomllib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import TypeAdapter, ValidationError
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
-from keyturn.secret_sources import (
-    Argv,
-    keep_one_master_key,
-    open_secret_files,
-    read_kept_key,
-    run_for_secret,
-    why,
-)
-from keyturn.setting_groups import (
-    AuditSettings,
-    KeySettings,
-    LeakSettings,
-    LimitSettings,
-    NoticeSettings,
-    PasswordSettings,
-    Pkcs11Settings,
-    TlsSettings,
-)
-from keyturn.setting_types import BaseUrl, Networks, Port, Words, is_loopback
+from keyturn.secret_sources import keep_one_master_key, open_secret_files, why
+from keyturn.setting_groups import LimitSettings
+from keyturn.setting_types import is_loopback
+from keyturn.settings import ALWAYS_SERVED, NO_PUBLIC_URL, NO_SETTINGS, SECRETS, Settings, plain
 
 PREFIX = "KEYTURN_"
 CONFIG_VARIABLE = "KEYTURN_CONFIG"
 _OF_COMMANDS = ("KEYTURN_SERVER", "KEYTURN_PROFILE", "KEYTURN_TOKEN_FILE", "KEYTURN_CA_FILE")
 _NOT_SETTINGS = (CONFIG_VARIABLE, "KEYTURN_TEST_", *_OF_COMMANDS)
-_ALWAYS_SERVED = "oauth2"
 _DEPLOYMENT = "deployment"
-_NO_PUBLIC_URL = "public_url is required: where callers reach this deployment; issuers begin with it"
-
-
-class Settings(BaseModel):
-    """Everything an operator can set, checked; made by ``load_settings``.
-
-    ``dialect`` holds a value for every deployment setting that a dialect's table declares.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
-
-    public_url: BaseUrl | None = None
-    data: Path = Path("keyturn-data")
-    database_url: SecretStr | None = None
-    migrate_at_start: bool = True
-    master_key: SecretStr | None = None
-    master_key_file: Path | None = None
-    master_key_command: Argv = ()
-    host: str = "127.0.0.1"
-    port: Port = 8480
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    management_host: str = "127.0.0.1"
-    management_port: Port = 8481
-    trusted_proxies: Networks = ()
-    tls: TlsSettings = TlsSettings()
-    dialects: Words = (_ALWAYS_SERVED,)
-    admin_api: bool = True
-    dialect: dict[str, dict[str, Any]] = {}
-    log_format: Literal["auto", "text", "json"] = "auto"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    limits: LimitSettings = LimitSettings()
-    keys: KeySettings = KeySettings()
-    pkcs11: Pkcs11Settings = Pkcs11Settings()
-    passwords: PasswordSettings = PasswordSettings()
-    audit: AuditSettings = AuditSettings()
-    leaks: LeakSettings = LeakSettings()
-    notices: NoticeSettings = NoticeSettings()
-    jwks_cache_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
-    status_lists: bool = False
-    status_list_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
-    shutdown_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
-    _master_key_told: SecretStr | None = PrivateAttr(default=None)
-
-    @property
-    def master_key_path(self) -> Path:
-        """Where the master key is kept when it is not given."""
-        return self.data / "master.key"
-
-    def store_url(self) -> str:
-        """Name the database: the one given, or the SQLite file in the data folder."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data.absolute() / 'keyturn.db'}"
-
-    def public_url_text(self) -> str:
-        """Give the public URL where one is needed.
-
-        Raises:
-            ConfigError: There is none.
-        """
-        if self.public_url is None:
-            raise ConfigError([_NO_PUBLIC_URL])
-        return self.public_url
-
-    @property
-    def master_key_given(self) -> bool:
-        """Tell whether the master key comes from anywhere but the data folder."""
-        return self.master_key is not None or bool(self.master_key_command)
-
-    def master_key_text(self) -> str:
-        """Give the text of the master key: the one given, or the one kept in the data folder.
-
-        A command is run once, and its answer goes with these settings to every worker.
-
-        Raises:
-            ConfigError: There is none, others than its owner may read the kept one, or the command failed.
-        """
-        if self.master_key is not None:
-            return self.master_key.get_secret_value()
-        if self.master_key_command:
-            if self._master_key_told is None:
-                self._master_key_told = SecretStr(
-                    run_for_secret("master_key_command", self.master_key_command)
-                )
-            return self._master_key_told.get_secret_value()
-        return read_kept_key(self.master_key_path)
-
-    def master_key_place(self) -> Path | None:
-        """Name the file that the master key comes from, where it is one."""
-        return self.master_key_file if self.master_key_given else self.master_key_path
-
-    def shown(self) -> dict[str, Any]:
-        """Give every setting as plain JSON values, each secret as ``***`` or null."""
-        values = self.model_dump(mode="json")
-        for name in SECRETS:
-            shown, given = values, self
-            *groups, last = name.split(".")
-            for group in groups:
-                shown, given = shown[group], getattr(given, group)
-            shown[last] = None if getattr(given, last) is None else "***"
-        return values
-
-
-SECRETS = ("database_url", "master_key", "pkcs11.pin", "notices.smtp_password")
-"""Settings that do not print; each may be given as ``<name>_file``, the file that holds it."""
 
 
 class _Layer(msgspec.Struct, frozen=True):
@@ -184,12 +57,12 @@ def setting_names(tables: SettingTables) -> tuple[str, ...]:
     )
 
 
-def _model_names(model: type[BaseModel]) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from (f"{name}.{inner}" for inner in _model_names(field.annotation))
-        else:
-            yield name
+def _model_names(group: Any) -> Iterator[str]:
+    for field in dataclasses.fields(group):
+        if dataclasses.is_dataclass(field.type):
+            yield from (f"{field.name}.{inner}" for inner in _model_names(field.type))
+        elif field.name not in NO_SETTINGS:
+            yield field.name
 
 
 def load_settings(
@@ -229,10 +102,10 @@ def load_settings(
     if demo:
         layers.append(_Layer(_demo_defaults(tables), str, Path()))
     # A rate is given by two values, and one of them may be given alone.
-    layers.append(_Layer({"limits": LimitSettings().model_dump()}, str, Path()))
+    layers.append(_Layer({"limits": plain(LimitSettings())}, str, Path()))
     settings, wrong = _validate(layers, names, problems)
-    settings = settings.model_copy(update={"dialect": _dialect_values(settings, tables, layers, problems)})
-    settings = settings.model_copy(update={"dialects": _served(settings, tables, problems)})
+    settings = dataclasses.replace(settings, dialect=_dialect_values(settings, tables, layers, problems))
+    settings = dataclasses.replace(settings, dialects=_served(settings, tables, problems))
     if serving and not unread:  # what is missing may stand in the file that could not be read
         problems += _serving_problems(settings, wrong, demo=demo)
     if problems:
@@ -273,6 +146,8 @@ def _variable(name: str) -> str:
 
 
 def _file_layer(path: Path, problems: list[str]) -> _Layer:
+    import tomllib  # most deployments are set by their environment
+
     values: dict[str, Any] = {}
     read = False
     try:
@@ -345,7 +220,12 @@ def _build(layers: list[_Layer]) -> Settings:
     values: dict[str, Any] = {}
     for layer in reversed(layers):
         values = _over(layer.values, values)
-    return Settings(**values)
+    return dataclasses.replace(_checker().validate_python(values), given=frozenset(values))
+
+
+@functools.cache
+def _checker() -> TypeAdapter[Settings]:
+    return TypeAdapter(Settings)
 
 
 def _over(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, Any]:
@@ -374,7 +254,8 @@ def _remove(values: dict[str, Any], path: list[str]) -> None:
 
 
 def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should", "should")
+    said = message.removeprefix("Value error, ").replace("Input should", "should")
+    return said.replace("a dictionary or an instance of", "a valid dictionary or instance of")
 
 
 def _dialect_values(
@@ -402,7 +283,7 @@ def _served(settings: Settings, tables: SettingTables, problems: list[str]) -> t
         for name in settings.dialects
         if name not in tables
     )
-    return tuple(dict.fromkeys((_ALWAYS_SERVED, *settings.dialects)))
+    return tuple(dict.fromkeys((ALWAYS_SERVED, *settings.dialects)))
 
 
 def _address_problems(settings: Settings) -> Iterator[str]:
@@ -412,7 +293,7 @@ def _address_problems(settings: Settings) -> Iterator[str]:
 
 def _serving_problems(settings: Settings, wrong: frozenset[str], *, demo: bool) -> Iterator[str]:
     if not demo and settings.public_url is None and "public_url" not in wrong:
-        yield _NO_PUBLIC_URL
+        yield NO_PUBLIC_URL
     if not demo and "data" not in wrong:
         try:
             settings.master_key_text()

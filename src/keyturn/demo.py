@@ -6,6 +6,7 @@ The interface is ../docs/demo.md.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -18,37 +19,32 @@ from typing import IO, Any
 import msgspec
 
 from keyturn.app import LocalServices, configured_dialects, make_master_key, write_private
-from keyturn.config import load_settings
 from keyturn.core.admin_records import BASE as ADMIN_BASE
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.seeding import MAIN, OTHER, seed_admin_token, seed_dialect, seed_organisations
 from keyturn.serving import bind, serve
+from keyturn.settings import Settings
 from keyturn.wire.tables import Dialect
 
 
-def run(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> None:
+def run(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve a demo until it is stopped.
 
     Args:
-        flags: As given on the command line; ``data`` and ``public_url`` may be absent.
+        settings: A demo's; ``data`` and ``public_url`` may not be given.
 
     Raises:
-        ConfigError: A setting is wrong, an address is taken, or the folder is no demo's.
+        ConfigError: An address is taken, or the folder is no demo's.
     """
-    settings = load_settings(flags=flags, environ=environ, config=config, serving=True, demo=True)
     listeners = bind(settings)
-    data = (
-        settings.data
-        if "data" in settings.model_fields_set
-        else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
-    )
+    data = settings.data if "data" in settings.given else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_production(data)
     with _turn(data):
         make_master_key(data / "master.key")
         kept = _read(data)
         public_url = settings.public_url or kept.get("base_url") or listeners.public_url
-    settings = settings.model_copy(update={"data": data, "public_url": public_url})
+    settings = dataclasses.replace(settings, data=data, public_url=public_url)
 
     with _running(data) as first:
         # A second node of a demo must not take the place of the first in what programs rely on.

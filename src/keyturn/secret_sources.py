@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
-
 from keyturn.core.errors import ConfigError
+from keyturn.setting_types import Before
 
 COMMAND_SECONDS = 30
 """How long a command may take: it may ask a service over the network."""
@@ -25,7 +24,7 @@ def _argv(value: Any) -> Any:
     return tuple(shlex.split(value)) if isinstance(value, str) else value
 
 
-Argv = Annotated[tuple[str, ...], BeforeValidator(_argv)]
+Argv = Annotated[tuple[str, ...], Before(_argv)]
 """A program and its arguments."""
 
 

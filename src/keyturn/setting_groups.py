@@ -1,35 +1,37 @@
 """Settings that belong together, each group a table of the configuration file; ``config`` reads them."""
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
-from pydantic.functional_validators import AfterValidator
 
-from keyturn.setting_types import read_words
+from keyturn.setting_types import STRICT, After, Before, Hidden, Within, read_words
 
 _DAY_SECONDS = 86_400
 
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Within(1, 1_000_000_000)]
 
 
-class RateSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSettings:
     """How many requests a minute, and how many of them may come at once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     per_minute: Count
     burst: Count
 
 
-class LimitSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
     """How much one caller may take; a request over a limit is refused and costs nothing more."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     client: RateSettings = RateSettings(per_minute=60_000, burst=10_000)
     user: RateSettings = RateSettings(per_minute=6_000, burst=1_000)
@@ -37,11 +39,11 @@ class LimitSettings(BaseModel):
     organisation: RateSettings = RateSettings(per_minute=600_000, burst=100_000)
     connections: Count = 10_000
     connections_per_address: Count = 256
-    body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
+    body_bytes: Annotated[int, Within(1_024, 16 * 1024 * 1024)] = 64 * 1024
 
     def share(self, workers: int) -> "LimitSettings":
         """Give one of several workers its part of what each of them counts for itself."""
-        return self.model_copy(update={"connections": -(-self.connections // workers)})
+        return dataclasses.replace(self, connections=-(-self.connections // workers))
 
     def rates(self) -> dict[str, RateSettings]:
         """Give the rate of each kind of counter."""
@@ -53,10 +55,11 @@ class LimitSettings(BaseModel):
         }
 
 
-class TlsSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
     """The files of the public listener's certificate and key, PEM; both or none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     certificate: Path | None = None
     key: Path | None = None
@@ -66,12 +69,13 @@ class TlsSettings(BaseModel):
         return None if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
-class KeySettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings:
     """How signing keys live."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
-    rotate_days: Annotated[int, Field(ge=0, le=3_650)] = 90
+    rotate_days: Annotated[int, Within(0, 3_650)] = 90
     signer: Literal["software", "pkcs11"] = "software"
 
     def problems(self, jwks_cache_seconds: int) -> Iterator[str]:
@@ -80,15 +84,16 @@ class KeySettings(BaseModel):
             yield "keys.rotate_days: a key has to sign for at least twice jwks_cache_seconds"
 
 
-class Pkcs11Settings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pkcs11Settings:
     """Where the token is that keeps signing keys, and how it is opened."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     module: Path | None = None
     token: str | None = None
-    pin: SecretStr | None = None
-    sessions: Annotated[int, Field(ge=1, le=64)] = 4
+    pin: Hidden | None = None
+    sessions: Annotated[int, Within(1, 64)] = 4
 
     def problems(self, signer: str) -> Iterator[str]:
         """Tell what is missing of it beside where keys are made."""
@@ -98,27 +103,29 @@ class Pkcs11Settings(BaseModel):
             yield "keys.signer: pkcs11 needs pkcs11.module and pkcs11.token"
 
 
-class PasswordSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSettings:
     """What hashing a password costs: never less than PW-02 asks."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
-    memory_kib: Annotated[int, Field(ge=19 * 1024, le=1024 * 1024)] = 19 * 1024
-    passes: Annotated[int, Field(ge=2, le=100)] = 2
-    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    memory_kib: Annotated[int, Within(19 * 1024, 1024 * 1024)] = 19 * 1024
+    passes: Annotated[int, Within(2, 100)] = 2
+    threads: Annotated[int, Within(1, 64)] = 2
 
     def share(self, workers: int) -> "PasswordSettings":
         """Give one of several workers its part of the threads."""
-        return self.model_copy(update={"threads": max(1, self.threads // workers)})
+        return dataclasses.replace(self, threads=max(1, self.threads // workers))
 
 
-class AuditSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
     """How the audit trail is signed, and how long it is kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
-    checkpoint_minutes: Annotated[int, Field(ge=1, le=1_440)] = 5
-    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    checkpoint_minutes: Annotated[int, Within(1, 1_440)] = 5
+    retention_days: Annotated[int, Within(0, 36_500)] = 0
 
 
 def _json_object(value: Any) -> Any:
@@ -164,34 +171,36 @@ def _loopback(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
-PemKeys = Annotated[dict[str, str], BeforeValidator(_json_object), AfterValidator(_pem_keys)]
-Hosts = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_hosts)]
-Loopback = Annotated[tuple[str, ...], BeforeValidator(read_words), AfterValidator(_loopback)]
-Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(read_words)]
+PemKeys = Annotated[dict[str, str], Before(_json_object), After(_pem_keys)]
+Hosts = Annotated[tuple[str, ...], Before(read_words), After(_hosts)]
+Loopback = Annotated[tuple[str, ...], Before(read_words), After(_loopback)]
+Days = Annotated[tuple[Annotated[int, Within(1, 365)], ...], Before(read_words)]
 
 
-class LeakSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakSettings:
     """Who may report that a secret was found in public; nobody, unless keys are given."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
-    public_keys: PemKeys = {}
+    public_keys: PemKeys = dataclasses.field(default_factory=dict)
 
 
-class NoticeSettings(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
     """Where notices may go, and when an expiry is told; nowhere, unless hosts or a mail server are given."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     hosts: Hosts = ()
     loopback: Loopback = ()
     ca_file: Path | None = None
     expiring_days: Days = (30, 7, 1)
     smtp_host: str | None = None
-    smtp_port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    smtp_port: Annotated[int, Within(1, 65_535)] = 587
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_password: Hidden | None = None
     smtp_from: str | None = None
 
     def problems(self) -> Iterator[str]:

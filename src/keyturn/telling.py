@@ -9,7 +9,7 @@ from keyturn.core.clock import Clock
 from keyturn.core.notices import Noticed, Sender, Tallies
 from keyturn.core.ports import Sealer
 from keyturn.core.profile import TokenProfile
-from keyturn.core.secret import Dice, Secret
+from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.outward import MailServer, OutwardSender
 from keyturn.setting_groups import NoticeSettings
@@ -74,14 +74,13 @@ def open_telling(notices: NoticeSettings) -> Telling:
     """Make a sender that may send where the settings allow it."""
     mail = None
     if notices.smtp_host is not None and notices.smtp_from is not None:
-        password = notices.smtp_password
         mail = MailServer(
             host=notices.smtp_host,
             port=notices.smtp_port,
             security=notices.smtp_security,
             sender=notices.smtp_from,
             user=notices.smtp_user,
-            password=None if password is None else Secret(password.get_secret_value()),
+            password=notices.smtp_password,
         )
     return Telling(
         OutwardSender(notices.hosts, loopback=notices.loopback, ca_file=notices.ca_file, mail=mail)

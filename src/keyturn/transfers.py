@@ -13,7 +13,6 @@ import msgspec
 
 from keyturn import __version__
 from keyturn.app import LocalServices, files, moving, open_local, peppers, streams
-from keyturn.config import Settings
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
 from keyturn.core.records import Credential, Sealed, SigningKey
@@ -23,6 +22,7 @@ from keyturn.core.vocabulary import CredentialId
 from keyturn.directory.arrivals import require_own
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.transfer import Household, collect, objections, settle
+from keyturn.settings import Settings
 
 MAGIC = "keyturn organisation 1"
 MOST_BYTES = 1 << 30

@@ -40,7 +40,8 @@ from keyturn.core.vocabulary import (
     KeyId,
     OrganisationId,
 )
-from keyturn.storage import MemoryStore, open_store
+from keyturn.storage import open_store
+from keyturn.storage.memory import MemoryStore
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ACME = OrganisationId("org-acme")

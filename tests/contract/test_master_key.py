@@ -29,7 +29,8 @@ from keyturn.directory.master_key import (
     use_master_key,
 )
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.storage import MemoryStore, open_store
+from keyturn.storage import open_store
+from keyturn.storage.memory import MemoryStore
 from keyturn.storage.schema import METADATA
 from keyturn.storage.sealed_reads import sealed_columns
 from keyturn.upkeep.master_key import PAGE, Following, Resealing, key_in_use

@@ -21,7 +21,7 @@ from keyturn.keys.pkcs11_token import RETRY_SECONDS, Token
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.token_keys import TokenKeys
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 from keyturn.tokens.keyset import KeySet
 from softhsm import PIN
 

@@ -26,7 +26,7 @@ import msgspec
 from e2e.servers import environment
 from keyturn.app import LocalServices, open_local, upkeep_of
 from keyturn.cli.local import LocalVerbs
-from keyturn.config import Settings, load_settings
+from keyturn.config import load_settings
 from keyturn.core.actors import operator
 from keyturn.core.errors import OperatorError, Unavailable
 from keyturn.core.secret import Secret
@@ -34,6 +34,7 @@ from keyturn.core.shapes import Member, Shape
 from keyturn.directory.api_tokens import ApiTokenWish
 from keyturn.directory.secret_status import SecretStatus
 from keyturn.seeding import seed_dialect, seed_organisations
+from keyturn.settings import Settings
 from keyturn.wire.fixtures import ApiTokenFixture, DemoEntry, Fixture, UserFixture
 
 TESTS = Path(__file__).resolve().parents[1]

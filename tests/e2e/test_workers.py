@@ -271,8 +271,9 @@ def test_a_terminal_interrupts_everybody(tmp_path):
 
 def test_a_stop_while_starting(tmp_path):
     """A server of several workers that is stopped before it serves exits with 0 and leaves no process."""
-    with starting(tmp_path / "data", tmp_path / "home", *TWO) as node:
-        within(20.0, lambda: pids(node))
+    data = tmp_path / "data"
+    with starting(data, tmp_path / "home", *TWO) as node:
+        within(20.0, lambda: (data / "demo.running").exists() and pids(node))  # who read the settings is gone
         workers = pids(node)
         assert node.stop() == 0
         assert not any(map(lives, workers))

@@ -12,7 +12,7 @@ from keyturn.core.vocabulary import Algorithm
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep.rotation import Rotation
 
 ES256 = Algorithm.ES256

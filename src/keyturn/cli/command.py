@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import SecretStr
 
 from keyturn.cli.output import Answer, Format, show
 from keyturn.cli.prompt import ask_secret
-from keyturn.cli.verbs import Verbs
-from keyturn.config import CONFIG_VARIABLE, PREFIX, Settings, load_settings
+from keyturn.config import CONFIG_VARIABLE, PREFIX, load_settings
+from keyturn.settings import Settings
+
+if TYPE_CHECKING:  # they know everything that can be asked of a deployment; `serve` asks nothing
+    from keyturn.cli.verbs import Verbs
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="The data folder.")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
@@ -119,7 +122,7 @@ SHARED = frozenset(each.name for each in _COMMON)
 
 
 async def _ask(
-    opened: contextlib.AbstractAsyncContextManager[Verbs], function: Verb, arguments: dict[str, Any]
+    opened: contextlib.AbstractAsyncContextManager["Verbs"], function: Verb, arguments: dict[str, Any]
 ) -> Answer | None:
     async with opened as verbs:
         return await function(verbs, **arguments)
@@ -127,7 +130,7 @@ async def _ask(
 
 def _opened(
     data: Path | None, config: Path | None, server: str | None, profile: str | None, *, signs: bool
-) -> contextlib.AbstractAsyncContextManager[Verbs]:
+) -> contextlib.AbstractAsyncContextManager["Verbs"]:
     """Open the deployment that a command is about: on this machine, or behind a server's admin API."""
     from keyturn.cli.profiles import chosen
 
@@ -141,7 +144,7 @@ def _opened(
 
 
 @contextlib.asynccontextmanager
-async def _local(settings: Settings) -> AsyncIterator[Verbs]:
+async def _local(settings: Settings) -> AsyncIterator["Verbs"]:
     from keyturn.cli.local import open_verbs
 
     async with open_verbs(settings) as local:
@@ -167,8 +170,8 @@ def with_pin(settings: Settings) -> Settings:
     """Ask for the PIN of the PKCS#11 token, where there is one, it is not given and somebody can type it."""
     if settings.pkcs11.module is None or settings.pkcs11.pin is not None or not sys.stdin.isatty():
         return settings
-    pin = SecretStr(ask_secret(f"PIN of the token {settings.pkcs11.token}").reveal())
-    return settings.model_copy(update={"pkcs11": settings.pkcs11.model_copy(update={"pin": pin})})
+    pin = ask_secret(f"PIN of the token {settings.pkcs11.token}")
+    return dataclasses.replace(settings, pkcs11=dataclasses.replace(settings.pkcs11, pin=pin))
 
 
 def _of_demo(settings: Settings) -> Settings:
@@ -177,13 +180,13 @@ def _of_demo(settings: Settings) -> Settings:
 
     if settings.public_url is not None:
         return settings
-    return settings.model_copy(update={"public_url": kept_url(settings.data)})
+    return dataclasses.replace(settings, public_url=kept_url(settings.data))
 
 
 def _latest_demo() -> Path | None:
     from keyturn.demo import latest_data
 
-    default: Path = Settings.model_fields["data"].default
+    default = Settings().data
     latest = None if default.exists() else latest_data()
     if latest is not None:
         print(f"keyturn: the demo in {latest}", file=sys.stderr)

@@ -10,8 +10,9 @@ import typer
 from keyturn.cli.command import Config, Data, Form, epilog, settings_of, with_pin
 from keyturn.cli.diagnosis import Finding, Verdict, check_configuration
 from keyturn.cli.output import Format, show
-from keyturn.config import Settings, load_settings
+from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError
+from keyturn.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

@@ -4,6 +4,7 @@ What cannot be asked is a finding too, and keeps nothing else from being asked.
 """
 
 import ctypes
+import dataclasses
 import os
 import ssl
 import stat
@@ -20,11 +21,11 @@ from cryptography import x509
 from keyturn.app import LocalServices, cause_of, condition, open_local, upkeep_of
 from keyturn.cli import diagnosis as judge
 from keyturn.cli.diagnosis import CertificateFact, FileFact, Finding, KeyFact, StoreFact
-from keyturn.config import Settings
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import ConfigError, Fault, Unavailable
 from keyturn.core.vocabulary import Algorithm
 from keyturn.directory.ring_state import state_of
+from keyturn.settings import Settings
 
 _UNSYNCHRONISED = 5
 """What adjtimex(2) returns (TIME_ERROR) where nothing keeps the clock right."""
@@ -195,7 +196,7 @@ def _store(found: condition.Condition | None, fact: StoreFact, settings: Setting
 
 async def _deployment(settings: Settings) -> AsyncIterator[Finding]:
     try:
-        async with open_local(settings.model_copy(update={"migrate_at_start": False})) as local:
+        async with open_local(dataclasses.replace(settings, migrate_at_start=False)) as local:
             mark = await local.store.upkeep.clock_mark()
             yield judge.check_clock(local.clock.now(), None if mark is None else mark.newest_at)
             under: dict[str, int] = {}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from keyturn.cli.command import settings_of
 from keyturn.cli.output import Format, Row, show
-from keyturn.config import Settings
 from keyturn.core.errors import OperatorError
 from keyturn.directory.import_plan import Outcome
 from keyturn.directory.import_rows import MAX_BYTES, FileForm
 from keyturn.directory.imports import ImportReport
+from keyturn.settings import Settings
 
 _COLUMNS = ("line", "name", "outcome", "reason")
 

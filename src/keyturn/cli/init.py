@@ -9,11 +9,12 @@ import typer
 from keyturn.app import make_master_key, open_local
 from keyturn.cli.command import Config, Data, Form, epilog
 from keyturn.cli.output import Format, show
-from keyturn.config import Settings, load_settings
+from keyturn.config import load_settings
 from keyturn.core.actors import system
 from keyturn.core.errors import ConfigError, Fault
 from keyturn.core.secret import Secret
 from keyturn.directory.admin_tokens import make_first_setup_token
+from keyturn.settings import Settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

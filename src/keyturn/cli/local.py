@@ -15,7 +15,6 @@ from keyturn.cli.local_notices import LocalNotices
 from keyturn.cli.local_people import LocalPeople
 from keyturn.cli.local_secrets import LocalSecrets
 from keyturn.cli.verbs import Gone, KeySight, Ring, Turned
-from keyturn.config import Settings
 from keyturn.core.actors import Actor, operator
 from keyturn.core.errors import OperatorError
 from keyturn.core.identifiers import uuid7
@@ -31,6 +30,7 @@ from keyturn.directory.deletion import Deleted, Deletion, Progress
 from keyturn.directory.lifetimes import require_keys_outlive
 from keyturn.directory.policy_settings import POLICY_SETTINGS
 from keyturn.directory.ring_state import state_of
+from keyturn.settings import Settings
 from keyturn.upkeep.schedule import JobState
 from keyturn.upkeep.scheduler import Scheduler
 

@@ -1,8 +1,8 @@
 """The command ``keyturn`` itself: its nouns, found late, and what its exit codes mean."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated, Any
@@ -11,10 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from keyturn import __version__
-from keyturn.core.errors import ConfigError, Fault, OperatorError, Unavailable
-
-NO, CONFIGURATION, STORE = 1, 3, 4
-"""Exit codes of ours; 0 is success, and 2 what every command line says to arguments it cannot read."""
+from keyturn.cli.outcome import outcome
+from keyturn.core.errors import OperatorError
 
 EPILOG = """\b
 Examples:
@@ -180,41 +178,8 @@ def run(arguments: Sequence[str]) -> int:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # typer tells of it there
 
         completion_init()
-    try:
-        return _main(arguments)
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except OperatorError as error:
-        return _say([str(error)], NO)
-    except ConfigError as error:
-        return _say(error.problems, CONFIGURATION)
-    except Unavailable as error:
-        from keyturn.app import cause_of
-
-        cause = cause_of(error)
-        reason = f": {cause}" if cause else ""
-        return _say([f"not available: {error.reason.replace('_', ' ')}; nothing was changed{reason}"], STORE)
-    except (Fault, PermissionError) as error:
-        return _say([_words(error)], STORE)
+    return outcome(partial(_main, arguments))
 
 
-def _main(arguments: Sequence[str]) -> int:
-    try:
-        typer.main.get_command(root).main(list(arguments), prog_name="keyturn")
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; nothing more may be printed, at the exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NO
-    return 0
-
-
-def _words(error: Fault | PermissionError) -> str:
-    if isinstance(error, PermissionError):
-        return f"{error.filename}: {error.strerror}; run this as the user whose data it is"
-    return str(error)
-
-
-def _say(problems: Sequence[str], code: int) -> int:
-    for problem in problems:
-        print(f"keyturn: {problem}", file=sys.stderr)
-    return code
+def _main(arguments: Sequence[str]) -> None:
+    typer.main.get_command(root).main(list(arguments), prog_name="keyturn")

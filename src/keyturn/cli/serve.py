@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from keyturn.cli.command import Config, Data, epilog, with_pin
+from keyturn.cli.handover import Order, give
+from keyturn.config import load_settings
 from keyturn.core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -43,17 +45,9 @@ def serve(
         "public_url": public_url,
         "workers": workers,
     }
-    if demo:
-        from keyturn.demo import run
-
-        run(flags, os.environ, config)
-        return
-    from keyturn.config import load_settings
-    from keyturn.serving import bind
-    from keyturn.serving import serve as run_server
-
-    settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True)
-    settings = with_pin(settings)
-    if settings.pkcs11.module is not None and settings.pkcs11.pin is None:
-        raise ConfigError(["pkcs11.pin: give it, or pkcs11.pin_file, or start from a terminal"])
-    run_server(settings, bind(settings))
+    settings = load_settings(flags=flags, environ=os.environ, config=config, serving=True, demo=demo)
+    if not demo:
+        settings = with_pin(settings)
+        if settings.pkcs11.module is not None and settings.pkcs11.pin is None:
+            raise ConfigError(["pkcs11.pin: give it, or pkcs11.pin_file, or start from a terminal"])
+    give(Order(settings, demo))

@@ -2,12 +2,12 @@
 
 What a record means it leaves to ``core``, and every decision about one to ``exchange`` and ``directory``.
 
-``open_store`` opens one on disk, ``MemoryStore`` is one for tests; both are a ``Store``.
+``open_store`` opens one on disk, ``memory.MemoryStore`` is one for tests, which no server loads; both
+are a ``Store``.
 """
 
 from keyturn.storage.audit import Tail, verify_chain
-from keyturn.storage.memory import MemoryStore
 from keyturn.storage.opening import open_store
 from keyturn.storage.stores import Store
 
-__all__ = ["MemoryStore", "Store", "Tail", "open_store", "verify_chain"]
+__all__ = ["Store", "Tail", "open_store", "verify_chain"]

@@ -9,10 +9,10 @@ Source: Linux, Documentation/networking/filter.rst; the instructions are those o
 """
 
 import contextlib
-import ctypes
 import socket
 import struct
 import sys
+from array import array
 
 LAST_COMERS_SECONDS = 0.3
 """How long handshakes with the kernel that had begun may take to come through."""
@@ -40,9 +40,9 @@ def turn_away(listener: socket.socket) -> bool:
     """
     if sys.platform != "linux":
         return False
-    program = b"".join(struct.pack("HBBI", *each) for each in _INSTRUCTIONS)
-    kept = ctypes.create_string_buffer(program, len(program))
-    filter_program = struct.pack("HP", len(_INSTRUCTIONS), ctypes.addressof(kept))
+    program = array("B", b"".join(struct.pack("HBBI", *each) for each in _INSTRUCTIONS))
+    address, _ = program.buffer_info()  # ctypes would tell it too, and is half a megabyte
+    filter_program = struct.pack("HP", len(_INSTRUCTIONS), address)
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_program)
     except OSError:

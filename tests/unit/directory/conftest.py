@@ -15,7 +15,7 @@ from keyturn.directory.memberships import add_member
 from keyturn.directory.organisations import create_organisation
 from keyturn.directory.users import UserWish, create_user
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 OPERATOR = operator("alice")

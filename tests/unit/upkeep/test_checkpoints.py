@@ -16,8 +16,9 @@ from keyturn.core.errors import Fault
 from keyturn.directory.audit import verify_audit
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.keys.sealing import MasterKey, MasterSealer
-from keyturn.storage import MemoryStore, Tail, verify_chain
+from keyturn.storage import Tail, verify_chain
 from keyturn.storage.audit import hash_of
+from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep import batches
 from keyturn.upkeep import checkpoints as checkpoints_module
 from keyturn.upkeep.checkpoints import Checkpoints, Retention

@@ -24,7 +24,7 @@ from keyturn.core.notices import (
 )
 from keyturn.directory import notices as verbs
 from keyturn.directory.notices import SubscriptionWish
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep.notices import Expiry, Noticing, Outgoing, wait_after
 
 URL = "https://hooks.example.com/in"

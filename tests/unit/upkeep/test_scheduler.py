@@ -11,7 +11,7 @@ from harness import HandClock
 from keyturn.core.clock_watch import ClockMark, ClockWatch
 from keyturn.core.errors import OperatorError
 from keyturn.core.upkeep_ports import JobRun
-from keyturn.storage import MemoryStore
+from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep import scheduler as scheduler_module
 from keyturn.upkeep.schedule import Job, due_at, is_due
 from keyturn.upkeep.scheduler import Scheduler

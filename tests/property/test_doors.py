@@ -86,7 +86,8 @@ def test_known_words_are_not_read_again(form):
     told, known = read(at, form % b"four.five.six.seven")
     assert known
     assert (told["token"] if "token" in told else told["credential"]["secret"]) == "four.five.six.seven"
-    for other in (form % b"seven" + b"&x=1", b"x=1&" + form % b"seven", form % b"seven%20"):
+    long = b"seven.seven.seven"
+    for other in (form % long + b"&x=1", b"x=1&" + form % long, form % (long + b"%20"), form % b"short"):
         assert not read(at, other)[1]
 
 

@@ -6,6 +6,7 @@ copies are given a secret after all, so that the load can use them.
 """
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -21,10 +22,12 @@ from bench.upkeeping import rest
 from keyturn.app import LocalServices, open_local
 from keyturn.config import load_settings
 from keyturn.core.actors import system
-from keyturn.core.records import AuditEvent, Organisation
+from keyturn.core.changes import Add, Change, Recorded, Unit
+from keyturn.core.identifiers import uuid7
+from keyturn.core.records import AuditEvent, Client, Credential, Organisation
 from keyturn.core.refresh import make_refresh_token
 from keyturn.core.secret import Secret
-from keyturn.core.vocabulary import Algorithm, FamilyId
+from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, FamilyId, OrganisationId
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
@@ -60,7 +63,7 @@ _UUID7 = (
 
 @dataclass(frozen=True, slots=True)
 class Organisations:
-    """Organisations with a client, a secret and an ES256 ring of their own, made by the product's verbs."""
+    """Organisations with a client, a secret and an ES256 ring of their own; the rings are made one by one."""
 
     size: int
     environ: ClassVar[dict[str, str]] = {}
@@ -81,33 +84,65 @@ class Organisations:
 
     async def _make(self, data: Path) -> list[tuple[str, str, str]]:
         async with opened(data) as local:
-            found: list[tuple[str, str, str]] = []
-            for begin in range(0, self.size, AT_ONCE):
-                numbers = range(begin, min(begin + AT_ONCE, self.size))
-                made = await asyncio.gather(*(_organisation(local, number) for number in numbers))
-                found += await asyncio.gather(*(_client(local, each) for each in made))
-            for _ in range(len(found), CLIENTS, AT_ONCE):
-                found += await asyncio.gather(*(_client(local, made[0]) for _ in range(AT_ONCE)))
+            first, found, owners = await _member(local), [], []
+            for begin in range(0, max(self.size, CLIENTS), AT_ONCE):
+                changes: list[Change] = []
+                for number in range(begin, min(begin + AT_ONCE, max(self.size, CLIENTS))):
+                    if number < self.size:
+                        owners.append(_organisation(local, first, f"bench-{number}"))
+                        changes.append(Add(owners[-1]))
+                    owner = owners[number % self.size]
+                    client, secret, text = _client(local, first, owner)
+                    changes += Add(client), Add(secret)
+                    found.append((owner.slug, client.id, text))
+                await _record(local, changes)
+                now = local.clock.now()
+                await asyncio.gather(
+                    *(local.rings.signer(owner.id, Algorithm.ES256, now) for owner in owners[begin:])
+                )
             return found
 
 
-async def _organisation(local: LocalServices, number: int) -> Organisation:
-    now = local.clock.now()
-    slug = f"bench-{number}"
-    made = await create_organisation(_ACTOR, local.deployment, slug, "A bench", now=now, dice=local.dice)
-    await local.rings.signer(made.id, Algorithm.ES256, now)
-    return made
+_Member = tuple[Organisation, Client, Credential]
 
 
-async def _client(local: LocalServices, owner: Organisation) -> tuple[str, str, str]:
+async def _member(local: LocalServices) -> _Member:
+    """Make an organisation with a client and its secret, as an operator does."""
     common = {"now": local.clock.now(), "dice": local.dice}
+    owner = await create_organisation(_ACTOR, local.deployment, "bench", "A bench", **common)
     there = local.deployment.organisation_store(owner.id)
     wish = ClientWish(name="bench", grants=("client_credentials",), scopes=("read", "write"))
     client = await create_client(_ACTOR, there, wish, dialects=tuple(local.dialects), **common)
-    _, secret = await create_client_secret(
-        _ACTOR, there, client.id, "bench", digester=local.digester, **common
+    held, _ = await create_client_secret(_ACTOR, there, client.id, "bench", digester=local.digester, **common)
+    return owner, client, held
+
+
+def _organisation(local: LocalServices, first: _Member, slug: str) -> Organisation:
+    name = OrganisationId(uuid7(local.clock.now(), local.dice))
+    return msgspec.structs.replace(first[0], id=name, slug=slug, api_key=local.dice(32).hex())
+
+
+def _client(local: LocalServices, first: _Member, owner: Organisation) -> tuple[Client, Credential, str]:
+    """Copy a client and its secret, which is another text."""
+    name, text = uuid7(local.clock.now(), local.dice), f"bench-{local.dice(24).hex()}"
+    digest = hashlib.sha256(text.encode()).digest()
+    client = msgspec.structs.replace(first[1], id=ClientId(name), organisation_id=owner.id)
+    secret = msgspec.structs.replace(
+        first[2],
+        id=CredentialId(uuid7(local.clock.now(), local.dice)),
+        owner_id=name,
+        organisation_id=owner.id,
+        lookup_hash=local.digester.lookup_hash(digest, first[2].pepper_id),
     )
-    return owner.slug, client.id, secret.reveal()
+    return client, secret, text
+
+
+async def _record(local: LocalServices, changes: list[Change]) -> None:
+    now = local.clock.now()
+    event = AuditEvent(at=now, kind="bench.filled", actor=_ACTOR.name, request_id=uuid7(now, local.dice))
+    outcome = await local.deployment.record(Unit(changes=tuple(changes), audit=event))
+    if not isinstance(outcome, Recorded):
+        raise UnfitError(f"organisations cannot be made: {outcome}")
 
 
 @dataclass(frozen=True, slots=True)

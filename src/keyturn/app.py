@@ -358,7 +358,9 @@ def assemble(
     )
     described = {**local.dialects, **({ADMIN.name: ADMIN} if admin_api else {})}
     descriptions = Descriptions(described, public_url, local.cache_seconds)
-    leaks = open_leak_reports(local.deployment, services, refusals, profiles(local.dialects), leak_keys)
+    leaks = open_leak_reports(
+        local.deployment, services, refusals, profiles(local.dialects), leak_keys, local.sealer.key_in
+    )
     lists = StatusLists(local.store.status, services, profiles(local.dialects), local.status_list_seconds)
     desk = (Desk if tracing is None else tracing.desk)(
         Router(routes), urls, services, ports, metrics, refusals, descriptions, lists, trusted, admin, leaks

@@ -16,6 +16,7 @@ from keyturn.setting_groups import NoticeSettings
 from keyturn.storage import Store
 
 if TYPE_CHECKING:  # commands open a deployment as well, and do without the web
+    from keyturn.exchange.leaks import MasterKeyIn
     from keyturn.exchange.services import Services
     from keyturn.web.leaks import LeakReports
     from keyturn.web.refusals import Refusals
@@ -113,10 +114,11 @@ def open_leak_reports(
     refusals: "Refusals",
     profiles: Mapping[str, TokenProfile],
     keys: Mapping[str, str] | None,
+    master_key_in: "MasterKeyIn",
 ) -> "LeakReports | None":
     """Put the door of leak reports together; None where nobody's are believed."""
     if not keys:
         return None
     from keyturn.web.leaks import LeakReports, load_keys
 
-    return LeakReports(load_keys(keys), services, store, tuple(profiles.values()), refusals)
+    return LeakReports(load_keys(keys), services, store, tuple(profiles.values()), refusals, master_key_in)

@@ -70,7 +70,7 @@ def describe(options: argparse.Namespace) -> dict[str, str | float]:
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "commit": commit or "unknown",
-        "Python": platform.python_version(),
+        "Python": platform.python_version() + (" of the system" if sys.base_prefix == "/usr" else ""),
         "processor": machine.processor(),
         "cores": float(os.cpu_count() or 0),
         "file system": machine.file_system(options.scratch),

@@ -19,6 +19,7 @@ from contract.store_kit import (
     unit,
 )
 from contract.test_admin_store import FULL, kept, token
+from contract.test_status_store import block, mark
 from keyturn.core.changes import Add, Recorded, Rewind
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life, State
@@ -94,6 +95,16 @@ async def test_what_was_used_stays_used(store):
     assert (setup.ended_at, setup.ended_why, setup.version) == (LATER, "restored", 1)
     assert other == FULL
     assert await store.deployment.kept_answer("answer-1") is None
+
+
+async def test_status_lists_go_with_the_tokens(store):
+    """RE-09: a list from before would call valid what took its places since; with tokens kept it stays."""
+    await record(store, Add(block()), Add(block("list-2", organisation_id=BETA)), Add(mark()))
+    await record(store, Rewind(LATER, keep_tokens=True))
+    assert await store.status.content(ACME, "list-1") == ([block()], [mark()])
+    await record(store, Rewind(LATER))
+    assert await store.status.content(ACME, "list-1") == ([], [])
+    assert await store.status.lists(ACME) == await store.status.lists(BETA) == []
 
 
 async def test_rings_end_where_asked(store):

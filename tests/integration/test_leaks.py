@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from admin.kit import token_for
+from ground import ground_of
 from harness import MAIN, basic, deployment
 from integration.status_reading import statuses
 from keyturn.app import profiles
@@ -17,6 +18,7 @@ from keyturn.core.errors import Unavailable
 from keyturn.core.notices import Happening
 from keyturn.core.secret import make_secret
 from keyturn.core.vocabulary import CredentialKind, Reason
+from keyturn.keys.sealing import MasterKey
 from keyturn.web.leaks import LEAKS_PATH, LeakReports, load_keys
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -32,7 +34,12 @@ async def here():
         desk = made.desk
         services = desk._services
         desk._leaks = LeakReports(
-            load_keys({"github-1": PEM}), services, made.local.deployment, every, made.refusals
+            load_keys({"github-1": PEM}),
+            services,
+            made.local.deployment,
+            every,
+            made.refusals,
+            made.local.sealer.key_in,
         )
         yield made
 
@@ -100,8 +107,8 @@ async def test_a_leaked_secret_ends_with_its_tokens(here):
     asker, askers = await here.add_client(rights=("introspect",), grants=("client_credentials",))
     access = await token(here, client, secret)
     assert await active(here, asker, askers, access)
-    url = f"https://github.com/x?{secret}"
     stranger = make_secret(CredentialKind.CLIENT_SECRET, here.local.dice).reveal()
+    url = f"https://github.com/x?{secret}&{stranger}"
     assert await report(here, secret, stranger, "kt_cs_nonsense", url=url) == [TRUE, FALSE, FALSE]
     assert await token(here, client, secret) is None
     assert not await active(here, asker, askers, access)
@@ -114,7 +121,7 @@ async def test_a_leaked_secret_ends_with_its_tokens(here):
     [row] = await here.audit("credential.leaked")
     assert (row.actor, row.details["done"]) == ("reporter:github-1", "ended")
     page = await here.local.deployment.audit_page(limit=1_000)
-    assert not any(secret in str(opened) for opened in page.personal)
+    assert not any(each in str(opened) for opened in page.personal for each in (secret, stranger))
 
 
 @pytest.mark.parametrize(("rule", "works"), [("disable", False), ("notify", True)])
@@ -145,6 +152,19 @@ async def test_tokens_are_known_too(here):
     [held] = [each for each in await here.local.deployment.admin_tokens() if each.ended_why == "leaked"]
     assert {each["kind"] for each in await notices(here)} == {"access_token", "admin_token"}
     assert held.id in {each["subject"] for each in await notices(here)}
+
+
+async def test_a_master_key_is_told_of(here):
+    """The deployment's own master key is ours, and told of once; another and a mistyped one are not."""
+    ground = await ground_of((), {})
+    ours, other = ground.master_key.reveal(), MasterKey.generate(here.local.dice).reveal()
+    for _ in range(2):
+        assert await report(here, ours, other, ours[:-1] + "!", f"https://x?{ours}") == [TRUE] + [FALSE] * 3
+    [told] = await notices(here)
+    wanted = {"kind": "master_key", "subject": here.local.sealer.current, "done": "nothing"}
+    assert told.items() >= wanted.items()
+    [row] = await here.audit("credential.leaked")
+    assert (row.organisation_id, row.details["done"]) == (None, "nothing")
 
 
 async def test_only_known_reporters_are_believed(here):

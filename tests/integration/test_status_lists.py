@@ -1,6 +1,7 @@
 """Status lists over the whole road: what an API can know of a token without asking (RV-02 to RV-04)."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from integration.renewal import FORM, another_caller, demo_caller
 from integration.status_reading import bit, claims_of, fetched, named, statuses
 from integration.test_endings import Operator
 from keyturn.app import profiles
+from keyturn.core.changes import Rewind
 from keyturn.core.errors import Unavailable
 from keyturn.core.status_records import StatusBlock
 from keyturn.core.vocabulary import Reason
@@ -81,6 +83,17 @@ async def test_an_overlap_that_passes(here: Deployment) -> None:
     here.clock.advance(88)
     assert await statuses(here, token) == [0]
     assert await statuses(here, token) == [1]
+
+
+async def test_a_store_that_was_set_back(here: Deployment) -> None:
+    """RE-09: after a restore old lists are gone, and a server that goes on begins another."""
+    caller = demo_caller(here)
+    old = named((await caller.begin("read"))["access_token"])[0]
+    await here.change(Rewind(here.clock.now()))
+    new = (await caller.begin("read"))["access_token"]
+    assert await statuses(here, new) == [0]
+    assert (await here.ask("GET", old.removeprefix(PUBLIC_URL))).status == 404
+    assert named(new)[0] != old
 
 
 async def test_a_family(here: Deployment) -> None:
@@ -159,6 +172,28 @@ async def test_a_token_that_was_not_recorded(here: Deployment) -> None:
     assert await statuses(here, token) == [1]
 
 
+async def test_a_store_that_is_away_is_asked_once(here: Deployment, monkeypatch) -> None:
+    """RE-05: whoever waited for a block that was not recorded waits for no second one in its turn."""
+    came, gate = asyncio.Semaphore(0), asyncio.Event()
+
+    async def record(_: object) -> None:
+        came.release()
+        await gate.wait()
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    monkeypatch.setattr(here.store.recorder, "_port", type("Port", (), {"record": staticmethod(record)}))
+    caller = demo_caller(here)
+    asked = [asyncio.create_task(caller.post("token", grant_type="client_credentials")) for _ in range(5)]
+    await came.acquire()
+    gate.set()
+    gate.clear()
+    async with asyncio.timeout(5):
+        for _ in asked[1:]:
+            await came.acquire()
+    gate.set()
+    assert [answer.status for answer in await asyncio.gather(*asked)] == [503] * 5
+
+
 async def test_a_full_list(here: Deployment) -> None:
     """A list that is full is followed by another, and both are published and listed."""
     here.desk._services.places.list_size = 8
@@ -215,6 +250,52 @@ async def test_made_once_a_second(here: Deployment) -> None:
     assert len({each.body for each in answers}) == 1
     here.clock.advance(1)
     assert (await here.ask("GET", path)).body != answers[0].body
+
+
+class Toiling:
+    """A reader that takes half a second for everything, and counts how often it is asked."""
+
+    def __init__(self, here: Deployment) -> None:
+        """Stand before a deployment's."""
+        self._here = here
+        self.asked = 0
+
+    async def content(self, *names: str) -> object:
+        """Read what is in a list."""
+        return await self._toil(self._here.store.status.content(*names))
+
+    async def lists(self, *names: str) -> object:
+        """Name lists."""
+        return await self._toil(self._here.store.status.lists(*names))
+
+    async def _toil(self, found: Awaitable[object]) -> object:
+        self.asked += 1
+        self._here.clock.advance(0.5)
+        return await found
+
+
+async def test_a_stranger_who_asks_for_everything(here: Deployment) -> None:
+    """RE-10: lists and index take a tenth of the time, and get no older than they may be kept."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    reader = here.desk._status_lists._reader = Toiling(here)
+    for _ in range(12):
+        await asyncio.gather(*(here.ask("GET", each) for each in (path, "/o/acme/status") for _ in range(5)))
+        here.clock.advance(1)
+    assert reader.asked == 4
+    here.clock.advance(60)
+    await here.ask("GET", path)
+    assert reader.asked == 5
+
+
+async def test_made_up_names_push_nothing_out(here: Deployment) -> None:
+    """RE-10: whoever asks for lists that are not there does not have the others made again."""
+    uri, _ = named((await demo_caller(here).begin("read"))["access_token"])
+    path = uri.removeprefix(PUBLIC_URL)
+    first = (await here.ask("GET", path)).body
+    for number in range(300):
+        assert (await here.ask("GET", f"{path[:-12]}{number:012d}")).status == 404
+    assert (await here.ask("GET", path)).body == first
 
 
 async def test_off() -> None:

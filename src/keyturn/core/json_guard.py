@@ -18,14 +18,12 @@ from keyturn.core.errors import KeyturnError
 MAX_DEPTH = 32
 MAX_DIGITS = 20
 
-# Possessive, and the closing quote may be missing: an unterminated string is consumed once and not again from
-# each quote in it, which would make this scan quadratic.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|[\]}]', re.DOTALL)
-# Everything up to the first escape that stands for NUL or for half of a surrogate pair.
-_WHOLE_CHARACTERS = re.compile(
-    r"(?:[^\\]++|\\[^u]"
-    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})*+"
+# The closing quote may be missing: an unterminated string is consumed once and not again from each quote in
+# it, which would make this scan quadratic. Nothing here is possessive: Python before 3.11.5 gets that wrong.
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|[\]}]', re.DOTALL)
+# Each escape whole, a surrogate pair as one: group 1 is NUL, group 2 half a pair.
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?:(0000)|([dD][89a-fA-F]))|\\."
 )
 
 
@@ -93,10 +91,9 @@ def _check_depth(text: str, max_depth: int) -> None:
 
 def _check_characters(text: str) -> None:
     """Refuse escapes of NUL and of lone surrogates in a text whose syntax is known to be good."""
-    whole = _WHOLE_CHARACTERS.match(text)
-    end = whole.end() if whole else 0
-    if end != len(text):
-        raise BadJson(Flaw.NUL if text.startswith("\\u0000", end) else Flaw.LONE_SURROGATE)
+    for escape in _ESCAPE.finditer(text):
+        if escape.lastindex:
+            raise BadJson(Flaw.NUL if escape[1] else Flaw.LONE_SURROGATE)
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:

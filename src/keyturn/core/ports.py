@@ -219,6 +219,10 @@ class MasterKeyring(Sealer, Protocol):
         """Name the key that it seals under."""
         ...
 
+    def key_in(self, text: str) -> str | None:
+        """Give the id of the key that a text is, where it is one that this opens with."""
+        ...
+
     def use(self, key_id: str) -> bool:
         """Seal under another of the keys that are held; False where it is not held."""
         ...

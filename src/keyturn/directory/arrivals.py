@@ -4,6 +4,7 @@ Whoever has the passphrase can write such a file by hand, so it is input like an
 put clients, members and secrets into organisations that are here already (TN-01).
 """
 
+import re
 import uuid
 from collections.abc import Collection
 from itertools import chain
@@ -15,6 +16,10 @@ from keyturn.core.records import Organisation
 from keyturn.directory.dialect_settings import SettingTables, check_value
 from keyturn.directory.names import check_slug
 from keyturn.directory.transfer import Household
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@-]{0,199}")
+"""What every id is made of, those that people chose too. The feed joins ids by a bar: one that holds a bar
+would be heard by no process, and all would count as stale from then on."""
 
 
 def require_own(
@@ -54,6 +59,8 @@ def _require_inside(household: Household, home: set[str], clients: set[str]) -> 
     organisation, records = household.organisation, household.inside()
     owners = {*home, *clients, *(each.id for each in household.entities)}
     for record in (organisation, *records):
+        if not _ID.fullmatch(record.id):
+            raise OperatorError("the file has an id that is none of ours")
         if record.version < 0 or getattr(record, "epoch", 0) < 0:
             raise OperatorError("the file has a record with a version that none has")
     strangers = [

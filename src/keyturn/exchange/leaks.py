@@ -4,7 +4,7 @@ Whatever it was, the reporter learns one thing: whether we made it. What happens
 rule (``policy.on_leak``); what was dealt with before is not dealt with, nor told, again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,7 +16,7 @@ from keyturn.core.life import State
 from keyturn.core.notices import KEPT, Happening, notice_of
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import AuditEvent, Credential, Organisation, RefreshFamily, Revocation, Spent
-from keyturn.core.secret import Secret, parse_secret
+from keyturn.core.secret import MASTER_KEY_PREFIX, SECRET_PATTERN, Secret, parse_secret
 from keyturn.core.secret_policy import GROUP, LEAK_RULES, ON_LEAK
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import CredentialKind, OrganisationId, Reason
@@ -31,6 +31,8 @@ TRIES = 4
 _END, _DISABLE, _NOTIFY = LEAK_RULES
 _DONE = {_END: "ended", _DISABLE: "disabled", _NOTIFY: "nothing"}
 _MOST_CHARS = 2_000
+MasterKeyIn = Callable[[str], str | None]
+"""Gives the id of the master key that a text is, where it is one of the deployment's."""
 
 
 class LeakReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,7 @@ async def take_leak(
     services: Services,
     store: DeploymentStore,
     profiles: Sequence[TokenProfile],
+    master_key_in: MasterKeyIn,
     now: datetime,
 ) -> bool:
     """Deal with a text that was found in public, and tell whether it is a secret that we made.
@@ -79,7 +82,7 @@ async def take_leak(
         Unavailable: It cannot be looked up or ended now; the reporter shall come again.
     """
     for _ in range(TRIES):
-        known, found = await _look_up(report.token, services, store, profiles, now)
+        known, found = await _look_up(report.token, services, store, profiles, master_key_in, now)
         if found is None:
             return known
         outcome = await services.recorder.record(_unit(report, found, now))
@@ -93,6 +96,7 @@ async def _look_up(
     services: Services,
     store: DeploymentStore,
     profiles: Sequence[TokenProfile],
+    master_key_in: MasterKeyIn,
     now: datetime,
 ) -> tuple[bool, _Found | None]:
     """Tell whether a text is ours, and what is still to be done about it.
@@ -100,6 +104,9 @@ async def _look_up(
     The checksum is looked at first, so that other text costs no read.
     """
     kind = parse_secret(token.reveal())
+    if kind is None and token.reveal().startswith(MASTER_KEY_PREFIX):
+        key_id = master_key_in(token.reveal())
+        return key_id is not None, None if key_id is None else _master_key(key_id)
     if kind is None:
         return await _access_token(token, services, profiles, now)
     if kind is CredentialKind.REFRESH_TOKEN:
@@ -151,6 +158,14 @@ def _admin_token(token: AdminToken, now: datetime) -> _Found | None:
         organisation_id=token.organisation_id,
         done=_DONE[_END],
         changes=(Replace(ended, token.version),),
+    )
+
+
+def _master_key(key_id: str) -> _Found:
+    """Tell of a master key, which only an operator can replace."""
+    name = f"master_key:{key_id}"
+    return _Found(
+        id=key_id, kind="master_key", owner="deployment", organisation_id=None, done=_DONE[_NOTIFY], once=name
     )
 
 
@@ -244,5 +259,5 @@ def _unit(report: LeakReport, found: _Found, now: datetime) -> Unit:
 
 
 def _without(token: Secret, text: str) -> str:
-    """Shorten a text, and take the secret itself out of it, which a URL may repeat (HT-07)."""
-    return text.replace(token.reveal(), "***")[:_MOST_CHARS]
+    """Shorten a text, and take the secret itself out of it, which a URL may repeat, and any other (HT-07)."""
+    return SECRET_PATTERN.sub("***", text.replace(token.reveal(), "***"))[:_MOST_CHARS]

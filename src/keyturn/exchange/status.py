@@ -60,12 +60,16 @@ def mark_of(verified: VerifiedClaims) -> tuple[Change, ...]:
 
 
 class _List:
-    """A list that this process fills."""
+    """A list that this process fills, in one epoch of its organisation.
 
-    __slots__ = ("blocks", "id", "next", "spelled")
+    A restore raises that and takes lists away: going on with one would bring it back without its dead.
+    """
 
-    def __init__(self, list_id: str, uri: str) -> None:
+    __slots__ = ("blocks", "epoch", "id", "next", "spelled")
+
+    def __init__(self, list_id: str, uri: str, epoch: int) -> None:
         self.id = list_id
+        self.epoch = epoch
         self.next = 0
         self.blocks = 0
         claim = msgspec.json.encode({CLAIM: {"status_list": {"idx": 0, "uri": uri}}})
@@ -82,7 +86,7 @@ class _Lease:
         self.until = now
         self.size = 0
         self.spelled = b""
-        self.pending: Future[None] | None = None
+        self.pending: Future[bool] | None = None
 
 
 class Place:
@@ -91,7 +95,7 @@ class Place:
     ``settle`` is called once the unit was recorded, or was not.
     """
 
-    __slots__ = ("_block", "_lease", "changes", "claim")
+    __slots__ = ("_block", "_lease", "_pending", "changes", "claim")
 
     def __init__(
         self, claim: bytes, lease: _Lease, block: tuple[list[int], StatusBlock, bytes] | None
@@ -99,19 +103,20 @@ class Place:
         self.claim = claim
         self._lease = lease
         self._block = block
+        self._pending = None if block is None else lease.pending
         self.changes: tuple[Change, ...] = () if block is None else (Add(block[1]),)
 
     def settle(self, *, kept: bool) -> None:
         """Let others use the block whose row this unit wrote, or nobody where it did not."""
-        if self._block is None:
+        if self._block is None or self._pending is None:
             return
         lease = self._lease
         if kept:
             lease.left, row, lease.spelled = self._block
             lease.until = row.expires_at
-        if lease.pending is not None:
-            lease.pending.set_result(None)
+        if lease.pending is self._pending:
             lease.pending = None
+        self._pending.set_result(kept)
 
 
 class Places:
@@ -132,19 +137,23 @@ class Places:
     async def take(self, decision: Decision, now: datetime) -> Place:
         """Take a place for a token of a decision; it has to be settled.
 
-        Waits where the row of the group's next block is just being written.
+        Waits where the row of the group's next block is just being written. Where that fails everybody takes
+        a block of their own: while the store is away each would wait in turn for the same no.
         """
         group = _group(decision)
         expires_at = now + decision.lifetime
+        kept = True
         while True:
             lease = self._leases.get(group)
             if lease is None:
                 lease = self._lease(group, now)
             if lease.left and expires_at <= lease.until:
                 return Place(lease.spelled % lease.left.pop(), lease, None)
-            if lease.pending is None:
+            if lease.pending is None or not kept:
                 return self._opened(decision, lease, now)
-            await asyncio.shield(lease.pending)
+            kept = await asyncio.shield(lease.pending)
+            if not kept:
+                lease.size = 0
 
     def _lease(self, group: _Group, now: datetime) -> _Lease:
         if len(self._leases) >= GROUPS_KEPT:
@@ -170,12 +179,14 @@ class Places:
     def _list_with_room(self, decision: Decision, now: datetime) -> _List:
         organisation = decision.proof.organisation
         there = self._lists.get(organisation.id)
-        if there is None or there.next >= self.list_size or there.blocks >= LIST_BLOCKS:
+        full = there is not None and (there.next >= self.list_size or there.blocks >= LIST_BLOCKS)
+        if there is None or full or there.epoch != organisation.epoch:
             self._lists.pop(organisation.id, None)
             if len(self._lists) >= LISTS_KEPT:
                 del self._lists[next(iter(self._lists))]
             list_id = uuid7(now, self._naming)
-            there = _List(list_id, status_uri(self._public_url, organisation.slug, list_id))
+            uri = status_uri(self._public_url, organisation.slug, list_id)
+            there = _List(list_id, uri, organisation.epoch)
             self._lists[organisation.id] = there
         return there
 

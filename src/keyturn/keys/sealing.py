@@ -135,6 +135,14 @@ class MasterSealer:
         self._current = self._current or next(iter(ciphers))
         return complete
 
+    def key_in(self, text: str) -> str | None:
+        """Give the id of the key that a text is, where it is one that this opens with."""
+        try:
+            key = MasterKey.parse(text)
+        except ConfigError:
+            return None
+        return key.id.hex() if _VERSION + key.id in self._ciphers else None
+
     def use(self, key_id: str) -> bool:
         """Seal under another of the keys that are held; False where it is not held."""
         head = _VERSION + bytes.fromhex(key_id)

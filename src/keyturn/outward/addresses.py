@@ -17,15 +17,16 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _EMBEDDED_V4 = ip_network("64:ff9b::/96")
 """NAT64: the last 32 bits are an IPv4 address (RFC 6052)."""
+_GLOBAL_V6 = ip_network("2000::/3")
+"""All there is of the open Internet (RFC 4291 section 2.4); IPv4 wrapped in older ways is elsewhere."""
 _INSIDE = tuple(
     ip_network(each)
     for each in (
         "168.63.129.16/32",  # public by its number, and yet a cloud's inside: Azure's wire server
         "192.0.0.0/24",  # Oracle's metadata among them; Python's releases differ about it
         "192.88.99.0/24",
-        "64:ff9b:1::/48",
         "2001::/23",  # Teredo among them
-        "fec0::/10",
+        "3fff::/20",
     )
 )
 """What is not public, whatever ``is_global`` of this Python says (IANA's special-purpose registries)."""
@@ -73,6 +74,8 @@ def is_public(text: str) -> bool:
     try:
         address = _unwrapped(ip_address(text.partition("%")[0]))
     except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_V6:
         return False
     return address.is_global and not address.is_multicast and not any(address in each for each in _INSIDE)
 

@@ -4,6 +4,7 @@ A backup knows nothing of what was used, revoked or ended after it was made. So 
 end by the epochs of their organisations, which rise to the time: a store that is set back again and again
 never comes to a number that it had before. One-time things that may have been used are over: passcodes up to
 now, recovery codes, setup tokens, assertions that were issued before. Answers kept for idempotency keys go.
+Status lists go with the tokens: a list would call valid whatever took its places after the backup was made.
 Source: RE-02, RE-09; RFC 6238 section 5.2, RFC 7523 section 3.
 """
 
@@ -18,10 +19,12 @@ from keyturn.core.admin_records import AdminToken, KeptAnswer
 from keyturn.core.changes import Record, Rewind
 from keyturn.core.life import State
 from keyturn.core.records import Credential, Organisation, Sealed, SigningKey
+from keyturn.core.status_records import StatusBlock, StatusMark
 from keyturn.core.totp import DRIFT_STEPS, step_at
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.storage.admin_schema import ADMIN_TOKEN, KEPT_ANSWER
 from keyturn.storage.schema import CREDENTIAL, ORGANISATION, SEALED, SIGNING_KEY, micros
+from keyturn.storage.status_schema import STATUS_BLOCK, STATUS_MARK
 
 WHY = "restored"
 """Why things ended that a restore ends."""
@@ -46,6 +49,7 @@ def rewind_rows(connection: Connection, change: Rewind) -> None:
     """Carry a rewind out in SQL, inside the caller's transaction."""
     if not change.keep_tokens:
         _raise_epochs(connection, change.at)
+        _forget_lists(connection)
     columns = CREDENTIAL.c
     for first, last in _walk(connection, CREDENTIAL):
         some = and_(columns.id >= first, columns.id <= last)
@@ -80,6 +84,12 @@ def _raise_epochs(connection: Connection, at: datetime) -> None:
         connection.execute(raised.values(epoch=epoch, version=columns.version + 1))
 
 
+def _forget_lists(connection: Connection) -> None:
+    for table in (STATUS_BLOCK, STATUS_MARK):
+        for first, last in _walk(connection, table):
+            connection.execute(table.delete().where(table.c.id >= first, table.c.id <= last))
+
+
 def _walk(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:
     """Give the first and the last id of each stretch of a table."""
     done = ""
@@ -98,7 +108,8 @@ def rewind_records(rows: dict[Any, Record], change: Rewind) -> None:
     epoch = max([_number_of(change.at), *(each.epoch + 1 for each in organisations)])
     for place, record in list(rows.items()):
         gone = isinstance(record, Sealed) and record.purpose == change.rings
-        if gone or isinstance(record, KeptAnswer):
+        listed = isinstance(record, StatusBlock | StatusMark) and not change.keep_tokens
+        if gone or listed or isinstance(record, KeptAnswer):
             del rows[place]
         elif isinstance(record, Credential):
             rows[place] = _rewound_credential(record, change.at)

@@ -31,7 +31,8 @@ class SqlStatus:
         marks = select(STATUS_MARK).where(mark.list_id == list_id, mark.organisation_id == organisation_id)
 
         def read(connection: Connection) -> _Content:
-            return rows.records(connection, StatusBlock, blocks), rows.records(connection, StatusMark, marks)
+            leased = rows.records(connection, StatusBlock, blocks)
+            return leased, rows.records(connection, StatusMark, marks) if leased else []
 
         found: _Content = await self._ask(read)
         return found

@@ -7,6 +7,7 @@ there; but nobody waits for messages, so there is no event, no queue and no copy
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final
 
@@ -71,15 +72,17 @@ def begin(
 ) -> Task | None:
     """Have a request answered in a task among ``tasks``; or at once, and in one only if it has to wait.
 
-    A task, and the turn of the loop until it runs, cost a short request more than a tenth of its time.
+    A task, and the turn of the loop until it runs, cost a short request more than a tenth of its time. Its
+    context is its own all the same, from its first step to its last.
     """
+    context = copy_context()
     if at_once:
         try:
-            waits_for = request.send(None)
+            waits_for = context.run(request.send, None)
         except StopIteration:
             return None
         request = _go_on(request, waits_for)
-    task = loop.create_task(request)
+    task = loop.create_task(request, context=context)
     tasks.add(task)
     return task
 

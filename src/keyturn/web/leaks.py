@@ -41,7 +41,7 @@ from keyturn.core.secret import Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import Reason
 from keyturn.exchange.admit import admit
-from keyturn.exchange.leaks import LeakReport, take_leak
+from keyturn.exchange.leaks import LeakReport, MasterKeyIn, take_leak
 from keyturn.exchange.services import Services
 from keyturn.web.refusals import Refusals
 from keyturn.wire.http import WireRequest, WireResponse
@@ -88,6 +88,7 @@ class LeakReports:
         store: Where secrets are looked up, whoever owns them.
         profiles: Every kind of token there is.
         refusals: Brings refusals into the audit trail.
+        master_key_in: Knows the deployment's master keys.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class LeakReports:
         store: DeploymentStore,
         profiles: Sequence[TokenProfile],
         refusals: Refusals,
+        master_key_in: MasterKeyIn,
     ) -> None:
         """Take everything that was assembled."""
         self._keys = dict(keys)
@@ -104,6 +106,7 @@ class LeakReports:
         self._store = store
         self._profiles = tuple(profiles)
         self._refusals = refusals
+        self._master_key_in = master_key_in
 
     async def answer(self, request: WireRequest) -> WireResponse:
         """Answer one request; a refusal is audited before it is told (AD-05)."""
@@ -133,7 +136,7 @@ class LeakReports:
         for match in _matches(request.body):
             token = Secret(match.token)
             report = make(token=token, url=match.url, source=match.source)
-            ours = await take_leak(report, services, self._store, self._profiles, now)
+            ours = await take_leak(report, services, self._store, self._profiles, self._master_key_in, now)
             told.append(_told(match, ours=ours))
         return told
 

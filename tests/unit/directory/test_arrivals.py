@@ -50,7 +50,12 @@ SOUND = Household(
     credentials=(CREDENTIAL,),
 )
 FORGED = {
-    "clients": [(CLIENT, "organisation_id", OTHER), (CLIENT, "id", ADA), (CLIENT, "id", "built-in")],
+    "clients": [
+        (CLIENT, "organisation_id", OTHER),
+        (CLIENT, "id", ADA),
+        (CLIENT, "id", "built-in"),
+        (CLIENT, "id", "a|b"),
+    ],
     "users": [
         (USER, "organisation_id", OTHER),
         (USER, "id", "../x"),
@@ -58,16 +63,19 @@ FORGED = {
         (USER, "version", -1),
     ],
     "memberships": [(MEMBERSHIP, "organisation_id", OTHER), (MEMBERSHIP, "user_id", ZOE)],
-    "teams": [(TEAM, "organisation_id", OTHER)],
+    "teams": [(TEAM, "organisation_id", OTHER), (TEAM, "id", "../t")],
     "entities": [
         (ENTITY, "organisation_id", OTHER),
         (ENTITY, "users", (ZOE,)),
         (ENTITY, "subject", ADA),
         (ENTITY, "epoch", -1),
+        (ENTITY, "id", ""),
     ],
     "credentials": [
         (CREDENTIAL, "organisation_id", OTHER),
         (CREDENTIAL, "owner_id", ZOE),
+        (CREDENTIAL, "id", "s|2026-01-01"),
+        (CREDENTIAL, "id", "s\0"),
         (CREDENTIAL, "verifier", "$argon2id$v=19$m=4194304,t=9,p=1$c2FsdHNhbHRzYWx0$" + "A" * 43),
         (CREDENTIAL, "verifier", "0" * 64),
     ],

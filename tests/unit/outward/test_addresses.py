@@ -28,6 +28,10 @@ from keyturn.outward.addresses import checked, is_listed, is_public
         "::ffff:10.0.0.1",
         "64:ff9b::a9fe:a9fe",
         "2002:7f00:1::",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "5f00::1",
+        "3fff::1",
         "nonsense",
     ],
 )

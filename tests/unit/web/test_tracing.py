@@ -103,6 +103,12 @@ async def test_the_callers_trace_is_followed(here, exporter):
     assert exporter.get_finished_spans() == ()
 
 
+async def test_a_long_traceparent_is_no_line_in_the_log(here, caplog):
+    """HT-07: strangers do not fill the log by the library's warnings of what is too long."""
+    await token(here, headers=[("traceparent", "00-" + "a" * 5000)])
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("said", ["hush", "00-0-0-01", "ff-" + "a" * 5000, f"00-{TRACE}-{PARENT}-01, x"])
 async def test_an_odd_traceparent_is_nobodys(here, exporter, said):
     """What is no traceparent begins a trace of our own."""

@@ -110,6 +110,10 @@ format: env-dev ## Format the code and apply safe fixes
 bench: env-dev ## Measure beside peers; wants a quiet machine (ARGS="--quick", "--only refresh", "--list")
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: env-dev ## Measure what grows with what; a quarter of an hour, 20 GB (ARGS="--largest 100000", "--only audit")
+	@PYTHONPATH=tests $(BIN)/python -m bench.growth $(ARGS)
+
 .PHONY: bench-guard
 bench-guard: env-dev ## Count a request's instructions against the kept figures; any machine (ARGS="--write")
 	@PYTHONPATH=tests $(BIN)/python -m bench.guard $(ARGS)

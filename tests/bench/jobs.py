@@ -119,6 +119,11 @@ class Golden:
             if found(answer.body, self.then) == first:
                 raise UnfitError(f"{self.dialect}: {self.again} does not rotate")
 
+    def following(self, server: Server, before: str) -> Request:
+        """Give the request of the sample, after that of the sample ``before`` was answered."""
+        answered = json.loads(ask(self._request(server, before)).body)
+        return self._request(server, self.sample, {"answer": answered})
+
     def _writer(self, server: Server) -> Callable[[str], bytes]:
         answered = nested(self.first, STANDS_FOR)
         pieces = self._request(server, self.again, {"answer": answered}).raw.split(STANDS_FOR.encode())
@@ -158,13 +163,13 @@ class Renewal:
     def talks(self, server: Server, connections: int, seconds: float) -> list[Talk]:
         """Begin with refresh tokens that nobody used."""
         bodies = collect(self.at(server), connections, min(connections, 8))[:connections]
-        return [Follow(found(body, "refresh_token"), _refresh(server)) for body in bodies]
+        return [Follow(found(body, "refresh_token"), refresh_with(server)) for body in bodies]
 
     def confirm(self, server: Server) -> None:
         """Confirm that a refresh gives a signed token, and a successor where the report says so."""
         request = self.at(server)
         first = found(ask(request).body, "refresh_token")
-        answer = ask(Request(request.host, request.port, _refresh(server)(first)))
+        answer = ask(Request(request.host, request.port, refresh_with(server)(first)))
         server.check(answer)
         if (found(answer.body, "refresh_token") != first) is not self.rotates:
             raise UnfitError(f"{server.token}: rotation is not what the report says")
@@ -238,7 +243,8 @@ def nested(path: str, value: str) -> Any:
     return made
 
 
-def _refresh(server: Server) -> Callable[[str], bytes]:
+def refresh_with(server: Server) -> Callable[[str], bytes]:
+    """Give what writes a refresh."""
     head = "grant_type=refresh_token&refresh_token="
     return lambda token: server.post(server.token, head + token).raw
 

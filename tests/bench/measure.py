@@ -58,6 +58,9 @@ def carry_out(scenario: Scenario, place: Place, pace: Pace) -> Found:
         UnfitError: A server does not do what the report would say, or a row is missing.
     """
     found, began = Found(scenario.name), monotonic()
+    if scenario.inside:
+        tell(f"{scenario.name}: {pace.rounds} rounds in process")
+        found.rounds = scenario.inside(pace.rounds, pace.seconds)
     with ExitStack() as stack:
         folder = place.folder / scenario.name
         folder.mkdir()

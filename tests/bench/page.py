@@ -54,19 +54,23 @@ def page(data: Mapping[str, Any]) -> str:
 def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from ("# Figures", "")
     yield "Written by `make bench`; [performance.md](performance.md) says how to read it."
-    yield from ("", *_table(("machine", ""), [(name, plain(it)) for name, it in data["machine"].items()]), "")
+    yield from (
+        "",
+        *markdown(("machine", ""), [(name, plain(it)) for name, it in data["machine"].items()]),
+        "",
+    )
     yield from (
         "## Targets",
         "",
         "Ratios are of processor time a request: above 1, ours is the cheaper one.",
         "",
     )
-    yield from (*_table(("", "figure", "over the rounds", "must", "moonshot"), _judged(data)), "")
+    yield from (*markdown(("", "figure", "over the rounds", "must", "moonshot"), _judged(data)), "")
     for scenario in data["scenarios"]:
         yield from (f"## {scenario['name']}", "", scenario["says"], "")
         if scenario["lines"]:
             yield from (f"![{scenario['name']}]({CHARTS}/{scenario['name']}.svg)", "")
-            yield from _table(HEADINGS, [cells(key, line) for key, line in scenario["lines"].items()])
+            yield from markdown(HEADINGS, [cells(key, line) for key, line in scenario["lines"].items()])
             yield ""
             yield from _starts(scenario)
     left_out = (*(f"{reason} (failed)" for reason in data["failed"]), *data["skipped"], *data["notes"])
@@ -92,10 +96,13 @@ def _starts(scenario: Mapping[str, Any]) -> Iterator[str]:
         if start
     ]
     if rows:
-        yield from (*_table(("", "seconds to the first answer", "MB when idle"), rows), "")
+        yield from (*markdown(("", "seconds to the first answer", "MB when idle"), rows), "")
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]) -> Iterator[str]:
+def markdown(
+    headings: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]
+) -> Iterator[str]:
+    """Write a table in Markdown, line by line."""
     yield "| " + " | ".join(headings) + " |"
     yield "| " + " | ".join(["---", *("---:" for _ in headings[1:])]) + " |"
     yield from ("| " + " | ".join(cell.replace("|", "\\|") for cell in each) + " |" for each in rows)

@@ -52,6 +52,11 @@ class Report:
         limit = self.machine.get(f"{comparison.limit} signatures/s")
         if ours and comparison.limit and isinstance(limit, float):
             return Spread.of(1e6 / limit / measured.cpu_micros for measured in ours)
+        if ours and theirs and comparison.p99:
+            pairs = zip(ours, theirs, strict=True)
+            return Spread.of(
+                quantile(it.latencies, 0.99) / quantile(other.latencies, 0.99) for it, other in pairs
+            )
         return advantage(ours, theirs) if ours and theirs else None
 
     def skipped(self) -> list[str]:

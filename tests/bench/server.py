@@ -78,7 +78,9 @@ class Server:
         algorithm: What its tokens must be signed with; None for a server that makes none.
         trail: Where a change that was answered must be found; None for a server that keeps nothing.
         demo: The dialects' objects of ``demo.json``.
+        admin: Its object about the admin API.
         crowd: Further clients, as pairs of name and secret.
+        poured: What the load has to know of what the store was filled with.
         started: Figures of its start, by name.
     """
 
@@ -92,7 +94,9 @@ class Server:
     body: str = FORM
     trail: Trail | None = None
     demo: Mapping[str, Any] = field(default_factory=dict)
+    admin: Mapping[str, str] = field(default_factory=dict)
     crowd: tuple[tuple[str, str], ...] = ()
+    poured: dict[str, Any] = field(default_factory=dict)
     started: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -148,6 +152,12 @@ def algorithm_of(body: bytes) -> str:
     at = body.index(b'"eyJ')
     head = body[at + 1 :].partition(b".")[0]
     return json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4)))["alg"]
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Read the claims of a signed token, unproved."""
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def basic(owner: str, secret: str) -> str:

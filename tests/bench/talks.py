@@ -38,13 +38,32 @@ class Follow:
     def next(self, answer: bytes | None) -> bytes:
         """Present the newest; a refusal says nothing of it, and is counted by who reads the status."""
         if answer is not None:
-            self._token = self._successor(json.loads(answer))
+            self.hear(answer)
         return self._write(self._token)
+
+    def hear(self, answer: bytes) -> None:
+        """Take the successor out of an answer."""
+        self._token = self._successor(json.loads(answer))
 
     def _successor(self, told: Any) -> str:
         for name in self._path:
             told = told.get(name, {})
         return told or self._token
+
+
+class TakeTurns:
+    """Several that one connection follows in turns."""
+
+    def __init__(self, follows: list[Follow]) -> None:
+        self._turns = cycle(follows)
+        self._spoke: Follow | None = None
+
+    def next(self, answer: bytes | None) -> bytes:
+        """Give the answer to whose it is, and let the next one speak."""
+        if self._spoke is not None and answer is not None:
+            self._spoke.hear(answer)
+        self._spoke = next(self._turns)
+        return self._spoke.next(None)
 
 
 class Draw:

@@ -20,7 +20,7 @@ def test_a_hurried_run_reports_every_part(tmp_path):
     report, page = tmp_path / "report.json", tmp_path / "figures.md"
     subprocess.run(
         [
-            *(sys.executable, "-m", "bench", "--only", "dialects", "latency"),
+            *(sys.executable, "-m", "bench", "--only", "dialects", "latency", "stored"),
             *("--rounds", "1", "--seconds", "0.5", "--warm", "0.2", "--connections", "8"),
             *("--scratch", str(TESTS.parent / "build" / "bench"), "--json", str(report), "--page", str(page)),
         ],
@@ -30,9 +30,13 @@ def test_a_hurried_run_reports_every_part(tmp_path):
     )
     data = json.loads(report.read_text())
     lines = {key: line for each in data["scenarios"] for key, line in each["lines"].items()}
-    assert len(lines) == 14
+    assert len(lines) == 16
     assert all(line["refused"] == 0 for line in lines.values())
-    assert len(data["targets"]) == 7
+    assert len(data["targets"]) == 8
     assert all("rows in the audit trail" in said for each in data["scenarios"] for said in each["kept"])
-    assert page.read_text().count("](bench-charts/") == 2
-    assert {file.name for file in (tmp_path / "bench-charts").iterdir()} == {"dialects.svg", "latency.svg"}
+    assert page.read_text().count("](bench-charts/") == 3
+    assert {file.name for file in (tmp_path / "bench-charts").iterdir()} == {
+        "dialects.svg",
+        "latency.svg",
+        "stored.svg",
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import install
+from bench import install, sight
 from bench.__main__ import arguments, picked
 from bench.charts import Bar, bars
 from bench.figures import Round, Target
@@ -52,7 +52,7 @@ def report():
 @pytest.mark.parametrize("each", SCENARIOS, ids=lambda each: each.name)
 def test_a_scenario_compares_only_what_it_measures(each):
     """Keys are unique in a scenario, and every comparison, share and start names one of them."""
-    keys = [line.key for line in each.lines]
+    keys = [*(line.key for line in each.lines), *(each.inside(0, 0.0) if each.inside else ())]
     assert len(set(keys)) == len(keys)
     named = {key for it in each.comparisons for key in (it.ours, it.theirs) if key}
     assert named | ({each.starts} - {""}) <= set(keys)
@@ -91,6 +91,25 @@ def test_report_judges_only_what_was_measured():
     assert "ours : absent" not in figures
     assert report().skipped() == ["absent (test): no toolchain"]
     assert "Skipped: absent (test): no toolchain" in report().text()
+
+
+def test_latencies_are_compared_where_that_is_asked():
+    """A comparison by p99 sets ours against theirs, round by round: what is slower is above 1."""
+    slow, quick = (Round(2, 0, 1.0, 1.0, (seconds, seconds)) for seconds in (0.03, 0.01))
+    target = Target("p99 : p99", (("must", 2.0),), least=False)
+    made = scenario("slow", "quick", comparisons=(Comparison(target, "slow", "quick", p99=True),))
+    what = Found("test")
+    what.rounds = {"slow": [slow, quick], "quick": [quick, quick]}
+    [(_, verdict)] = Report(found=[(made, what)]).verdicts()
+    assert (verdict.figure.low, verdict.figure.high) == pytest.approx((1.0, 3.0))
+    assert verdict.figure.middle == pytest.approx(2.0)
+
+
+def test_a_sight_is_measured_in_process():
+    """First sights are proved and repeats remembered, or the one would cost what the other does."""
+    found = sight.rounds(1, 0.02)
+    costs = {key: rounds[0].cpu_micros for key, rounds in found.items()}
+    assert costs[sight.REPEAT] < costs[sight.BARE] / 4 < costs[sight.FIRST]
 
 
 def test_report_for_programs_has_every_round():

@@ -3,8 +3,11 @@
 import ipaddress
 from functools import lru_cache
 
+ADDRESSES_KEPT = 1024
+"""Callers' addresses whose subscribers are remembered."""
 
-@lru_cache(maxsize=1024)
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
 def subscriber(address: str) -> str:
     """Name an IPv4 address, or the /64 that one IPv6 subscriber usually owns (RL-01).
 

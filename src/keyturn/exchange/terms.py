@@ -15,8 +15,8 @@ from keyturn.core.records import Entity, RefreshFamily
 from keyturn.core.requests import Decision, Member, Proof, TokenRequest
 from keyturn.core.vocabulary import CHANGE_ORGANISATION
 
-TERMS_KEPT = 4096
-"""How many are kept; one more forgets the oldest."""
+TERMS_KEPT = 10_000
+"""How many are kept, two kilobytes each; one more forgets the oldest."""
 
 _Words = tuple[object, ...]
 

@@ -27,6 +27,7 @@ from keyturn.storage.memory_people import MemoryPeople
 from keyturn.storage.places import unique_names
 from keyturn.storage.reads import VIEWED_KINDS
 from keyturn.storage.rewinding import rewind_records
+from keyturn.storage.schema import micros
 
 _ANY = TypeVar("_ANY", bound=Record)
 _Place = tuple[type[Any], str, str]
@@ -197,9 +198,10 @@ class MemoryShelf:
         """Read a refresh family by its id."""
         return self.find(RefreshFamily, family_id)
 
-    async def revocations(self) -> Sequence[Revocation]:
-        """Read every revocation that is kept."""
-        return self.all(Revocation)
+    async def revocations(self, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Read what is revoked, in the order of ids: each id, and the microseconds of its expiry."""
+        found = sorted((each.id, micros(each.expires_at)) for each in self.all(Revocation) if each.id > after)
+        return found[:limit]
 
     async def audit_rows(self, chain: str | None, after: int, limit: int) -> Sequence[AuditRow]:
         """Read a chain's rows after a ``seq``, or the newest of all, oldest first."""

@@ -28,8 +28,8 @@ DEPLOYMENT_KEY = "deployment-audit-key"
 """The purpose of the key for events of no organisation that is known."""
 DEPLOYMENT_KEY_ID = "deployment"
 
-KEY_LIMIT = 4096
-"""Organisations whose key the writer keeps open."""
+KEY_LIMIT = 20_000
+"""Organisations whose key the writer keeps open, as many as ``keys`` keeps rings of."""
 
 _OF_ORGANISATION = b"\x01"
 _OF_DEPLOYMENT = b"\x02"

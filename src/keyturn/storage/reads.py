@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, QueuePool, or_, select
+from sqlalchemy import BigInteger, Connection, Engine, QueuePool, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.changes import Imported, Record
@@ -21,7 +21,6 @@ from keyturn.core.records import (
     Credential,
     Organisation,
     RefreshFamily,
-    Revocation,
     Sealed,
     SigningKey,
 )
@@ -125,8 +124,11 @@ class Reads(Protocol):
         """Read a refresh family by its id."""
         ...
 
-    async def revocations(self) -> Sequence[Revocation]:
-        """Read every revocation that is kept."""
+    async def revocations(self, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Read what is revoked, in the order of ids: each id, and the microseconds of its expiry.
+
+        A million of them takes longer than anybody waits for one answer, so they come page by page.
+        """
         ...
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
@@ -256,9 +258,12 @@ class SqlReads:
         """Read a refresh family by its id."""
         return await self._ask(lambda c: rows.SqlShelf(c).find(RefreshFamily, family_id))
 
-    async def revocations(self) -> Sequence[Revocation]:
-        """Read every revocation that is kept."""
-        return await self._ask(lambda c: rows.records(c, Revocation, select(REVOCATION)))
+    async def revocations(self, after: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Read what is revoked, in the order of ids: each id, and the microseconds of its expiry."""
+        columns = REVOCATION.c
+        query = select(columns.id, type_coerce(columns.expires_at, BigInteger))
+        query = query.where(columns.id > after).order_by(columns.id).limit(limit)
+        return await self._ask(lambda c: [(name, until) for name, until in c.execute(query)])
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""

@@ -10,7 +10,7 @@ from keyturn.core.ports import Signer
 from keyturn.core.vocabulary import Algorithm
 from keyturn.tokens import base64url
 
-HEADERS_KEPT = 4096
+HEADERS_KEPT = 20_000
 """How many encoded headers stay in memory: one for each key and header type that signs now."""
 
 _ENCODER = msgspec.json.Encoder()

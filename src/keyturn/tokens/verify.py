@@ -23,7 +23,7 @@ _NO_LEEWAY = timedelta(0)
 
 _USUAL_HEADER = 256
 """Bytes; a longer header is not remembered, so strangers cannot fill memory with headers."""
-_HEADERS_KEPT = 1024
+_HEADERS_KEPT = 20_000
 
 
 class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,23 +1,50 @@
-"""Deleting in short batches with pauses, so that requests never wait for it."""
+"""Deleting in short batches with pauses, so that requests never wait for it.
+
+What a row costs depends on its table, its indexes and the disk, so each batch says how large the next one is.
+Who deletes rests twice as long as it worked: however slow the disk, the writer is mostly the requests'.
+"""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
-BATCH = 500
-"""Rows of one transaction: a few milliseconds on the writer's thread."""
+SMALLEST, BATCH, LARGEST = 100, 200, 1_000
+"""Rows of one transaction: at the least, of the first, and at the most."""
+HELD_SECONDS = 0.01
+"""What a batch should take, waiting for its turn included."""
 PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.25
 
 Delete = Callable[[int], Awaitable[int]]
 """Deletes at most so many and tells how many it were."""
 
 
-async def delete_in_batches(delete: Delete, pause_seconds: float, most: int | None = None) -> int:
-    """Delete until nothing is left, or about ``most`` are gone; tell how many."""
-    total = 0
+async def delete_in_batches(
+    delete: Delete,
+    pause_seconds: float,
+    most: int | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> int:
+    """Delete until nothing is left, or about ``most`` are gone; tell how many.
+
+    Args:
+        pause_seconds: The shortest pause between two batches.
+        monotonic: Times batches.
+    """
+    total, size = 0, BATCH
     while most is None or total < most:
-        count = await delete(BATCH)
+        began = monotonic()
+        count = await delete(size)
+        took = monotonic() - began
         total += count
-        if count < BATCH:
+        if count < size:
             break
-        await asyncio.sleep(pause_seconds)
+        await asyncio.sleep(max(pause_seconds, min(2 * took, LONGEST_PAUSE_SECONDS)))
+        size = next_size(size, took)
     return total
+
+
+def next_size(size: int, took: float) -> int:
+    """Say how many rows take about as long as they should, if ``size`` rows took so many seconds."""
+    fitting = size * HELD_SECONDS / max(took, HELD_SECONDS / 2)
+    return round(max(SMALLEST, min(LARGEST, fitting)))

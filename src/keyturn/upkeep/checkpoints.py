@@ -4,6 +4,7 @@ Retention first signs up to where rows are removed, then removes them in short b
 between, the rest of each chain goes on from a place that is signed, and stays checkable (AD-05).
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -30,10 +31,13 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, CheckpointStore, ClockStore
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
-PAGE = 1_000
+PAGE = 250
+"""Rows whose links are followed in one go, a millisecond or two, before requests have their turn."""
+BREATH = 0.1
+"""Of the pause between two batches: so long requests have to themselves after each page."""
 FOLLOWED_AT_ONCE = 50
 """Checkpoints between two breaths of the event loop: each costs a signature, and requests wait meanwhile."""
-MOST_ROWS = 2_000_000
+MOST_ROWS = 6_000_000
 """Rows that one run of retention lets go, minutes of short batches; what is more waits for the next."""
 FULL_EVERY = timedelta(days=1)
 """How often retention names every chain there ever was, so that earlier checkpoints may go."""
@@ -175,6 +179,7 @@ class Retention(msgspec.Struct, frozen=True):
                 seen += len(old)
             if len(old) < PAGE:
                 break
+            await asyncio.sleep(BREATH * self.pause_seconds)
         return place
 
     async def _sign(

@@ -8,8 +8,8 @@ import msgspec
 from keyturn.core.upkeep_ports import Cleaners, ClockStore
 from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
-MOST_ROWS = 2_000_000
-"""Of one table in one run: what is more waits for the next."""
+MOST_ROWS = 1_000_000
+"""Of one table in one run, minutes of short batches: what is more waits for the next, after other jobs."""
 
 
 class Cleaning(msgspec.Struct, frozen=True):

@@ -57,7 +57,7 @@ def make_scheduler(
     rotation = Rotation(rings, store, turn, clock)
     jobs = [
         Job("keys", MINUTE, rotation.work),
-        Job("clean", HOUR, Cleaning(store, store).work),
+        Job("clean", 10 * MINUTE, Cleaning(store, store).work),
         Job(CHECKPOINT, checkpoint_every, Checkpoints(store, keys).work),
         Job(MASTER_KEY, 10 * MINUTE, Resealing(trail, store, keyring, clock, dice).work),
     ]

@@ -149,7 +149,11 @@ class _Rest:
                 return
 
 
-@lru_cache(maxsize=1024)
+ANSWER_HEADS_KEPT: Final = 1024
+"""Heads of answers that are spelled already."""
+
+
+@lru_cache(maxsize=ANSWER_HEADS_KEPT)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Spell status line and headers; few differ, so each is joined once."""
     return STATUS_LINE[status] + b"".join([b"%s: %s\r\n" % header for header in headers])

@@ -126,8 +126,10 @@ def _added(route: Route) -> frozenset[str]:
     return frozenset(source for source in shown if source.startswith(ADDED))
 
 
-PATHS_KEPT = 4096
+PATHS_KEPT = 20_000
 """Matched paths kept in memory; made-up organisations can only make it forget."""
+PATH_KEPT_LENGTH = 200
+"""Characters of such a path; no organisation needs more, and kilobytes of made-up ones would add up."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -187,7 +189,7 @@ class Router:
         known = self._matched.get(path)
         if known is None:
             known = self._find(path)
-            if known is not None:
+            if known is not None and len(path) <= PATH_KEPT_LENGTH:
                 if len(self._matched) >= PATHS_KEPT:
                     self._matched.clear()
                 self._matched[path] = known

@@ -19,6 +19,8 @@ from keyturn.wire.readers import MAX_FIELD_BYTES, READERS
 from keyturn.wire.tables import FORM, JSON, TEXT, Bearer
 
 MAX_FIELDS = 100
+MEDIA_KEPT = 256
+"""Content types whose reading is remembered."""
 
 Pairs = list[tuple[str, Any]]
 
@@ -39,7 +41,7 @@ def media_type(request: WireRequest, accepted: tuple[str, ...], *, optional: boo
     raise UnsupportedMediaType(Reason.MEDIA_TYPE, "content type must be " + " or ".join(accepted))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=MEDIA_KEPT)
 def _media_of(declared: bytes) -> str:
     """Read a content type; one with a charset that is not UTF-8 is none that anybody reads."""
     name, *parameters = declared.decode("latin-1").split(";")

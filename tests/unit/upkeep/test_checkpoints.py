@@ -238,6 +238,7 @@ async def test_a_store_that_was_set_back_is_not_signed_anew(trail, left):
 async def test_retention_leaves_a_trail_that_can_be_checked(trail, monkeypatch):
     """AD-05: old rows go in batches, the rest of the chain is intact, and the removal is in the trail."""
     monkeypatch.setattr(batches, "BATCH", 2)
+    monkeypatch.setattr(batches, "next_size", lambda size, took: size)
     monkeypatch.setattr(checkpoints_module, "PAGE", 3)
     rows = await signed(trail, 7, 2)
     trail.clock.advance(10 * 86_400)

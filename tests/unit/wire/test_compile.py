@@ -7,8 +7,9 @@ from keyturn.core.profile import TokenProfile
 from keyturn.core.shapes import Constant, Each, Member, Shape
 from keyturn.core.vocabulary import CLIENT_CREDENTIALS, Code, CredentialKind
 from keyturn.dialects import load_dialects
+from keyturn.wire import compile as compile_module
 from keyturn.wire.check import codes_of
-from keyturn.wire.compile import Router, compile_dialect
+from keyturn.wire.compile import PATH_KEPT_LENGTH, Router, compile_dialect
 from keyturn.wire.tables import (
     Answer,
     Bearer,
@@ -234,6 +235,18 @@ def test_match():
 def test_no_match(path):
     """AD-01: an odd spelling of a path reaches nothing."""
     assert routes("POST /a", "POST /o/{org}/t").match(path) is None
+
+
+def test_made_up_paths_do_not_add_up(monkeypatch):
+    """HT-01: strangers may make up organisations; few of their paths are kept, and none that is long."""
+    monkeypatch.setattr(compile_module, "PATHS_KEPT", 3)
+    router = routes("POST /o/{org}/t")
+    for number in range(7):
+        assert router.match(f"/o/made-up-{number}/t").params == {"org": f"made-up-{number}"}
+        assert len(router._matched) <= 3
+    long = "x" * PATH_KEPT_LENGTH
+    assert router.match(f"/o/{long}/t").params == {"org": long}
+    assert max(map(len, router._matched)) < PATH_KEPT_LENGTH
 
 
 def test_rows_by_road():

@@ -231,3 +231,14 @@ def test_variants_and_no_body():
     wrong = msgspec.structs.replace(table, variants=(Answer(Shape(()), when="no_such"),))
     with pytest.raises(ValueError, match="unknown fact 'no_such'"):
         compile_answer(wrong, "toy.get")
+
+
+def test_what_is_said_of_one_token_is_spelled_once():
+    """An answer that tells of a token and brings none is put into bytes once, however often it is told."""
+    shape = Shape((Member("exp", "expires_at", "epoch_seconds"), Member("s", "subject")))
+    write = compile_answer(Route(name="ask", path="/t", answer=Answer(shape)), "toy.ask")
+    facts = LastingFacts({"subject": "a", "expires_at": NOW, "access_token": None})
+    facts.spelling = Spelling()
+    first = write(facts)
+    facts["subject"] = "nobody looks at it again"
+    assert write(facts).body == first.body

@@ -7,6 +7,7 @@ import pytest
 from harness import basic, deployment
 from keyturn.core.vocabulary import RequestId
 from keyturn.web.cycle import Head, KnownHeads
+from keyturn.wire.blanks import PROBE
 
 PATH = b"/o/acme/oauth2/token"
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -123,3 +124,28 @@ async def test_a_token_in_a_header(here):
     for odd in (b"a" * 15, b"a" * (size - 1) + b" ", b"a" * (size - 5) + b"\r\nX: ", b"\xe4" * size):
         assert known.begin(raw(odd), None) is None
     assert known.begin(raw(token.encode(), b"Host: b\r\nContent-Length: 0\r\n\r\n"), None) is None
+
+
+async def test_who_knows_the_probe_moves_no_blank(here):
+    """IN-01: asked with the very words that places are tried with, a reader would say yes to any place."""
+    _, told = await tell(here, head_of(here), b"grant_type=client_credentials")
+    good, probe = told["access_token"].encode(), PROBE
+    head = head_of(here, PATH.replace(b"token", b"introspect"))
+    for first in (b"token=" + good, b"x=" + probe + b"&token=" + probe):
+        await tell(here, head, first)
+    assert (await tell(here, head, b"x=" + good + b"&token=" + probe))[1] == {"active": False}
+
+    known, path = KnownHeads(), PATH.replace(b"token", b"introspect")
+    proof = dict(head.headers)[b"authorization"]
+    body = b"token=%61" + probe[1:]
+
+    def raw(request_id):
+        rest = b"Authorization: " + proof + b"\r\nX-Request-Id: " + request_id + b"\r\n\r\n"
+        return b"POST " + path + b" HTTP/1.1\r\n" + rest
+
+    headers = [FORM, (b"authorization", proof), (b"x-request-id", probe)]
+    head = Head("POST", path, headers, ("192.0.2.1", 1))
+    known.keep(bytearray(raw(probe)), head, len(body))
+    for first in (b"token=" + good, body):
+        await tell(here, head, first)
+    assert known.begin(raw(good) + body, None) is None

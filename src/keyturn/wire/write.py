@@ -35,6 +35,8 @@ RefusalWriter = Callable[[Refusal, str, str, datetime], WireResponse]
 
 _PLAIN = frozenset({"plain", "reveal"})
 """Transforms that show a text as it is."""
+_TIMES = frozenset({"issued_at", "expires_at"})
+"""What differs from token to token and is no text."""
 _OF_EACH_REQUEST = ("presented", "notice", "fresh_id", "now", "request.", "setting.")
 
 _encode = msgspec.json.Encoder().encode
@@ -122,7 +124,7 @@ def _compile_one(answer: Answer, known: frozenset[str], headers: Headers, where:
 def _write_again(status: int, headers: Headers, write: AnswerWriter, shape: Shape | Each) -> AnswerWriter:
     """Give a writer that spells facts which last once, and puts other tokens into the same words."""
     differing = OF_EACH_TOKEN.intersection(sources(shape))
-    plain = differing & _shown_plainly(shape)
+    plain = (differing & _shown_plainly(shape)) - _TIMES
     altered = differing - plain
 
     def again(facts: dict[str, Any]) -> WireResponse:

@@ -87,6 +87,17 @@ def test_another_token_is_put_into_the_same_words():
     assert (spelling.words, spelling.told) == (b'{"t":"%b","s":"x"}', ("access_token",))
 
 
+def test_a_time_that_is_shown_as_it_is():
+    """A table may show a token's times without a transform; they are no text to put into kept words."""
+    told = Shape((Member("t", "access_token", "reveal"), Member("at", "expires_at")))
+    write = compile_answer(Route(name="get", path="/t", answer=Answer(told)), "toy.get")
+    spelling = Spelling()
+    for minute in range(3):
+        facts = LastingFacts({"access_token": Secret("a.b"), "expires_at": NOW + timedelta(minutes=minute)})
+        facts.spelling = spelling
+        assert json.loads(write(facts).body) == {"t": "a.b", "at": f"2026-11-01T12:0{minute}:00Z"}
+
+
 def test_document():
     """A published document may be cached by anybody for its own time and read by any page."""
     table = Route(name="meta", path="/m", answer=Answer(Shape((Member("u", "url.x"),))))

@@ -149,3 +149,14 @@ async def test_who_knows_the_probe_moves_no_blank(here):
     for first in (b"token=" + good, body):
         await tell(here, head, first)
     assert known.begin(raw(good) + body, None) is None
+
+
+@pytest.mark.parametrize(("decoys", "learned"), [(1, True), (3, False), (200, False)])
+async def test_few_places_are_tried(here, decoys, learned):
+    """HT-01: a body that repeats its token's letters hundreds of times costs a few readings and no more."""
+    head = head_of(here, PATH.replace(b"token", b"introspect"))
+    bodies = [b"x" + b"=%b" % each * decoys + b"&token=" + each for each in (b"a" * 16, b"b" * 16, b"c" * 16)]
+    for body in bodies[:2]:
+        await tell(here, head, body)
+    after = bodies[1].removesuffix(b"b" * 16) + b"c" * 16
+    assert (head.memory.asked_again(after, RequestId("r")) is not None) is learned

@@ -114,8 +114,9 @@ class Door:
         """Keep what a body asks for, if it is short and of a kind that nobody takes apart."""
         if len(body) > BODY_KEPT_BYTES or not isinstance(asked, TokenRequest | Question):
             return
-        if self._head.first is not None:
-            return  # what is learned is learned by the first
+        # What is learned is learned by the first, and a blank in the head was tried with one body only.
+        if self._head.first is not None or self._head.blank is not None:
+            return
         # At the second one, for many a caller asks once and goes; where the head has it, each is a first one.
         token = None if self._learned else token_of(asked)
         if token is not None and (self._said or len(body) < TOKEN_LENGTHS.start):

@@ -160,3 +160,20 @@ async def test_few_places_are_tried(here, decoys, learned):
         await tell(here, head, body)
     after = bodies[1].removesuffix(b"b" * 16) + b"c" * 16
     assert (head.memory.asked_again(after, RequestId("r")) is not None) is learned
+
+
+async def test_another_body_behind_a_head_with_a_blank(here):
+    """RT-05: a head's blank was tried with one body; behind another that head is read."""
+    known, path = KnownHeads(), b"/api/v2.0/login/accessToken"
+
+    def raw(value):
+        return b"POST " + path + b" HTTP/1.1\r\nwss-refresh-token: " + value + b"\r\n\r\n"
+
+    token = b"a" * 30
+    headers = [(b"wss-refresh-token", token), (b"content-type", b"application/json")]
+    head = Head("POST", path, headers, None)
+    known.keep(bytearray(raw(token)), head, 2)
+    for body in (b"{}", b"{ }"):
+        await tell(here, head, body)
+    door = here.desk._door(known.begin(raw(b"b" * 30) + b"{}", None).head)
+    assert [door.asked_again(body, RequestId("r")) is not None for body in (b"{}", b"{ }")] == [True, False]

@@ -177,3 +177,18 @@ async def test_another_body_behind_a_head_with_a_blank(here):
         await tell(here, head, body)
     door = here.desk._door(known.begin(raw(b"b" * 30) + b"{}", None).head)
     assert [door.asked_again(body, RequestId("r")) is not None for body in (b"{}", b"{ }")] == [True, False]
+
+
+async def test_a_token_that_a_head_has_twice(here):
+    """RT-05: where two headers have the token, neither is a blank: one would pass for the other."""
+    known, path, token, other = KnownHeads(), b"/api/v2.0/login/accessToken", b"a" * 30, b"b" * 30
+
+    def raw(beside):
+        shown = b"X-Request-Id: " + beside + b"\r\nwss-refresh-token: " + token + b"\r\n\r\n"
+        return b"POST " + path + b" HTTP/1.1\r\n" + shown
+
+    head = Head("POST", path, [(b"x-request-id", token), (b"wss-refresh-token", token)], None)
+    known.keep(bytearray(raw(token)), head, 0)
+    for _ in range(2):
+        assert (await tell(here, head, b""))[0] == 403
+    assert known.begin(raw(other), None) is None

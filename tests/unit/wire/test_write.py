@@ -87,6 +87,17 @@ def test_another_token_is_put_into_the_same_words():
     assert (spelling.words, spelling.told) == (b'{"t":"%b","s":"x"}', ("access_token",))
 
 
+def test_words_with_percent_signs():
+    """Kept words are what was rendered, whatever an organisation is called."""
+    told = Shape((Member("n", "subject"), Member("t", "access_token", "reveal"), Member("o", "issuer")))
+    write = compile_answer(Route(name="get", path="/t", answer=Answer(told)), "toy.get")
+    spelling = Spelling()
+    for token in ("a.b", "c.d", "e.f"):
+        facts = LastingFacts({"subject": "100%", "access_token": Secret(token), "issuer": "%b %% %s"})
+        facts.spelling = spelling
+        assert json.loads(write(facts).body) == {"n": "100%", "t": token, "o": "%b %% %s"}
+
+
 def test_a_time_that_is_shown_as_it_is():
     """A table may show a token's times without a transform; they are no text to put into kept words."""
     told = Shape((Member("t", "access_token", "reveal"), Member("at", "expires_at")))

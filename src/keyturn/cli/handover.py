@@ -89,7 +89,8 @@ def serve(arguments: Sequence[str]) -> int:
         code = _end_of(child)
     except KeyboardInterrupt:
         os.close(held)  # a terminal interrupts the child as well, a service manager may not
-        _end_of(child)
+        with contextlib.suppress(ChildProcessError):  # its end may have been heard of already
+            _end_of(child)
         return INTERRUPTED
     os.close(held)
     if code or not packed:

@@ -32,7 +32,7 @@ CSP = "/csp/gateway/am/api/auth/api-tokens/authorize"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROUNDS = pytest.mark.parametrize(
-    "rounds", [20, pytest.param(1000, marks=pytest.mark.soak)], ids=["some", "thousand"]
+    "rounds", [8, pytest.param(1000, marks=pytest.mark.soak)], ids=["some", "thousand"]
 )
 
 
@@ -225,7 +225,7 @@ def opens(caller, entity, secrets, wanted):
     return [caller.ask("POST", path, form, headers).status == 200 for form in forms] == wanted
 
 
-@pytest.mark.parametrize("rounds", [10, pytest.param(100, marks=pytest.mark.soak)], ids=["some", "hundred"])
+@pytest.mark.parametrize("rounds", [6, pytest.param(100, marks=pytest.mark.soak)], ids=["some", "hundred"])
 @pytest.mark.parametrize("what", ["access_token", "refresh_token"])
 def test_revoked_here_seen_there(field, what, rounds):
     """RE-08 and RV-02: what one node revokes is inactive there at once, and within a second on the other."""

@@ -225,6 +225,11 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     audit_if_lost: AuditEvent | None = None
     also: tuple[AuditEvent, ...] = ()
 
+    @property
+    def events(self) -> tuple[AuditEvent, ...]:
+        """Give what is appended when all held, in order."""
+        return (self.audit, *self.also)
+
 
 class Recorded(msgspec.Struct, frozen=True):
     """Everything held and is durable."""

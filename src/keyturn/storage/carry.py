@@ -175,7 +175,7 @@ def require_inside(unit: Unit, organisation_id: OrganisationId) -> None:
     Raises:
         Fault: One of its changes or events is another organisation's, or the deployment's.
     """
-    named: list[str | None] = [each.organisation_id for each in (unit.audit, *unit.also)]
+    named: list[str | None] = [each.organisation_id for each in unit.events]
     if unit.audit_if_lost is not None:
         named.append(unit.audit_if_lost.organisation_id)
     for change in unit.changes:

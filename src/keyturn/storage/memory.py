@@ -177,7 +177,7 @@ class MemoryStore:
         try:
             lost = self._carry(unit, scope)
             if lost is None:
-                for event in (unit.audit, *unit.also):
+                for event in unit.events:
                     self._append(event)
         except Exception as error:
             self._shelf.rows = before

@@ -198,7 +198,8 @@ class Scribe:
             with _savepoint(connection):
                 write_all(self._ground, connection, units)
                 for unit in units:
-                    self._append(unit.audit, shelf)
+                    for event in unit.events:
+                        self._append(event, shelf)
         except Exception as error:  # whatever it was, each will hear of its own
             if isinstance(error, DBAPIError) and not self._ground.is_units_own(error):
                 raise
@@ -218,7 +219,7 @@ class Scribe:
             self._families |= dict.fromkeys(named_in(changes))
             with _savepoint(connection):
                 touched = self._change(changes, shelf, entry.scope)
-                for event in (unit.audit, *unit.also):
+                for event in unit.events:
                     self._append(event, shelf)
             self._touched |= touched
             # From here on the store may be ahead of memory, for the neighbours that follow.

@@ -28,7 +28,8 @@ from keyturn.core.life import Life, State
 from keyturn.core.records import Revocation
 from keyturn.core.views import ClientView
 from keyturn.core.vocabulary import CredentialKind
-from keyturn.storage import Tail, verify_chain
+from keyturn.storage import Tail, revocations, verify_chain
+from keyturn.storage.schema import micros
 
 
 @pytest.fixture
@@ -246,6 +247,26 @@ async def test_requirement_beside_a_revocation(seeded):
         seeded.recorder.record(unit(needs)),
     )
     assert list(outcomes) == [*[Recorded()] * 4, Lost(needs, change.record)]
+
+
+@pytest.mark.parametrize("page", [2, 4])
+async def test_revocations_are_found_again_page_by_page(shared, monkeypatch, page):
+    """RV-02: a store that is opened anew knows each revocation, whatever a database takes for their order."""
+    monkeypatch.setattr(revocations, "PAGE", page)
+    names = ["a", "B", "_", "Z-1"]  # an order by language is another one
+    store = await open_at(shared)
+    for name in names:
+        dead = Revocation(id=name, organisation_id=ACME, revoked_at=NOW, expires_at=NOW)
+        assert await store.recorder.record(unit(Add(dead))) == Recorded()
+    await store.close()
+    store = await open_at(shared)
+    try:
+        assert [name for name in names if not store.revocations.covers(name, None)] == []
+        assert not store.revocations.covers("b", None)
+        found = await store._reads.revocations("B", 2)
+        assert found == [("Z-1", micros(NOW)), ("_", micros(NOW))]
+    finally:
+        await store.close()
 
 
 # --- one organisation's store cannot name another (TN-02) ---

@@ -8,10 +8,13 @@ table of options and one check all the same: what the child says, errors too, is
 its exit code is the command's (docs/decisions/0034-a-child-reads-the-command-line.md).
 """
 
+import contextlib
 import io
 import os
 import pickle
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -63,34 +66,56 @@ def serve(arguments: Sequence[str]) -> int:
     for name in _OF_BOTH:
         import_module(name)
     load_dialects()
+    # Whoever started us may have left it ignored, and then nobody is told how a child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     receiving, giving = os.pipe()
-    child = os.fork()
+    leash, held = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:  # no process more is allowed; this one can read as well
+        for each in (receiving, giving, leash, held):
+            os.close(each)
+        return _run(arguments)
     if child == 0:
         os.close(receiving)
-        _read_and_leave(arguments, giving)
+        os.close(held)
+        _read_and_leave(arguments, giving, leash)
     os.close(giving)
+    os.close(leash)
     try:
         import_module("keyturn.serving")
         with os.fdopen(receiving, "rb") as pipe:
             packed = pipe.read()
         code = _end_of(child)
     except KeyboardInterrupt:
-        _end_of(child)  # the terminal interrupts it as well
+        os.close(held)  # a terminal interrupts the child as well, a service manager may not
+        with contextlib.suppress(ChildProcessError):  # its end may have been heard of already
+            _end_of(child)
         return INTERRUPTED
-    if not packed:
+    os.close(held)
+    if code or not packed:
         return code
     order = Order(*pickle.loads(packed))  # noqa: S301  # written by our own child
     return outcome(partial(_until_interrupted, partial(_serve, order)))
 
 
-def _read_and_leave(arguments: Sequence[str], giving: int) -> NoReturn:
+def _run(arguments: Sequence[str]) -> int:
+    code: int = import_module("keyturn.cli.root").run(arguments)
+    return code
+
+
+def _read_and_leave(arguments: Sequence[str], giving: int, leash: int) -> NoReturn:
     """Read the command line as any other's; what the parent does at its own end is not done here."""
     code = NO
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(RuntimeError):  # no thread more is allowed; then it leaves with its next word
+            threading.Thread(target=_leave_with_parent, args=(leash,), daemon=True).start()
         _Giving.pipe = giving
-        code = import_module("keyturn.cli.root").run(arguments)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        code = _run(arguments)
+        for each in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed from the start
+            with contextlib.suppress(OSError):
+                each.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BaseException:  # noqa: BLE001  # it would come out of the interpreter, which must not end here
@@ -99,9 +124,18 @@ def _read_and_leave(arguments: Sequence[str], giving: int) -> NoReturn:
         os._exit(code)
 
 
+def _leave_with_parent(leash: int) -> None:
+    """Interrupt this process when its parent is gone: it may ask a terminal or a slow command meanwhile."""
+    os.read(leash, 1)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
 def _end_of(child: int) -> int:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code if code >= 0 else 128 - code
+    if code >= 0:
+        return code
+    print(f"keyturn: reading the settings was ended: {signal.strsignal(-code)}", file=sys.stderr)
+    return 128 - code
 
 
 def _serve(order: Order) -> None:

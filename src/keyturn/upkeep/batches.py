@@ -24,16 +24,21 @@ async def delete_in_batches(
     pause_seconds: float,
     most: int | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    until: float | None = None,
 ) -> int:
-    """Delete until nothing is left, or about ``most`` are gone; tell how many.
+    """Delete until nothing is left, about ``most`` are gone or it is late; tell how many.
 
     Args:
         pause_seconds: The shortest pause between two batches.
         monotonic: Times batches.
+        until: When to leave the rest, by ``monotonic``: on a slow disk a number of rows bounds nothing, and
+            other jobs wait.
     """
     total, size = 0, BATCH
     while most is None or total < most:
         began = monotonic()
+        if until is not None and began >= until:
+            break
         count = await delete(size)
         took = monotonic() - began
         total += count

@@ -6,6 +6,7 @@ between, the rest of each chain goes on from a place that is signed, and stays c
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -39,6 +40,9 @@ FOLLOWED_AT_ONCE = 50
 """Checkpoints between two breaths of the event loop: each costs a signature, and requests wait meanwhile."""
 MOST_ROWS = 6_000_000
 """Rows that one run of retention lets go, minutes of short batches; what is more waits for the next."""
+LONGEST_SECONDS = 1_200.0
+"""How long one run deletes where the disk is slow: no checkpoint is signed meanwhile, and operators are told
+of one that is an hour late. The next run goes on."""
 FULL_EVERY = timedelta(days=1)
 """How often retention names every chain there ever was, so that earlier checkpoints may go."""
 _TRIES = 5
@@ -103,6 +107,7 @@ class Retention(msgspec.Struct, frozen=True):
     kept: timedelta
     dice: Dice
     pause_seconds: float = PAUSE_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
 
     async def work(self, now: datetime) -> str:
         """Sign up to where the chains are cut, cut them, and let go of checkpoints nobody needs then.
@@ -118,8 +123,10 @@ class Retention(msgspec.Struct, frozen=True):
         await self._follow(ledger, key)
         tails = await self.store.audit_tails(0)
         _require_all(ledger, tails)
-        for cut in ledger.cuts.values():
-            await self._remove(cut)  # what a run that was killed after signing has left
+        until = self.monotonic() + LONGEST_SECONDS
+        # What a run has left that was killed after signing, or had no more time.
+        if not await self._remove(tuple(ledger.cuts.values()), until):
+            return "removed a part of what was cut before"
         cuts = await self._cuts(ledger, tails, now - self.kept)
         if not cuts:
             return "nothing is old enough"
@@ -130,8 +137,8 @@ class Retention(msgspec.Struct, frozen=True):
         removed = sum(cut.seq - (before[cut.chain].seq if cut.chain in before else 0) for cut in cuts)
         # Told first: if we are killed now, the rows go in the next run, which would not know of it.
         await self.trail.record(self._told(made, removed, now))
-        for cut in cuts:
-            await self._remove(cut)
+        if not await self._remove(cuts, until):
+            return f"cut {removed} rows of {len(cuts)} chains, and removed a part of them"
         needless = ledger.needless_before(now - self.kept)
         await delete_in_batches(partial(self.store.prune_checkpoints, needless), self.pause_seconds)
         return f"removed {removed} rows of {len(cuts)} chains"
@@ -204,8 +211,12 @@ class Retention(msgspec.Struct, frozen=True):
                 return None  # it was another run of retention
         return None
 
-    async def _remove(self, cut: ChainEnd) -> None:
-        await delete_in_batches(partial(self.store.prune_audit, cut.chain, cut.seq), self.pause_seconds)
+    async def _remove(self, cuts: Sequence[ChainEnd], until: float) -> bool:
+        """Remove what lies before cuts, and tell whether there was time for all of it."""
+        for cut in cuts:
+            prune = partial(self.store.prune_audit, cut.chain, cut.seq)
+            await delete_in_batches(prune, self.pause_seconds, None, self.monotonic, until)
+        return self.monotonic() < until
 
     def _told(self, made: Checkpoint, removed: int, now: datetime) -> Unit:
         event = AuditEvent(

@@ -1,5 +1,7 @@
 """Deletes what expired. Which tables that are, each store's list of cleaners says."""
 
+import time
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -10,6 +12,8 @@ from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
 
 MOST_ROWS = 1_000_000
 """Of one table in one run, minutes of short batches: what is more waits for the next, after other jobs."""
+LONGEST_SECONDS = 480.0
+"""For one table in one run, where the disk is slow: keys are to be rotated and checkpoints signed as well."""
 
 
 class Cleaning(msgspec.Struct, frozen=True):
@@ -18,6 +22,7 @@ class Cleaning(msgspec.Struct, frozen=True):
     cleaners: Cleaners
     clock: ClockStore
     pause_seconds: float = PAUSE_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
 
     async def work(self, now: datetime) -> str:
         """Sweep every table; nothing within an hour of a step of the clock, nor once one is noted (RE-07)."""
@@ -27,7 +32,11 @@ class Cleaning(msgspec.Struct, frozen=True):
         before = mark.stepped_at if mark is not None else None
         counts = {
             name: await delete_in_batches(
-                partial(self._sweep, name, now, before), self.pause_seconds, MOST_ROWS
+                partial(self._sweep, name, now, before),
+                self.pause_seconds,
+                MOST_ROWS,
+                self.monotonic,
+                self.monotonic() + LONGEST_SECONDS,
             )
             for name in self.cleaners.cleaners
         }

@@ -67,6 +67,15 @@ async def test_a_run_has_an_end(pauses):
     assert BATCH <= await delete_in_batches(table.delete, 0, 300, table.monotonic) < 300 + LARGEST
 
 
+async def test_a_run_has_an_end_on_a_slow_disk(pauses):
+    """Time ends a run as well: other jobs wait for it, and a slow disk takes hours for a million rows."""
+    table = Table(10_000, 1e-2)
+    gone = await delete_in_batches(table.delete, 0, 10_000, table.monotonic, until=5.0)
+    assert gone == 10_000 - table.rows
+    assert 5.0 <= table.now < 5.0 + BATCH * 1e-2
+    assert await delete_in_batches(table.delete, 0, None, table.monotonic, until=5.0) == 0
+
+
 def test_one_hiccup_does_not_stop_deleting():
     """However long a batch took, the next one is not smaller than the smallest."""
     assert next_size(SMALLEST, 5.0) == SMALLEST

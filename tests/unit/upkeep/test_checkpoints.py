@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -48,7 +49,7 @@ def trail():
     async def sign():
         return await signing.work(clock.now())
 
-    async def cut(**kept):
+    async def cut(monotonic=time.monotonic, **kept):
         job = Retention(
             store=store.upkeep,
             clock=store.upkeep,
@@ -58,6 +59,7 @@ def trail():
             kept=timedelta(**kept),
             dice=dice,
             pause_seconds=0,
+            monotonic=monotonic,
         )
         return await job.work(clock.now())
 
@@ -373,3 +375,19 @@ async def test_retention_waits_after_a_step_of_the_clock(trail):
     assert (await trail.cut(days=1)).startswith("waits")
     trail.clock.advance(2 * 3_600)
     assert not (await trail.cut(days=1)).startswith("waits")
+
+
+async def test_retention_goes_on_where_a_slow_disk_stopped_it(trail, monkeypatch):
+    """AD-05: what a run has no time to remove is signed away, verifies, and goes with the next run."""
+    monkeypatch.setattr(batches, "LONGEST_PAUSE_SECONDS", 0.0)
+    rows = await signed(trail, batches.BATCH + 50)
+    trail.clock.advance(10 * DAY.total_seconds())
+    await trail.write(1)
+    slow = iter(range(0, 100_000, 400))
+    told = await trail.cut(lambda: float(next(slow)), days=1)
+    assert told == f"cut {batches.BATCH + 51} rows of 1 chains, and removed a part of them"
+    assert 51 <= len(rows) < batches.BATCH
+    assert (await trail.verify()).intact
+    assert await trail.cut(days=1) == "nothing is old enough"
+    assert len(rows) < 51
+    assert (await trail.verify()).intact

@@ -109,7 +109,7 @@ def _read_and_leave(arguments: Sequence[str], giving: int, leash: int) -> NoRetu
     code = NO
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with contextlib.suppress(RuntimeError):  # no thread more is allowed; then it leaves with its next word
+        with contextlib.suppress(RuntimeError):  # no thread more is allowed; it leaves with its next word
             threading.Thread(target=_leave_with_parent, args=(leash,), daemon=True).start()
         _Giving.pipe = giving
         code = _run(arguments)

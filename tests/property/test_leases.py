@@ -12,6 +12,8 @@ from keyturn.storage.cells import _carry_out
 from keyturn.storage.leases import SharedLimits
 
 RATE = Rate(per_minute=600, burst=60)
+LARGE = Rate(per_minute=24_000, burst=600)
+"""Of this two places a lease are not booked."""
 PROCESSES = 3
 
 STEPS = st.lists(
@@ -47,14 +49,20 @@ class Store:
 @given(STEPS)
 def test_no_minute_admits_too_many(steps):
     """RE-08: of any minute, three processes together admit at most 110 % of rate and burst."""
-    asyncio.run(check(steps))
+    asyncio.run(check(steps, RATE))
 
 
-async def check(steps):
+@given(STEPS)
+def test_no_minute_admits_too_many_in_trifles(steps):
+    """RE-08: nor where a lease of which hardly anything was used is not booked."""
+    asyncio.run(check([(number, times, pause) for number, times, pause in steps], LARGE))
+
+
+async def check(steps, rate):
     clock = HandClock()
     store = Store(clock)
     loop = asyncio.get_running_loop()
-    processes = [SharedLimits(rates(client=RATE), store, tag, clock, loop) for _ in range(PROCESSES)]
+    processes = [SharedLimits(rates(client=rate), store, tag, clock, loop) for _ in range(PROCESSES)]
     admitted = []
     for number, times, pause in steps:
         answers = [await take(processes[number], clock, "client:a") for _ in range(times)]
@@ -62,7 +70,7 @@ async def check(steps):
         clock.seconds += pause
     for index, begin in enumerate(admitted):
         in_a_minute = bisect_left(admitted, begin + 60) - index
-        assert in_a_minute <= 1.1 * (RATE.per_minute + RATE.burst)
+        assert in_a_minute <= 1.1 * (rate.per_minute + rate.burst)
     for each in processes:
         await each.close()
 
@@ -112,3 +120,22 @@ async def check_hoarding():
     assert admitted <= 1.1 * (RATE.per_minute + RATE.burst)
     for each in processes:
         await each.close()
+
+
+def test_who_comes_seldom_costs_no_write():
+    """RE-08: a caller that uses next to nothing of a large limit is booked nowhere; one that uses more is."""
+    asyncio.run(check_seldom())
+
+
+async def check_seldom():
+    clock = HandClock()
+    store = Store(clock)
+    limits = SharedLimits(rates(client=LARGE), store, tag, clock, asyncio.get_running_loop())
+    for times, booked in ((2, 0), (3, 1)):
+        for _ in range(times):
+            assert (await take(limits, clock, "client:a")).admitted
+        clock.seconds += 2.1
+        await take(limits, clock, "client:a")  # begins another lease, and ends that one
+        clock.seconds += 2.1
+        assert len(store.arrivals) == booked
+    await limits.close()

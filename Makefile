@@ -15,7 +15,7 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 UV ?= uv
 
 # The first Python that is new enough and can make an environment. The system's comes first: distributions build it with
-# profile-guided optimisation, version managers mostly do not, and a token then costs a quarter more. A pyenv shim may
+# profile-guided optimisation, version managers mostly do not, which costs up to a quarter. A pyenv shim may
 # exist and still not run, so each is tried. `make PYTHON=/path/to/python` insists on one.
 PYTHONS := $(or $(PYTHON),/usr/bin/python3 python3 python3.11 python3.12 python3.13 python3.14)
 define find_python

@@ -22,7 +22,7 @@ _UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 """What a form spells as it is and divides nothing by (RFC 3986 section 2.3); tokens are made of it."""
 TOKEN_LENGTHS: Final = range(16, 2001)
 """A token of another length is read anew: the readers' own bounds begin at 2 KiB."""
-_STRETCH = re.compile(rb"[-.~\w]{16,2000}", re.ASCII)
+_STRETCH = re.compile(rb"[%b]{%d,%d}" % (re.escape(_UNRESERVED), TOKEN_LENGTHS.start, TOKEN_LENGTHS.stop - 1))
 
 
 class Blank:

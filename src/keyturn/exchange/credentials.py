@@ -45,6 +45,8 @@ def check_client(
 ) -> Proof:
     """Prove that a client is who it claims and that all it rests on is in force now (TE-10).
 
+    Of what it proves ``recall_client`` may tell the next time.
+
     An unknown client costs one digest and one comparison, or one signature, like a known one with one secret
     or key.
 
@@ -56,9 +58,6 @@ def check_client(
         InvalidClient: Whatever is wrong; the same for unknown, wrong, ended, disabled and expired.
     """
     view = located.view
-    known = recall_client(presented, view, dialect, digester, now)
-    if known is not None:
-        return known
     proof = _prove_anew(presented, view, digester, dialect, now, audiences, slow)
     found = proof.credential
     if found is not None:

@@ -9,10 +9,17 @@ from keyturn.core.errors import InvalidClient
 from keyturn.core.life import Life, State
 from keyturn.core.requests import Located
 from keyturn.core.vocabulary import CredentialKind, Reason
-from keyturn.exchange.credentials import check_client
+from keyturn.exchange import credentials
+from keyturn.exchange.credentials import recall_client
 from unit.exchange.records import NOW, CountingDigester, client, credential, organisation, presented, view
 
 SECOND = dt.timedelta(seconds=1)
+
+
+def check_client(shown, located, dialect, digester, now):
+    """Prove a client as an exchange does: by what is recalled of it, or anew."""
+    known = recall_client(shown, located.view, dialect, digester, now)
+    return known or credentials.check_client(shown, located, dialect, digester, now)
 
 
 def check(found, secret="secret", digester=None, now=NOW, kind=CredentialKind.CLIENT_SECRET):

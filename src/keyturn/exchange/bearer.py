@@ -92,8 +92,9 @@ async def prove_bearer(
     verified = await services.own_tokens.verify(token, accepts, organisation, now)
     if verified is None or verified.own.organisation_id != organisation.id:
         raise InvalidToken(Reason.TOKEN_REJECTED)
-    ending = await ending_of(verified, services.registry, services.revocations, now)
+    # Who they are is read first: a later view may have epochs that the token was never compared with.
     owner = await find_owner(verified.own.owner_kind, verified.subject, services.registry)
+    ending = await ending_of(verified, services.registry, services.revocations, now)
     if owner is None:
         raise InvalidToken(Reason.TOKEN_ENDED)
     bearer = Bearer(verified, owner)

@@ -79,6 +79,8 @@ async def _prove_owner(
     if known is not None:
         return known
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
+    # Read first: a later view may have epochs that the family was never compared with.
+    owner = await find_owner(family.owner_kind, family.subject, services.registry)
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     named, in_vain = await named_organisation(request, services.registry)
@@ -86,12 +88,13 @@ async def _prove_owner(
         raise InvalidGrant(Reason.OTHER_ORGANISATION, about=about)
     if family.owner_kind is OwnerKind.CLIENT and asker.proof is not None:
         return asker.proof
-    owner = await find_owner(family.owner_kind, family.subject, services.registry)
     place = owner.place_in(family.organisation_id) if isinstance(owner, UserView) else None
     if not isinstance(owner, UserView) or place is None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     organisation, membership = place
-    held = next(item for item in owner.credentials if item.id == family.credential_id)
+    held = next((item for item in owner.credentials if item.id == family.credential_id), None)
+    if held is None:
+        raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     member = Member(owner.user, membership, owner.home)
     reason = objection_to(request, held, Place(organisation, member), asker, now)
     if reason is not None:

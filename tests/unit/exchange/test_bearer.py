@@ -152,6 +152,40 @@ async def test_endings(there, ending, grant_type):
         changed = await there.here.replace(changed, disabled=False)
 
 
+class Overtaken:
+    """A registry one of whose reads of a user is answered after the user was logged out, as it began."""
+
+    def __init__(self, registry, view):
+        """Stand before a registry with what the read began with."""
+        self._registry, self._view = registry, view
+
+    def __getattr__(self, name):
+        return getattr(self._registry, name)
+
+    async def find_user(self, user_id):
+        """Answer once as it was, then as it is."""
+        was, self._view = self._view, None
+        return was or await self._registry.find_user(user_id)
+
+
+@pytest.mark.parametrize("road", [REFRESH_TOKEN, CHANGE_ORGANISATION, "call"])
+async def test_ended_while_its_user_is_read(there, road):
+    """RV-04: what a log-out ends in the moment in which its user is read is dead then and stays dead."""
+    issued = await there.get(USER_KEY)
+    shown = issued.facts["refresh_token"] if road == REFRESH_TOKEN else issued.token.value
+    registry = there.services.registry
+    view = await registry.find_user(there.ada.id)
+    await there.here.replace(await there.user(), epoch=1)
+    there.services = msgspec.structs.replace(there.services, registry=Overtaken(registry, view))
+    for _ in range(2):
+        with pytest.raises((InvalidGrant, InvalidToken)):
+            await (
+                there.call(shown)
+                if road == "call"
+                else there.get(road, shown.reveal(), organisation_alias=there.acme.id)
+            )
+
+
 async def test_ended_credential(there):
     """RV-04: a user key that ends takes its tokens and families along."""
     issued = await there.get(USER_KEY)

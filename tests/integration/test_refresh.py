@@ -80,6 +80,17 @@ async def test_a_replay_after_the_successor_was_used_ends_the_family(here: Deplo
     assert len(refused) == 1
 
 
+async def test_a_replay_with_a_wrong_wish_ends_the_family(here: Deployment) -> None:
+    """RT-02: a theft is one, whatever else is wrong with what the used token came with."""
+    caller = demo_caller(here)
+    for wish in ({"scope": "nobody:has"}, {"resource": "urn:nobodys"}):
+        first = await caller.begin()
+        second = await caller.renewed(first["refresh_token"])
+        here.clock.advance(10)
+        assert (await caller.renew(first["refresh_token"], **wish)).json == REFUSED
+        assert not await caller.is_active(second["access_token"])
+
+
 @pytest.mark.parametrize("behind_seconds", [0, 4])
 async def test_grace_zero_switches_the_window_off(here: Deployment, behind_seconds: int) -> None:
     """RT-02 and RE-07: with a window of 0 a repeat ends the family, on a node whose clock is behind too."""

@@ -57,12 +57,11 @@ async def _attempt(request: TokenRequest, services: Services) -> Issued | None:
         proof = await _prove_owner(request, family, asker, services, now)
     if proof.holder is not None:
         await admit_holder(proof, services.limits, services.clock.monotonic())
+    renewal = _turn(token, family, request, proof, services, now)
     terms = services.terms.find(request, proof, family)
     if terms is not None:
-        renewal = _turn(token, family, request, proof, services, now)
         return await finish(request, terms, services, now, renewal)
     decision = decide(authorize_refresh(request, proof, family))
-    renewal = _turn(token, family, request, proof, services, now)
     return await conclude(request, decision, services, now, renewal)
 
 

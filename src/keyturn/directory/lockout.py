@@ -8,6 +8,7 @@ from keyturn.core.ports import Lockout
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import OrganisationStore
 from keyturn.directory.events import carry_out, told
+from keyturn.directory.owners import check_reach
 from keyturn.directory.people_names import check_user_name
 
 
@@ -22,8 +23,9 @@ async def clear_lockout(
         The canonical name.
 
     Raises:
-        OperatorError: It can be nobody's name.
+        OperatorError: It can be nobody's name, or the organisation is not there for this actor.
     """
+    check_reach(actor, store)
     name = check_user_name(user_name)
     organisation_id = store.organisation_id
     event = told(

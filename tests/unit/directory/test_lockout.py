@@ -1,8 +1,11 @@
 """Forgiving a name that was locked."""
 
+import msgspec
+import pytest
+
 from keyturn.core.actors import operator
 from keyturn.core.addresses import subscriber
-from keyturn.core.errors import SlowDown
+from keyturn.core.errors import NothingThere, SlowDown
 from keyturn.directory.lockout import clear_lockout
 from keyturn.storage.lockout import MemoryLockout
 
@@ -40,3 +43,13 @@ async def test_who_cleared_it_is_told(deployment):
     assert page.rows[0].actor == "operator:alice"
     assert "alice" not in repr((page.rows[0].subject, page.rows[0].details))
     assert page.personal[0] == {"user_name": "alice"}
+
+
+async def test_another_organisations_names_are_not_there(deployment):
+    """TN-02: an administrator of another organisation forgives nothing, and no row says so."""
+    _, inside = await deployment.organisation()
+    stranger = msgspec.structs.replace(ACTOR, organisation_id="another")
+    before = await deployment.store.audit_page(limit=1)
+    with pytest.raises(NothingThere):
+        await clear_lockout(stranger, inside, MemoryLockout(lambda name: name), "alice", **deployment.at)
+    assert await deployment.store.audit_page(limit=1) == before

@@ -427,6 +427,23 @@ async def test_lockout(here):
         assert right.seen() == answer.seen()
 
 
+async def test_lockout_is_told_to_whose_it_is(here, people):
+    """AD-05: the row of a lock names the user and the organisation, and a caller cannot tell (PW-04)."""
+    user = await people.add("guessed", "sca_viewer")
+    seen = []
+    for name in ("guessed", "nobody"):
+        for _ in range(6):
+            answer = await log_in(here, username=name, password="wrong")
+        check(answer, 429, told("slow_down"))
+        seen.append(answer.seen())
+    assert seen[0] == seen[1]
+    rows = [row for row in await here.audit("token.refused") if row.reason == Reason.LOCKED_OUT]
+    assert [(row.organisation_id, row.subject) for row in rows] == [
+        (user.organisation_id, user.id),
+        (None, None),
+    ]
+
+
 async def test_second_factor_cannot_come(here, people):
     """PW-07: a user who must use a second factor cannot come in by a route that has no place for one."""
     user = await people.add("careful", "admin")

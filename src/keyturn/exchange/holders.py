@@ -72,7 +72,9 @@ async def check_holder(
     if found is None:
         raise await _refusal(request, located, _unproven(shown, located), services)
     if shown.kind is CredentialKind.API_TOKEN and _deleted(located):
-        raise NotFound(Reason.ORGANISATION_ENDED, "the organisation was deleted", about=_about(located))
+        raise NotFound(
+            Reason.ORGANISATION_ENDED, "the organisation was deleted", about=concern_about(located)
+        )
     place = _place(request, located, asker)
     if isinstance(place, Reason):
         raise await _refusal(request, located, place, services)
@@ -253,10 +255,11 @@ async def _refusal(
     """Make the one refusal there is; whoever memory knew costs the read that an unknown one costs (TE-09)."""
     if located.view is not None:
         await services.registry.find_user(UserId(request.origin.request_id))
-    return InvalidGrant(reason, about=_about(located), tail=_tail(request.credential, located, reason))
+    return InvalidGrant(reason, about=concern_about(located), tail=_tail(request.credential, located, reason))
 
 
-def _about(located: LocatedHolder) -> Concern | None:
+def concern_about(located: LocatedHolder) -> Concern | None:
+    """Say whom a refusal is about; None where nobody was found."""
     match located.view:
         case UserView(home=home, user=user):
             return Concern(home.id, user.id, OwnerKind.USER)

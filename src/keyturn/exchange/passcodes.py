@@ -23,7 +23,7 @@ from keyturn.core.totp import verify
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import CredentialKind, OwnerName, Reason, UserId
 from keyturn.exchange.credentials import compare_secret
-from keyturn.exchange.holders import requires_passcode
+from keyturn.exchange.holders import concern_about, requires_passcode
 from keyturn.exchange.locate import canonical_address, canonical_name
 from keyturn.exchange.services import Services
 
@@ -54,6 +54,7 @@ async def admit_guess(
     try:
         return tuple([await services.lockout.admit(each, device, now) for each in names])
     except SlowDown as locked:
+        locked.about = concern_about(located)
         _notice_lock(locked, name, located, services, now)
         # Whoever memory knew costs the read that an unknown one costs, as in any other refusal (TE-09).
         if located.view is not None:

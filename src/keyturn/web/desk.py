@@ -274,7 +274,8 @@ class Desk:
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(door)).encode())
             response = WireResponse(response.status, response.body, (*response.headers, allow))
-        proven = told.about is not None and not isinstance(told, _unproven(route))
+        unproven = isinstance(told, _unproven(route)) or told.reason is Reason.LOCKED_OUT
+        proven = told.about is not None and not unproven
         if proven or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
         return grant, told.reason.value, response

@@ -213,6 +213,28 @@ async def test_api_tokens(admin, user):
     await refused(admin, "DELETE", f"{ACME}/api-tokens/{secret['id']}", 404)
 
 
+async def test_clients_tokens_need_the_scope_of_clients(admin):
+    """AD-02: who may only look after users gets no token that is a client, and does nothing to one."""
+    client = (await admin.make(f"{ACME}/clients", {"name": "a"}))["id"]
+    wish = {"owner": client, "name": "nightly"}
+    made = await admin.make(f"{ACME}/api-tokens", wish)
+    one = f"{ACME}/api-tokens/{made['id']}"
+    narrow = Admin(admin.here, await token_for(admin.here, "users:write", slug="acme"))
+    for method, path, body in (
+        ("POST", f"{ACME}/api-tokens", wish),
+        ("POST", f"{one}/regenerate", None),
+        ("POST", f"{one}/disable", None),
+        ("DELETE", one, None),
+    ):
+        assert "clients:write" in (await refused(narrow, method, path, 403, body))["detail"]
+    for path in (one, f"/credentials/of-users/{made['id']}"):
+        assert "clients:read" in (await refused(narrow, "GET", path, 403))["detail"]
+    listed = await narrow.call("GET", f"{ACME}/api-tokens", query=f"owner={client}")
+    assert listed.status == 403
+    wide = Admin(admin.here, await token_for(admin.here, "users:write", "clients:write", slug="acme"))
+    assert (await wide.make(f"{one}/regenerate"))["succeeds"] == made["id"]
+
+
 async def test_teams_and_projects(admin):
     """Teams form a tree and projects are theirs; both are renamed by version and end."""
     root = await admin.make(f"{ACME}/teams", {"name": "Root"})

@@ -15,6 +15,7 @@ from keyturn.web.administration.ground import (
     Facts,
     credential_facts,
     record_facts,
+    require_scope_of,
     tagged,
 )
 from keyturn.web.administration.pages import page_of
@@ -61,6 +62,8 @@ def _credential(*kinds: CredentialKind) -> AdminVerb:
             store = ports.deployment.organisation_store(organisation_id)
             found = await store.credential(credential_id)
             if found is not None and found.kind in kinds:
+                if found.kind is CredentialKind.API_TOKEN:
+                    await require_scope_of(found.owner_id, "read", actor, store)
                 return tagged(credential_facts(found, await store.organisation(), ports.clock.now()))
         raise NothingThere(f"no credential {named!r}")
 

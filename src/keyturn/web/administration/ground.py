@@ -10,7 +10,7 @@ from keyturn.core.actors import Actor
 from keyturn.core.admin_records import BASE, KeptAnswer
 from keyturn.core.changes import Add, Change, Replace, RequireVersion, Versioned
 from keyturn.core.clock import Clock
-from keyturn.core.errors import NothingThere, PreconditionFailed
+from keyturn.core.errors import InsufficientScope, NothingThere, PreconditionFailed
 from keyturn.core.limits import Rate
 from keyturn.core.ports import Digester, Lockout, Passwords, Sealer
 from keyturn.core.profile import RingPlan
@@ -18,7 +18,7 @@ from keyturn.core.records import Credential, Organisation
 from keyturn.core.requests import Call
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore, OrganisationStore
-from keyturn.core.vocabulary import Algorithm, CredentialKind, KeyId, OrganisationId, Reason
+from keyturn.core.vocabulary import Algorithm, ClientId, CredentialKind, KeyId, OrganisationId, Reason
 from keyturn.directory.names import check_takers
 from keyturn.directory.secret_status import status_of
 from keyturn.web.administration.searches import Searches
@@ -189,6 +189,21 @@ async def find_organisation(actor: Actor, named: str, ports: AdminPorts) -> Orga
     if found is None or not actor.may_act_in(found.id):
         raise NothingThere(f"no organisation {named!r}")
     return found
+
+
+async def require_scope_of(owner_id: str, what: str, actor: Actor, store: OrganisationStore) -> None:
+    """Ask for the scope of clients too where an API token is a client's: whoever has it is that client.
+
+    Args:
+        what: ``read`` or ``write``.
+
+    Raises:
+        InsufficientScope: The actor's token was given users only.
+    """
+    scope, own = f"clients:{what}", actor.admin_token
+    if own is None or own.covers(scope) or await store.client(ClientId(owner_id)) is None:
+        return
+    raise InsufficientScope(Reason.SCOPE_MISSING, f"the token lacks the scope {scope}")
 
 
 def record_facts(record: Any, names: Mapping[str, str]) -> Facts:

@@ -23,6 +23,7 @@ from keyturn.web.administration.ground import (
     organisation_of,
     path_in,
     record_facts,
+    require_scope_of,
     tagged,
 )
 from keyturn.web.administration.owners import ENDED
@@ -133,6 +134,7 @@ def _told(organisation: Organisation, made: tuple[Credential, Secret], ports: Ad
 async def _list_tokens(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
     owner: str = call.arguments["owner"]
+    await require_scope_of(owner, "read", actor, ports.inside(organisation))
     found = await api_tokens.list_api_tokens(actor, ports.deployment, organisation.id, owner)
     return page_of((_shown(organisation, each, ports) for each in found), actor, call, ports.digester)
 
@@ -140,6 +142,7 @@ async def _list_tokens(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
 async def _create_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation, wanted = await organisation_of(actor, call, ports), call.arguments
     lifetime = wanted.get("lifetime_seconds")
+    await require_scope_of(wanted["owner"], "write", actor, ports.inside(organisation))
     wish = ApiTokenWish(
         name=wanted["name"],
         owner_id=wanted["owner"],
@@ -155,22 +158,24 @@ async def _create_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     return _told(organisation, made, ports)
 
 
-async def _token(store: OrganisationStore, call: Call) -> Credential:
+async def _token(actor: Actor, store: OrganisationStore, call: Call, what: str) -> Credential:
     token_id = CredentialId(call.arguments["api_token"])
     found = await store.credential(token_id)
     if found is None or found.kind is not CredentialKind.API_TOKEN:
         raise NothingThere(f"no API token {token_id!r}")
+    await require_scope_of(found.owner_id, what, actor, store)
     return found
 
 
 async def _show_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
-    return tagged(_shown(organisation, await _token(ports.inside(organisation), call), ports))
+    found = await _token(actor, ports.inside(organisation), call, "read")
+    return tagged(_shown(organisation, found, ports))
 
 
 async def _regenerate_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
-    found = await _token(ports.inside(organisation), call)
+    found = await _token(actor, ports.inside(organisation), call, "write")
     made = await api_tokens.regenerate_api_token(
         actor,
         ports.wide(organisation.id),
@@ -188,7 +193,7 @@ def _doing_to_token(do: Callable[..., Awaitable[Credential]]) -> AdminVerb:
     async def act(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
         organisation = await organisation_of(actor, call, ports)
         store = ports.inside(organisation)
-        found = await _token(store, call)
+        found = await _token(actor, store, call, "write")
         return tagged(_shown(organisation, await do(actor, store, found.id, **ports.at()), ports))
 
     return act
@@ -197,7 +202,7 @@ def _doing_to_token(do: Callable[..., Awaitable[Credential]]) -> AdminVerb:
 async def _end_token(actor: Actor, call: Call, ports: AdminPorts) -> Facts:
     organisation = await organisation_of(actor, call, ports)
     store, why = ports.inside(organisation), call.arguments.get("why", ENDED)
-    found = await _token(store, call)
+    found = await _token(actor, store, call, "write")
     ended = await credentials.end_credential(actor, store, found.id, why, **ports.at())
     return tagged(_shown(organisation, ended, ports))
 

@@ -34,7 +34,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
         settings: A demo's; ``data`` and ``public_url`` may not be given.
 
     Raises:
-        ConfigError: An address is taken, or the folder is no demo's.
+        ConfigError: An address is taken, or the folder or the database is no demo's.
     """
     listeners = bind(settings)
     data = settings.data if "data" in settings.given else Path(tempfile.mkdtemp(prefix="keyturn-demo-"))
@@ -52,6 +52,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
         async def prepare(local: LocalServices) -> None:
             with _turn(data):
+                if settings.database_url is not None:
+                    await require_own_database(local, data)
                 url = management_url or listeners.management_url
                 await _seed(local, data, public_url, url, admin_api=settings.admin_api)
 
@@ -109,6 +111,21 @@ def _refuse_production(data: Path) -> None:
     """Refuse a folder that holds a deployment which no demo made: its clients would get demo secrets."""
     if (data / "keyturn.db").exists() and not (data / "demo.lock").exists():
         raise ConfigError([f"{data} holds a deployment that is no demo; give --demo a folder of its own"])
+
+
+async def require_own_database(local: LocalServices, data: Path) -> None:
+    """Refuse a database that somebody uses and this folder's demo did not make.
+
+    Its URL may stand in the environment of a production machine, and the master key as well.
+
+    Raises:
+        ConfigError: There are organisations or admin tokens in it.
+    """
+    if _read(data):
+        return
+    if await local.deployment.organisations() or await local.deployment.admin_tokens():
+        problem = "database_url: holds a deployment that is no demo of this folder; give --demo an empty one"
+        raise ConfigError([problem])
 
 
 @contextlib.contextmanager

@@ -121,9 +121,9 @@ async def require_own_database(local: LocalServices, data: Path) -> None:
     Raises:
         ConfigError: There are organisations or admin tokens in it.
     """
-    if _read(data):
-        return
-    if await local.deployment.organisations() or await local.deployment.admin_tokens():
+    made = {item["uuid"] for item in _read(data).get("organisations", ())}
+    held = {item.id for item in await local.deployment.organisations()}
+    if not made & held and (held or await local.deployment.admin_tokens()):
         problem = "database_url: holds a deployment that is no demo of this folder; give --demo an empty one"
         raise ConfigError([problem])
 

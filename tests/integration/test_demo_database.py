@@ -1,5 +1,8 @@
 """Which databases a demo takes, where one is named."""
 
+import json
+import uuid
+
 import pytest
 
 from harness import deployment
@@ -12,5 +15,10 @@ async def test_somebody_elses_database_is_refused(tmp_path):
     async with deployment() as here:
         with pytest.raises(ConfigError, match="no demo of this folder"):
             await require_own_database(here.local, tmp_path)
-        (tmp_path / "demo.json").write_text('{"base_url": "http://127.0.0.1:8480"}')
+        shown = tmp_path / "demo.json"
+        shown.write_text(json.dumps({"organisations": [{"uuid": str(uuid.uuid4())}]}))
+        with pytest.raises(ConfigError, match="no demo of this folder"):
+            await require_own_database(here.local, tmp_path)
+        (own, *_) = await here.local.deployment.organisations()
+        shown.write_text(json.dumps({"organisations": [{"uuid": own.id}]}))
         await require_own_database(here.local, tmp_path)

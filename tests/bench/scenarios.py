@@ -349,7 +349,7 @@ WORKERS = Scenario(
             "one worker's time : two workers', ES256", "2 workers ES256", "1 worker ES256", 1 / 1.15, 1 / 1.05
         ),
         ratio("one worker's time : two workers', RS256", "2 workers RS256", "1 worker RS256", 1 / 1.05, 1.0),
-        # Half the connections is half the batch, whoever has them; this is what a second process costs itself.
+        # Half the connections is half the batch, whoever has them; this is what a second process costs.
         ratio(
             "one worker's time : two workers' with as many connections each, ES256",
             *("2 workers ES256, 64 each", "1 worker ES256"),

@@ -258,6 +258,23 @@ async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, shared)
     assert await store.recorder.record(unit()) == Recorded()
 
 
+async def test_a_batch_goes_past_sqlalchemy(file_store):
+    """A commit of rows of the trail costs no statement of SQLAlchemy's, whose work would be most of it."""
+    await file_store.recorder.record(
+        unit(organisation_id=None)
+    )  # begins the chain and reads what is remembered
+    ran = []
+    event.listen(
+        file_store.recorder._engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: ran.append(statement),
+    )
+    assert await file_store.recorder.record(unit(organisation_id=None)) == Recorded()
+    assert ran == []
+    assert await file_store.recorder.record(unit(Add(organisation("org-later")))) == Recorded()
+    assert ran != []
+
+
 @pytest.mark.slow
 async def test_two_processes_take_turns_fairly(shared):
     """Of two processes that write as fast as they can neither gets less than 30 % of the rows."""

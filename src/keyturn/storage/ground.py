@@ -165,6 +165,14 @@ class Ground(Protocol):
         """
         ...
 
+    def say(self, connection: Connection, statement: str) -> None:
+        """Run a statement that has neither values nor an answer, for as little as possible.
+
+        Raises:
+            DBAPIError: It failed.
+        """
+        ...
+
     def point(self, connection: Connection) -> Point:
         """Tell how far the store has come.
 

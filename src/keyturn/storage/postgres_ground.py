@@ -254,6 +254,10 @@ class PostgresGround:
             # An operator ended the wait for the standby: it is here, and may be gone after a failover.
             raise _ours(psycopg.OperationalError(*warnings or ["the transaction had failed"]), connection)
 
+    def say(self, connection: Connection, statement: str) -> None:
+        """Send a statement that has neither values nor an answer."""
+        _say(connection, statement)
+
     def point(self, connection: Connection) -> Point:
         """Tell how far the server has come, by its start: no other server has the same."""
         return _point(connection, _say(connection, _READ_POINT).fetchone())

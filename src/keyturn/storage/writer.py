@@ -30,7 +30,7 @@ from keyturn.storage.families import Families
 from keyturn.storage.feed import Feed
 from keyturn.storage.ground import Ground, Point, Turns
 from keyturn.storage.scribe import Scribe, Written, changes_nothing
-from keyturn.storage.writing import WritingConnection, unavailable
+from keyturn.storage.writing import Bell, WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
 """How long a caller waits for its unit to be taken before it is told that the store is not available."""
@@ -123,7 +123,7 @@ class GroupWriter:
 
         self._waiting: deque[_Job] = deque()
         self._taking = threading.Lock()
-        self._wake = threading.Event()
+        self._bell = Bell()
         self._wanted = 1
         self._waking = False
         self._came = 0
@@ -176,7 +176,7 @@ class GroupWriter:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[T] = self._loop.create_future()
         self._errands.append(_Errand(work, future))
-        self._wake.set()
+        self._bell.ring()
         try:
             async with asyncio.timeout(2 * self._patience):
                 return await future
@@ -214,7 +214,7 @@ class GroupWriter:
         self._waking = False
         self._came = 0
         if waiting >= self._wanted:
-            self._wake.set()
+            self._bell.ring()
 
     def _watch(self) -> None:
         """Let go of those who waited long enough: one timer for all, as one each costs a row's time."""
@@ -267,7 +267,7 @@ class GroupWriter:
     async def close(self) -> None:
         """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""
         self._closing = True
-        self._wake.set()
+        self._bell.ring()
         await self._loop.run_in_executor(None, self._thread.join, 2 * self._patience)
         if self._timer is not None:
             self._timer.cancel()
@@ -314,8 +314,7 @@ class GroupWriter:
                 return True
             if self._closing:
                 return False
-            self._wake.wait()
-            self._wake.clear()
+            self._bell.wait()
 
     def _linger(self) -> None:
         """Wait for as many as came last time, at most for a turn's time: longer costs more than it saves."""
@@ -323,9 +322,9 @@ class GroupWriter:
         if enough or self._closing or self._turn_seconds < _LINGER_FROM_SECONDS:
             return
         self._wanted = self._expected
-        self._wake.clear()
+        self._bell.hush()
         if len(self._waiting) < self._expected:
-            self._wake.wait(min(self._turn_seconds, _LONGEST_LINGER_SECONDS))
+            self._bell.wait(min(self._turn_seconds, _LONGEST_LINGER_SECONDS))
         self._wanted = 1
 
     def _turn(self) -> None:

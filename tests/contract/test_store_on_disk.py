@@ -34,6 +34,7 @@ from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import verify_chain
 from keyturn.storage.feed import STALE_SECONDS
+from keyturn.storage.log_keeper import PAGES
 
 KIT = Path(store_kit.__file__)
 
@@ -108,6 +109,19 @@ async def test_it_is_a_durable_log(file_store):
     with file_store.recorder._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+async def test_the_log_is_copied_home(file_store, path):
+    """RE-01: a store copies its log home beside its writer, and leaves none behind when it is closed."""
+    filling = unit(organisation_id=None, details={"x": "y" * 5000})
+
+    async def copied():
+        await asyncio.gather(*(file_store.recorder.record(filling) for _ in range(64)))
+        return file_store.stats()["log_pages"] >= PAGES
+
+    assert await eventually(copied, 10)
+    await file_store.close()
+    assert not path.with_name("keyturn.db-wal").exists()
 
 
 async def test_it_is_all_there_after_reopening(shared):

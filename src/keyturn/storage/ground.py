@@ -63,6 +63,23 @@ class Turns(Protocol):
         ...
 
 
+class LogKeeper(Protocol):
+    """Does beside the writer what commits would otherwise have to do now and then."""
+
+    @property
+    def pages(self) -> int:
+        """How long the log was when it was looked after last."""
+        ...
+
+    def committed(self) -> None:
+        """Hear of one commit; called by one thread, which waits for nothing."""
+        ...
+
+    def close(self) -> None:
+        """Stop; not to be called on the event loop."""
+        ...
+
+
 class Ground(Protocol):
     """A kind of database, and one of its kind."""
 
@@ -128,6 +145,10 @@ class Ground(Protocol):
 
     def reading_engine(self, connections: int) -> Engine:
         """Make the engine of the readers."""
+        ...
+
+    def log_keeper(self) -> LogKeeper | None:
+        """Make what looks after the log; None where the server does."""
         ...
 
     # --- transactions ---

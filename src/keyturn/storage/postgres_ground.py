@@ -216,6 +216,9 @@ class PostgresGround:
 
     # --- transactions ---
 
+    def log_keeper(self) -> None:
+        """Give nothing: the server looks after its log."""
+
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
         """Begin to write, with the writers' lock: everything in one trip to the server."""
         cursor = self._locked(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 from keyturn.storage import engines
 from keyturn.storage.feed import version_in
 from keyturn.storage.ground import Amendment, Counting, Point
+from keyturn.storage.log_keeper import LogKeeper
 from keyturn.storage.turns import FairLock
 
 _LARGEST_INSERT = 64
@@ -67,6 +68,10 @@ class SqliteGround:
     def reading_engine(self, connections: int) -> Engine:
         """Make the engine of the readers, whose connections cannot write."""
         return engines.reading_engine(self.path, connections)
+
+    def log_keeper(self) -> LogKeeper:
+        """Make what copies the write-ahead log home beside the writer."""
+        return LogKeeper(self.path, engines.copying_engine(self.path), self.turns)
 
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:  # noqa: ARG002  # SQLite has one writer
         """Begin a transaction that has SQLite's write lock."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import BigInteger, Connection, Engine, QueuePool, or_, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Engine, QueuePool, bindparam, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.changes import Imported, Record
@@ -53,6 +53,18 @@ from keyturn.storage.schema import (
 
 VIEWED_KINDS = (*CLIENT_KINDS, CredentialKind.API_TOKEN)
 """What a view of a client holds."""
+
+# Built once, for a request waits for them.
+_CALLED = select(ORGANISATION).where(ORGANISATION.c.slug == bindparam("slug"))
+_SHOWN = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(bindparam("hashes", expanding=True))).limit(1)
+_RING = (
+    select(SIGNING_KEY)
+    .where(
+        SIGNING_KEY.c.issuer_id == bindparam("issuer_id"),
+        or_(SIGNING_KEY.c.retires_at.is_(None), SIGNING_KEY.c.retires_at > bindparam("now")),
+    )
+    .order_by(SIGNING_KEY.c.published_at, SIGNING_KEY.c.id)
+)
 
 T = TypeVar("T")
 
@@ -195,8 +207,8 @@ class SqlReads:
 
     async def organisation_by_slug(self, slug: str) -> Organisation | None:
         """Read an organisation by its slug."""
-        query = select(ORGANISATION).where(ORGANISATION.c.slug == slug)
-        return await self._ask(lambda c: next(iter(rows.records(c, Organisation, query)), None))
+        named = {"slug": slug}
+        return await self._ask(lambda c: next(iter(rows.records(c, Organisation, _CALLED, named)), None))
 
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""
@@ -239,8 +251,8 @@ class SqlReads:
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""
-        query = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(lookup_hashes)).limit(1)
-        return await self._ask(lambda c: next(iter(rows.records(c, Credential, query)), None))
+        shown = {"hashes": list(lookup_hashes)}
+        return await self._ask(lambda c: next(iter(rows.records(c, Credential, _SHOWN, shown)), None))
 
     async def taken_by(self, records: Sequence[Imported]) -> Record | None:
         """Find who already has the id or another unique name of one of many records."""
@@ -267,13 +279,8 @@ class SqlReads:
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""
-        keys = SIGNING_KEY.c
-        query = select(SIGNING_KEY).where(
-            keys.issuer_id == issuer_id, or_(keys.retires_at.is_(None), keys.retires_at > now)
-        )
-        return await self._ask(
-            lambda c: rows.records(c, SigningKey, query.order_by(keys.published_at, keys.id))
-        )
+        asked = {"issuer_id": issuer_id, "now": now}
+        return await self._ask(lambda c: rows.records(c, SigningKey, _RING, asked))
 
     async def sealed(self, purpose: str) -> Sequence[Sealed]:
         """Read the sealed values of a purpose, oldest first."""
@@ -358,8 +365,5 @@ class SqlReads:
 def _credentials(
     connection: Connection, organisation_id: OrganisationId, owner_id: str, *kinds: CredentialKind
 ) -> Sequence[Credential]:
-    columns = CREDENTIAL.c
-    query = select(CREDENTIAL).where(columns.owner_id == owner_id, columns.kind.in_(kinds))
-    # The organisation is looked at here: SQLite would choose its index and read all that it has.
-    held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
-    return [credential for credential in held if credential.organisation_id == organisation_id]
+    held = rows.held_by(connection, owner_id)
+    return [each for each in held if each.kind in kinds and each.organisation_id == organisation_id]

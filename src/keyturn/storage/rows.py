@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Touch, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.notices import Delivery, Notice, Subscription
@@ -77,6 +77,15 @@ _UPDATE = {kind: table.update().where(table.c.id == bindparam("at_id")) for kind
 _INSERT = {kind: table.insert() for kind, table in _TABLES.items()}
 _FIND_SEALED = select(schema.SEALED).where(
     schema.SEALED.c.purpose == bindparam("purpose"), schema.SEALED.c.id == bindparam("name")
+)
+_TOUCH = (
+    schema.CREDENTIAL.update()
+    .where(
+        schema.CREDENTIAL.c.id == bindparam("at_id"),
+        schema.CREDENTIAL.c.organisation_id == bindparam("of_id"),
+        or_(schema.CREDENTIAL.c.last_used_on.is_(None), schema.CREDENTIAL.c.last_used_on < bindparam("day")),
+    )
+    .values(last_used_on=bindparam("day"))
 )
 _HELD = (
     select(schema.CREDENTIAL)
@@ -226,6 +235,11 @@ class SqlShelf:
         """Delete a sealed value by its place."""
         table = schema.SEALED
         self._connection.execute(table.delete().where(table.c.purpose == purpose, table.c.id == name))
+
+    def touch(self, change: Touch) -> None:
+        """Note the day of a credential's use, unless it is another's or a later day is noted."""
+        values = {"at_id": change.credential_id, "of_id": change.organisation_id, "day": change.day}
+        self._connection.execute(_TOUCH, values)
 
     def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
         """Find a deleted organisation's credential by one of its secret's digests."""

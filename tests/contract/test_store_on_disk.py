@@ -22,6 +22,7 @@ from contract.store_kit import (
     BETA,
     client,
     credential,
+    family,
     next_version,
     open_file,
     organisation,
@@ -270,6 +271,18 @@ async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, shared)
     store.registry.require_fresh()
     await store.check()
     assert await store.recorder.record(unit()) == Recorded()
+
+
+async def test_a_family_that_cannot_be_read(store, shared):
+    """A refresh family that the store cannot give is no family that is missing; later it is found (HT-09)."""
+    await store.recorder.record(unit(Add(family())))
+    with Stranger(shared) as connection:
+        connection.say("ALTER TABLE refresh_family RENAME TO gone")
+        with pytest.raises(Unavailable):
+            await store.registry.find_family(family().id)
+        connection.say("ALTER TABLE gone RENAME TO refresh_family")
+    assert await store.registry.find_family(family().id) == family()
+    assert await store.registry.find_family("nobody") is None
 
 
 @pytest.mark.slow

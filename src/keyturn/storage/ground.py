@@ -202,6 +202,16 @@ class Ground(Protocol):
         """
         ...
 
+    def find_row(
+        self, connection: Connection, table: str, columns: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        """Read the row with an id, outside of any transaction and past SQLAlchemy.
+
+        Raises:
+            DBAPIError: The store cannot be read.
+        """
+        ...
+
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:

@@ -265,6 +265,20 @@ class PostgresGround:
         """Give the point itself: nothing is cheaper here."""
         return self.point(connection)
 
+    def find_row(
+        self, connection: Connection, table: str, columns: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        """Read the row with an id, in a transaction of its own that ends in time."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        query = sql.SQL("SELECT {} FROM {} WHERE id = %s").format(names, sql.Identifier(table))
+        self.begin_reading(connection)
+        try:
+            with _errors(connection):
+                return _driver(connection).execute(query, (key,)).fetchone()
+        finally:
+            if not connection.invalidated:
+                connection.exec_driver_sql("ROLLBACK")
+
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:

@@ -38,6 +38,7 @@ from keyturn.core.vocabulary import (
 from keyturn.storage import migrate, rows
 from keyturn.storage.admin_reads import AdminReads, SqlAdmin
 from keyturn.storage.causes import Complaints
+from keyturn.storage.families import find_family
 from keyturn.storage.ground import Ground
 from keyturn.storage.people_reads import PeopleReads, SqlPeople
 from keyturn.storage.schema import (
@@ -268,7 +269,7 @@ class SqlReads:
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Read a refresh family by its id."""
-        return await self._ask(lambda c: rows.SqlShelf(c).find(RefreshFamily, family_id))
+        return await self._ask(lambda c: find_family(self._ground, c, family_id), bare=True)
 
     async def revocations(self, after: str, limit: int) -> Sequence[tuple[str, int]]:
         """Read what is revoked, in the order of ids: each id, and the microseconds of its expiry."""
@@ -319,14 +320,17 @@ class SqlReads:
         """Answer a question of another file of this room; raises like every read."""
         return await self._ask(question)
 
-    async def _ask(self, question: Callable[[Connection], T]) -> T:
+    async def _ask(self, question: Callable[[Connection], T], *, bare: bool = False) -> T:
         """Answer on a reader's thread.
+
+        Args:
+            bare: Without a transaction: the question is one statement, or brings its own.
 
         Raises:
             Unavailable: The store cannot be read, or not in time (Reason.STORE_UNAVAILABLE).
         """
         try:
-            answer = self._loop.run_in_executor(self._pool, self._answer, question)
+            answer = self._loop.run_in_executor(self._pool, self._answer, question, bare)
             return await self._in_time(answer)
         except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
             self._complaints.about(error)
@@ -343,17 +347,19 @@ class SqlReads:
         finally:
             answer.cancel()  # who does not wait any more need not be answered
 
-    def _answer(self, question: Callable[[Connection], T]) -> T:
+    def _answer(self, question: Callable[[Connection], T], bare: bool) -> T:  # noqa: FBT001  # the executor's
         try:
-            return self._answer_once(question)
+            return self._answer_once(question, bare=bare)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
             # The store was restarted since the connection was used: reading again, on a new one, is harmless.
-            return self._answer_once(question)
+            return self._answer_once(question, bare=bare)
 
-    def _answer_once(self, question: Callable[[Connection], T]) -> T:
+    def _answer_once(self, question: Callable[[Connection], T], *, bare: bool) -> T:
         with self._engine.connect() as connection:
+            if bare:
+                return question(connection)
             self._ground.begin_reading(connection)
             try:
                 return question(connection)

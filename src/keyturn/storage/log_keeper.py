@@ -23,8 +23,8 @@ from keyturn.storage.ground import Turns
 
 log = logging.getLogger(__name__)
 
-PAGES = 1000
-"""Pages in the log before it is copied home: 4 MB, since what a disk is given at once holds up commits."""
+PAGES = 2000
+"""Pages in the log before it is copied home: 8 MB, since what a disk is given at once holds up commits."""
 _COMMITS_A_LOOK = 8
 _FEW_PAGES = 200
 """May be copied while everybody waits: as much as a few large batches write."""

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -19,8 +19,10 @@ from keyturn.core.errors import ConfigError
 
 BUSY_MS = 1000
 """How long SQLite itself waits for a lock that a stranger holds (backups, the sqlite3 shell)."""
-CHECKPOINT_PAGES = 4000
-"""Pages in the write-ahead log before it is copied home: 16 MB, so that bursts run through."""
+_READERS_MS = 10
+"""How long who copies the log home waits for those who read from it, while nobody may write."""
+LONG_LOG_PAGES = 65_536
+"""With so many pages in the log, 256 MB, a commit copies it home after all; ``log_keeper.py`` does before."""
 
 _URL_PREFIX = "sqlite:///"
 
@@ -82,7 +84,7 @@ def writing_engine(path: Path) -> Engine:
             "foreign_keys = ON",
             # What is deleted or replaced is overwritten and not only unlinked (TN-05; decision 0015).
             "secure_delete = ON",
-            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"wal_autocheckpoint = {LONG_LOG_PAGES}",
         ),
     )
 
@@ -91,14 +93,19 @@ def counting_engine(path: Path) -> Engine:
     """Make the engine of a counter, whose COMMIT survives the process at once and the machine a little later.
 
     A count that is lost with the power lets a few requests more pass; an fsync for it would cost a token's.
-    Nor does it copy the log home sooner than the writer does, who would otherwise begin to fill it again.
+    Nor does it copy the log home sooner than the writer does.
     """
     pragmas = (
         f"busy_timeout = {BUSY_MS}",
         "synchronous = NORMAL",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"wal_autocheckpoint = {LONG_LOG_PAGES}",
     )
     return _engine(path, pool_size=1, pragmas=pragmas)
+
+
+def copying_engine(path: Path) -> Engine:
+    """Make the engine of who copies the log home; nothing is written over before the disk has the copy."""
+    return _engine(path, pool_size=1, pragmas=(f"busy_timeout = {_READERS_MS}", "synchronous = FULL"))
 
 
 def reading_engine(path: Path, connections: int) -> Engine:
@@ -137,12 +144,31 @@ def say(connection: Connection, text: str, values: Sequence[Any] = ()) -> sqlite
     Raises:
         DBAPIError: As if SQLAlchemy had run it.
     """
-    driven: Any = connection.connection.dbapi_connection
     try:
-        cursor: sqlite3.Cursor = driven.execute(text, values)
+        return _driven(connection).execute(text, values)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(text, (), error, sqlite3.Error, hide_parameters=True) from error
-    return cursor
+        raise _as_sqlalchemy_has_it(text, error) from error
+
+
+def ask(connection: Connection, text: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Run a question in the same way, and give the first row of the answer.
+
+    Raises:
+        DBAPIError: As if SQLAlchemy had run it.
+    """
+    try:
+        row: tuple[Any, ...] | None = _driven(connection).execute(text, values).fetchone()
+    except sqlite3.Error as error:
+        raise _as_sqlalchemy_has_it(text, error) from error
+    return row
+
+
+def _driven(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+
+
+def _as_sqlalchemy_has_it(text: str, error: sqlite3.Error) -> BaseException:
+    return DBAPIError.instance(text, (), error, sqlite3.Error, hide_parameters=True)
 
 
 def use_write_ahead_log(engine: Engine) -> None:

@@ -95,6 +95,7 @@ class GroupWriter:
         clock: Counts patience and measures turns.
         loop: Where callers wait.
         patience_seconds: How long a caller waits.
+        committed: Hears of every commit, on the writer's thread; must not fail.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class GroupWriter:
         clock: Clock,
         loop: AbstractEventLoop,
         patience_seconds: float = PATIENCE_SECONDS,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self._ground = ground
         self._engine = engine
@@ -119,6 +121,7 @@ class GroupWriter:
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
+        self._committed = committed
         self._held = WritingConnection(ground, engine, turns, loop)
 
         self._waiting: deque[_Job] = deque()
@@ -377,6 +380,8 @@ class GroupWriter:
         before = self._clock.monotonic()
         self._ground.commit(connection)
         self._commit_seconds = self._clock.monotonic() - before
+        if self._committed is not None:
+            self._committed()
 
     def _take(self, *, alone: bool = True) -> list[_Job]:
         """Take what waits, except for those who left; from here on only the commit decides.

@@ -105,7 +105,7 @@ def counting_engine(path: Path) -> Engine:
 
 def copying_engine(path: Path) -> Engine:
     """Make the engine of who copies the log home; nothing is written over before the disk has the copy."""
-    return _engine(path, pool_size=1, pragmas=(f"busy_timeout = {_READERS_MS}", "synchronous = FULL"))
+    return _engine(path, pool_size=2, pragmas=(f"busy_timeout = {_READERS_MS}", "synchronous = FULL"))
 
 
 def reading_engine(path: Path, connections: int) -> Engine:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.storage.causes import Complaints
-from keyturn.storage.engines import LONG_LOG_PAGES
+from keyturn.storage.engines import LONG_LOG_PAGES, ask, say
 from keyturn.storage.ground import Turns
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class LogKeeper:
 
     Args:
         path: The database file.
-        engine: Gives a connection that copies.
+        engine: Gives the connections that copy.
         turns: Joins the queue of processes.
         due_pages: How far the log grows before it is copied home.
         long_pages: How far it grows before somebody is told.
@@ -103,15 +103,15 @@ class LogKeeper:
 
     def _copy_all(self) -> None:
         """Copy the log home, so that the next commit begins it anew; else try again when it has grown."""
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, self._engine.connect() as guard:
             for _ in range(_PASSES):
-                busy, pages, _ = _copy(connection, "PASSIVE")
+                busy, _, copied = _copy_beside(connection, guard)
                 if busy:
                     return  # another process is at it
-                if not self._log.reaches(pages + 1):
+                if not self._log.reaches(copied + 1):
                     break
                 self._home.flush()
-                if not self._log.reaches(pages + _FEW_PAGES):
+                if not self._log.reaches(copied + _FEW_PAGES):
                     break
             if self._turns is None:
                 self._turns = self._join()
@@ -192,6 +192,21 @@ def _leads_to(descriptor: int | None, wanted: os.stat_result) -> bool:
         return descriptor is not None and os.path.samestat(os.fstat(descriptor), wanted)
     except OSError:
         return False
+
+
+def _copy_beside(connection: Connection, guard: Connection) -> tuple[int, int, int]:
+    """Copy home what can be while others write, as ``_copy`` does.
+
+    SQLite before 3.51.3 destroys the file when the log begins anew just as such a copy starts, which happens
+    where another process has copied all of it a moment ago (sqlite.org/wal.html, "The WAL-Reset Bug"). Who
+    reads from the log keeps it from that; who reads although all is home keeps everybody from copying.
+    """
+    say(guard, "BEGIN")
+    try:
+        ask(guard, "PRAGMA schema_version")  # from here on it reads
+        return _copy(connection, "PASSIVE")
+    finally:
+        say(guard, "ROLLBACK")
 
 
 def _copy(connection: Connection, how: str) -> tuple[int, int, int]:

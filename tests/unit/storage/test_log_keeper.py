@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 import pytest
+from sqlalchemy import event
 
 from keyturn.storage.engines import copying_engine
 from keyturn.storage.log_keeper import LogFile, LogKeeper, OpenFile
@@ -120,6 +121,29 @@ def test_two_keepers(path, writer, keeper):
     finally:
         other.close()
     assert writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_log_does_not_begin_anew_under_a_copy(path, writer, keeper):
+    """RE-01: SQLite before 3.51.3 destroys a file whose log begins anew just as a copy starts."""
+    log, stayed = LogFile(path), []
+
+    @event.listens_for(keeper._engine, "before_cursor_execute")
+    def another_is_faster(_connection, _cursor, statement, *_rest):
+        if "PASSIVE" not in statement:
+            return
+        header = log.path.read_bytes()[:32]
+        with opened(path) as other:
+            _, pages, copied = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            assert pages == copied
+            other.execute("INSERT INTO kept (what) VALUES ('after all was home')")
+        stayed.append(log.path.read_bytes()[:32] == header)
+
+    for _ in range(DUE):
+        writer.execute("INSERT INTO kept (what) VALUES (randomblob(3000))")
+    for _ in range(8):
+        keeper.committed()
+    eventually(lambda: keeper.pages)
+    assert stayed[0]
 
 
 def test_the_locks_stay(path, writer, keeper):

@@ -97,7 +97,9 @@ class LogKeeper:
             self._turns.close()
 
     def _wait(self) -> bool:
-        self._wake.wait()
+        # Who has just copied forgot every call, the last one too; and after that none comes.
+        if not self._closing:
+            self._wake.wait()
         self._wake.clear()
         return not self._closing
 

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -174,3 +175,16 @@ def test_a_log_that_is_not_there_is_told_of(path, caplog):
     eventually(lambda: caplog.records)
     keeper.close()
     assert not keeper._thread.is_alive()
+
+
+def test_it_ends_though_it_was_told_so_while_it_copied(path, writer, keeper):
+    """A keeper that is told to end in the middle of a copy ends after it, and does not wait for a commit."""
+    turns = FairLock(path)
+    with turns.held():
+        eventually(lambda: keeper._turns, lambda: commit(writer, keeper))
+        ending = threading.Thread(target=keeper.close)
+        ending.start()
+        eventually(lambda: keeper._closing)
+    turns.close()
+    eventually(lambda: not keeper._thread.is_alive())
+    ending.join()

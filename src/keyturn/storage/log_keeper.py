@@ -146,8 +146,9 @@ class LogFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Look beside the database at ``path``."""
-        self.path = path.with_name(path.name + "-wal")
+        """Look beside the database at ``path``; where that is a link, SQLite follows it first."""
+        real = path.resolve()
+        self.path = real.with_name(real.name + "-wal")
 
     def reaches(self, pages: int) -> bool:
         """Tell whether so many were written since it began anew: what is older has other salts.

@@ -188,3 +188,13 @@ def test_it_ends_though_it_was_told_so_while_it_copied(path, writer, keeper):
     turns.close()
     eventually(lambda: not keeper._thread.is_alive())
     ending.join()
+
+
+def test_a_link_to_the_database(path, writer, tmp_path):
+    """SQLite keeps the log beside the file itself and not beside a link to it, so the keeper looks there."""
+    link = tmp_path / "elsewhere" / "store"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    keeper = keep(link)
+    eventually(lambda: keeper.pages >= DUE, lambda: commit(writer, keeper))
+    keeper.close()

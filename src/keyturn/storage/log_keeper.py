@@ -88,8 +88,7 @@ class LogKeeper:
     def _run(self) -> None:
         while self._wait():
             try:
-                if self._log.reaches(self._due):
-                    self._copy_all()
+                self._look()
             except (SQLAlchemyError, OSError) as error:
                 self._complaints.about(error)
         self._engine.dispose()
@@ -102,6 +101,12 @@ class LogKeeper:
             self._wake.wait()
         self._wake.clear()
         return not self._closing
+
+    def _look(self) -> None:
+        if self._log.reaches(self._due):
+            self._copy_all()
+        elif self._due > self._apart and not self._log.reaches(self._due - self._apart):
+            self._due = self._apart  # shorter than when we failed: another process brought it home
 
     def _copy_all(self) -> None:
         """Copy the log home, so that the next commit begins it anew; else try again when it has grown."""

@@ -198,3 +198,16 @@ def test_a_link_to_the_database(path, writer, tmp_path):
     keeper = keep(link)
     eventually(lambda: keeper.pages >= DUE, lambda: commit(writer, keeper))
     keeper.close()
+
+
+def test_another_brought_the_log_home(path, writer, keeper):
+    """Who was kept from it does not let the log grow any longer once another process did it."""
+    with opened(path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM kept").fetchone()
+        eventually(lambda: keeper._due > 4 * DUE, lambda: commit(writer, keeper))
+    assert writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0
+    pages = keeper.pages
+    commit(writer, keeper)
+    eventually(lambda: keeper.pages != pages, lambda: commit(writer, keeper))
+    assert keeper.pages < 3 * DUE

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,12 @@ import pytest
 from sqlalchemy import event
 
 from contract import store_kit
+from contract.limits_kit import tag
 from contract.store_kit import (
     ACME,
     ADDRESS,
     BETA,
+    NOW,
     client,
     credential,
     family,
@@ -123,6 +126,18 @@ async def test_the_log_is_copied_home(file_store, path):
     assert await eventually(copied, 10)
     await file_store.close()
     assert not path.with_name("keyturn.db-wal").exists()
+
+
+async def test_the_log_of_counters_is_copied_home(file_store):
+    """RE-10: who is counted and refused, so that nothing is audited, does not make the log long either."""
+    file_store._keeper._due = 40
+    lockout, numbers = file_store.lockout(tag), count()
+
+    async def copied():
+        await lockout.admit(f"org-a/{next(numbers)}", ADDRESS, NOW)
+        return file_store.stats()["log_pages"] >= 40
+
+    assert await eventually(copied, 10)
 
 
 async def test_it_is_all_there_after_reopening(shared):

@@ -41,6 +41,7 @@ class Batches(Generic[J, R]):
         write: Carries out jobs in an open transaction that has the write lock, in their order.
         loop: Where callers wait.
         patience_seconds: How long they do.
+        committed: Hears of every commit, on the thread; must not fail.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Batches(Generic[J, R]):
         write: Callable[[Connection, Sequence[J]], Sequence[R]],
         loop: AbstractEventLoop,
         patience_seconds: float,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self._ground = ground
         self._begin = partial(ground.begin_counting, what=what)
@@ -60,6 +62,7 @@ class Batches(Generic[J, R]):
         self._write = write
         self._loop = loop
         self._patience = patience_seconds
+        self._committed = committed
         self._waiting: deque[tuple[J, Future[R]]] = deque()
         self._wake = threading.Event()
         self._timer: TimerHandle | None = None
@@ -149,6 +152,8 @@ class Batches(Generic[J, R]):
                 taken = self._take()
                 results = self._write(connection, [job for job, _ in taken])
                 self._ground.commit(connection)
+                if self._committed is not None:
+                    self._committed()
             self._held.tell(partial(_answer, [future for _, future in taken], results))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._held.failed(error)

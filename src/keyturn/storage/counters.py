@@ -24,15 +24,22 @@ class SqlCounters:
         clock: Dates what is counted.
         loop: Where callers wait.
         patience_seconds: How long they do.
+        committed: Hears of every commit, on a counter's thread; must not fail.
     """
 
     def __init__(
-        self, ground: Ground, clock: Clock, loop: AbstractEventLoop, patience_seconds: float
+        self,
+        ground: Ground,
+        clock: Clock,
+        loop: AbstractEventLoop,
+        patience_seconds: float,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self._ground = ground
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
+        self._committed = committed
         self._open: list[SharedLimits | SharedLockout] = []
 
     def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
@@ -63,4 +70,5 @@ class SqlCounters:
             write=write,
             loop=self._loop,
             patience_seconds=self._patience,
+            committed=self._committed,
         )

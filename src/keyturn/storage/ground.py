@@ -72,7 +72,7 @@ class LogKeeper(Protocol):
         ...
 
     def committed(self) -> None:
-        """Hear of one commit; called by one thread, which waits for nothing."""
+        """Hear of one commit; called by threads that wait for nothing."""
         ...
 
     def close(self) -> None:

@@ -72,8 +72,8 @@ class LogKeeper:
         self._thread.start()
 
     def committed(self) -> None:
-        """Hear of one commit; called by one thread, which waits for nothing."""
-        self._commits += 1
+        """Hear of one commit; called by threads that wait for nothing."""
+        self._commits += 1  # two at once may count as one
         if self._commits % _COMMITS_A_LOOK == 0:
             self._wake.set()
 

@@ -111,6 +111,7 @@ def _open(
     reads = SqlReads(ground, reading, loop, patience_seconds)
     registry = CachedRegistry(reads, feed, client_limit)
     keeper = ground.log_keeper()
+    committed = keeper.committed if keeper else None
     scribe = Scribe(ground, PersonalKeys(sealer, clock, dice), clock, dice, feed, registry.versions)
     recorder = GroupWriter(
         ground=ground,
@@ -122,7 +123,7 @@ def _open(
         clock=clock,
         loop=loop,
         patience_seconds=patience_seconds,
-        committed=keeper.committed if keeper else None,
+        committed=committed,
     )
     feed.start()
     wide = WideStore(reads, recorder, sealer, clock)
@@ -135,7 +136,7 @@ def _open(
         feed=feed,
         reads=reads,
         deployment=wide,
-        counters=SqlCounters(ground, clock, loop, patience_seconds),
+        counters=SqlCounters(ground, clock, loop, patience_seconds, committed),
         keeper=keeper,
     )
 

@@ -39,6 +39,7 @@ from keyturn.core.vocabulary import Reason
 from keyturn.storage import verify_chain
 from keyturn.storage.feed import STALE_SECONDS
 from keyturn.storage.log_keeper import PAGES
+from keyturn.storage.turns import FairLock
 
 KIT = Path(store_kit.__file__)
 
@@ -138,6 +139,29 @@ async def test_the_log_of_counters_is_copied_home(file_store):
         return file_store.stats()["log_pages"] >= 40
 
     assert await eventually(copied, 10)
+
+
+async def test_closing_waits_for_no_turn_twice(path):
+    """RE-03: where a neighbour is stopped in its turn, closing takes twice the patience and no longer."""
+    store = await open_file(path, patience_seconds=0.25)
+    store._keeper._due = 1
+    turns = FairLock(path)
+    with turns.held():
+        for _ in range(8):
+            store._keeper.committed()
+
+        async def waits():
+            return store._keeper._turns is not None
+
+        assert await eventually(waits, 10)
+        left = store.recorder.record(unit(organisation_id=None))
+        began = time.monotonic()
+        await store.close()
+        assert time.monotonic() - began < 4
+        with pytest.raises(Unavailable):
+            await left
+    turns.close()
+    store._keeper.close()
 
 
 async def test_it_is_all_there_after_reopening(shared):

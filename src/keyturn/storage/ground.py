@@ -75,8 +75,8 @@ class LogKeeper(Protocol):
         """Hear of one commit; called by threads that wait for nothing."""
         ...
 
-    def close(self) -> None:
-        """Stop; not to be called on the event loop."""
+    def close(self, seconds: float) -> None:
+        """Stop, and wait for that no longer than so; not to be called on the event loop."""
         ...
 
 

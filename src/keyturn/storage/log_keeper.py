@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 PAGES = 2000
 """Pages in the log before it is copied home: 8 MB, since what a disk is given at once holds up commits."""
+STOP_SECONDS = 5.0
 _COMMITS_A_LOOK = 8
 _FEW_PAGES = 200
 """May be copied while everybody waits: as much as a few large batches write."""
 _PASSES = 4
-_STOP_SECONDS = 5.0
 _HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 _sync = getattr(os, "fdatasync", os.fsync)  # not every system has it
 
@@ -77,11 +77,15 @@ class LogKeeper:
         if self._commits % _COMMITS_A_LOOK == 0:
             self._wake.set()
 
-    def close(self) -> None:
-        """Stop, and leave the log to whoever closes the file last; not to be called on the event loop."""
+    def close(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop, and leave the log to whoever closes the file last; not to be called on the event loop.
+
+        Args:
+            seconds: How long to wait for that: another process may be stopped in its turn.
+        """
         self._closing = True
         self._wake.set()
-        self._thread.join(_STOP_SECONDS)
+        self._thread.join(seconds)
 
     # --- on the thread ---
 

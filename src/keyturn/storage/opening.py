@@ -138,6 +138,7 @@ def _open(
         deployment=wide,
         counters=SqlCounters(ground, clock, loop, patience_seconds, committed),
         keeper=keeper,
+        patience_seconds=patience_seconds,
     )
 
 
@@ -157,6 +158,7 @@ class SqlStore:
         deployment: WideStore,
         counters: SqlCounters,
         keeper: LogKeeper | None,
+        patience_seconds: float,
     ) -> None:
         self.recorder = recorder
         self.registry = registry
@@ -169,6 +171,7 @@ class SqlStore:
         self._reads = reads
         self._counters = counters
         self._keeper = keeper
+        self._patience = patience_seconds
 
     def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
         """Make the limits that all processes on the store share; ``tag`` hides their names."""
@@ -201,12 +204,16 @@ class SqlStore:
 
     async def close(self) -> None:
         """Commit what waits and let go of everything; waits no longer than twice the callers' patience."""
+        loop = asyncio.get_running_loop()
+        kept = None
+        if self._keeper is not None:  # beside the writer: where one waits for a turn, the other does
+            kept = loop.run_in_executor(None, self._keeper.close, 2 * self._patience)
         await self._counters.close()
         await self.recorder.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._let_go)
+        if kept is not None:
+            await kept
+        await loop.run_in_executor(None, self._let_go)
 
     def _let_go(self) -> None:
-        if self._keeper is not None:
-            self._keeper.close()
         self.feed.stop()
         self._reads.close()

@@ -14,10 +14,11 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from warm import NUMBER
 
@@ -93,7 +94,7 @@ def _fork(listening: socket.socket) -> tuple[int, socket.socket]:
         said += more
     pid = os.fork()
     if pid == 0:
-        _be(json.loads(said), files)
+        _be(said, files)
     for file in files:
         os.close(file)
     caller.send(NUMBER.pack(pid))
@@ -112,10 +113,11 @@ def _tell(callers: dict[int, socket.socket]) -> None:
         caller.close()
 
 
-def _be(asked: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
+def _be(said: bytes, files: Sequence[int]) -> NoReturn:
     """Be what was asked for, with nothing of the process that forked."""
     code = 1
     try:
+        asked = json.loads(said)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -128,6 +130,8 @@ def _be(asked: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
         time.tzset()
         sys.argv = [asked["program"], *asked["arguments"]]
         code = _run(PROGRAMS[asked["program"]])
+    except BaseException:  # noqa: BLE001  # what went wrong here would not be told by anybody else
+        traceback.print_exc()
     finally:
         os._exit(code)
 

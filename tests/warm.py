@@ -14,7 +14,6 @@ server that is killed or has a terminal. This file imports little, because shell
 import array
 import json
 import os
-import select
 import signal
 import socket
 import struct
@@ -52,18 +51,24 @@ class Forked:
             subprocess.TimeoutExpired: It has not ended in that time.
         """
         if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
+            self._connection.settimeout(timeout)
+            try:
+                self.returncode = self._number()
+            except (BlockingIOError, TimeoutError):
                 from subprocess import TimeoutExpired
 
-                raise TimeoutExpired(f"process {self.pid}", timeout or 0.0)
-            self.returncode = self._number()
+                raise TimeoutExpired(f"process {self.pid}", timeout or 0.0) from None
             self._connection.close()
         return self.returncode
 
     def poll(self) -> int | None:
         """Give the exit code of a process that has ended."""
-        ended = self.returncode is not None or select.select([self._connection], [], [], 0)[0]
-        return self.wait() if ended else None
+        from subprocess import TimeoutExpired
+
+        try:
+            return self.wait(0.0)
+        except TimeoutExpired:
+            return None
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if there still is somebody."""

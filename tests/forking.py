@@ -97,7 +97,7 @@ def _fork(listening: socket.socket) -> tuple[int, socket.socket]:
         _be(said, files)
     for file in files:
         os.close(file)
-    caller.send(NUMBER.pack(pid))
+    _say(caller, pid)
     return pid, caller
 
 
@@ -108,9 +108,13 @@ def _tell(callers: dict[int, socket.socket]) -> None:
         if pid == 0:
             return
         caller = callers.pop(pid)
-        with contextlib.suppress(BrokenPipeError):  # whoever asked is gone
-            caller.send(NUMBER.pack(os.waitstatus_to_exitcode(status)))
+        _say(caller, os.waitstatus_to_exitcode(status))
         caller.close()
+
+
+def _say(caller: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # whoever asked is gone
+        caller.send(NUMBER.pack(number))
 
 
 def _be(said: bytes, files: Sequence[int]) -> NoReturn:

@@ -12,6 +12,7 @@ import pytest
 from keyturn.cli.root import NOUNS, run
 from keyturn.core.secret import parse_secret
 from keyturn.core.vocabulary import CredentialKind
+from made import made_once
 
 
 class Terminal:
@@ -46,6 +47,11 @@ class Terminal:
         assert err.count("\n") == 1
         return code, err.strip().removeprefix("keyturn: ")
 
+    def begin(self, *words):
+        """Have what ``init`` and another command make; another test may have had it made before."""
+        commands = [("init",), *([words] if words else [])]
+        made_once(str(commands), self.data, lambda: [self.table(*command) for command in commands])
+
     def client(self):
         """Make an organisation and a client and give the client's id."""
         self.table("org", "create", "acme", "--name", "Acme")
@@ -59,7 +65,7 @@ def empty(capsys, tmp_path):
 
 @pytest.fixture
 def terminal(empty):
-    empty.table("init")
+    empty.begin()
     return empty
 
 

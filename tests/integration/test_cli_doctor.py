@@ -14,8 +14,7 @@ def terminal(capsys, tmp_path, monkeypatch):
     """A deployment with an organisation whose ring has signed."""
     made = Terminal(capsys, tmp_path / "data")
     monkeypatch.setenv("KEYTURN_PUBLIC_URL", "https://localhost")
-    made.json("init")
-    made.json("org", "create", "acme", "--name", "Acme")
+    made.begin("org", "create", "acme", "--name", "Acme")
     made.json("keys", "rotate", "--org", "acme")
     return made
 

@@ -32,9 +32,10 @@ from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
 from keyturn.directory.organisations import create_organisation
 from keyturn.storage.audit import Tail, link
+from keyturn.storage.families import FAMILY_LIMIT
 from keyturn.storage.schema import instant, micros
 
-SAMPLE = 8192
+SAMPLE = 2 * FAMILY_LIMIT
 """How many families the load follows: twice as many as memory keeps, so each use is a read."""
 TOKENS = 64
 """How many tokens the load knows; every other one is revoked."""

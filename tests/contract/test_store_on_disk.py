@@ -22,6 +22,7 @@ from contract.store_kit import (
     BETA,
     client,
     credential,
+    family,
     next_version,
     open_file,
     organisation,
@@ -34,6 +35,7 @@ from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import verify_chain
 from keyturn.storage.feed import STALE_SECONDS
+from keyturn.storage.log_keeper import PAGES
 
 KIT = Path(store_kit.__file__)
 
@@ -108,6 +110,19 @@ async def test_it_is_a_durable_log(file_store):
     with file_store.recorder._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+async def test_the_log_is_copied_home(file_store, path):
+    """RE-01: a store copies its log home beside its writer, and leaves none behind when it is closed."""
+    filling = unit(organisation_id=None, details={"x": "y" * 5000})
+
+    async def copied():
+        await asyncio.gather(*(file_store.recorder.record(filling) for _ in range(64)))
+        return file_store.stats()["log_pages"] >= PAGES
+
+    assert await eventually(copied, 10)
+    await file_store.close()
+    assert not path.with_name("keyturn.db-wal").exists()
 
 
 async def test_it_is_all_there_after_reopening(shared):
@@ -256,6 +271,35 @@ async def test_a_feed_that_cannot_be_read_goes_stale_and_recovers(store, shared)
     store.registry.require_fresh()
     await store.check()
     assert await store.recorder.record(unit()) == Recorded()
+
+
+async def test_a_batch_goes_past_sqlalchemy(file_store):
+    """A commit of rows of the trail costs no statement of SQLAlchemy's, whose work would be most of it."""
+    await file_store.recorder.record(
+        unit(organisation_id=None)
+    )  # begins the chain and reads what is remembered
+    ran = []
+    event.listen(
+        file_store.recorder._engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: ran.append(statement),
+    )
+    assert await file_store.recorder.record(unit(organisation_id=None)) == Recorded()
+    assert ran == []
+    assert await file_store.recorder.record(unit(Add(organisation("org-later")))) == Recorded()
+    assert ran != []
+
+
+async def test_a_family_that_cannot_be_read(store, shared):
+    """A refresh family that the store cannot give is no family that is missing; later it is found (HT-09)."""
+    await store.recorder.record(unit(Add(family())))
+    with Stranger(shared) as connection:
+        connection.say("ALTER TABLE refresh_family RENAME TO gone")
+        with pytest.raises(Unavailable):
+            await store.registry.find_family(family().id)
+        connection.say("ALTER TABLE gone RENAME TO refresh_family")
+    assert await store.registry.find_family(family().id) == family()
+    assert await store.registry.find_family("nobody") is None
 
 
 @pytest.mark.slow

@@ -133,6 +133,10 @@ class Shelf(Protocol):
         """Delete the record with this id, if there is one."""
         ...
 
+    def touch(self, change: Touch) -> None:
+        """Note the day of a credential's use, unless it is another's or a later day is noted."""
+        ...
+
     def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
         """Find a deleted organisation's credential by one of its secret's digests."""
         ...
@@ -255,7 +259,7 @@ def _do(change: Touch | Prefer | Rewind, shelf: Shelf) -> None:
     """Carry out what nothing can be in the way of."""
     match change:
         case Touch():
-            _touch(change, shelf)
+            shelf.touch(change)
         case Prefer():
             _prefer(change, shelf)
         case Rewind():
@@ -347,14 +351,6 @@ def _require_version(change: RequireVersion, shelf: Shelf, scope: OrganisationId
     if found is None or found.version != change.version or _foreign(found, scope):
         return _lost(change, found, scope)
     return None
-
-
-def _touch(change: Touch, shelf: Shelf) -> None:
-    used = shelf.find(Credential, change.credential_id)
-    if used is None or used.organisation_id != change.organisation_id:
-        return
-    if used.last_used_on is None or used.last_used_on < change.day:
-        shelf.update(msgspec.structs.replace(used, last_used_on=change.day))
 
 
 def _prefer(change: Prefer, shelf: Shelf) -> None:

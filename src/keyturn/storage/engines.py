@@ -6,19 +6,23 @@ Statements never show their values in errors: they may be secrets' digests or so
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.errors import ConfigError
 
 BUSY_MS = 1000
 """How long SQLite itself waits for a lock that a stranger holds (backups, the sqlite3 shell)."""
-CHECKPOINT_PAGES = 4000
-"""Pages in the write-ahead log before it is copied home: 16 MB, so that bursts run through."""
+_READERS_MS = 10
+"""How long who copies the log home waits for those who read from it, while nobody may write."""
+LONG_LOG_PAGES = 65_536
+"""With so many pages in the log, 256 MB, a commit copies it home after all; ``log_keeper.py`` does before."""
 
 _URL_PREFIX = "sqlite:///"
 
@@ -80,7 +84,7 @@ def writing_engine(path: Path) -> Engine:
             "foreign_keys = ON",
             # What is deleted or replaced is overwritten and not only unlinked (TN-05; decision 0015).
             "secure_delete = ON",
-            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"wal_autocheckpoint = {LONG_LOG_PAGES}",
         ),
     )
 
@@ -89,14 +93,19 @@ def counting_engine(path: Path) -> Engine:
     """Make the engine of a counter, whose COMMIT survives the process at once and the machine a little later.
 
     A count that is lost with the power lets a few requests more pass; an fsync for it would cost a token's.
-    Nor does it copy the log home sooner than the writer does, who would otherwise begin to fill it again.
+    Nor does it copy the log home sooner than the writer does.
     """
     pragmas = (
         f"busy_timeout = {BUSY_MS}",
         "synchronous = NORMAL",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"wal_autocheckpoint = {LONG_LOG_PAGES}",
     )
     return _engine(path, pool_size=1, pragmas=pragmas)
+
+
+def copying_engine(path: Path) -> Engine:
+    """Make the engine of who copies the log home; nothing is written over before the disk has the copy."""
+    return _engine(path, pool_size=1, pragmas=(f"busy_timeout = {_READERS_MS}", "synchronous = FULL"))
 
 
 def reading_engine(path: Path, connections: int) -> Engine:
@@ -127,6 +136,39 @@ def _engine(path: Path, *, pool_size: int, pragmas: tuple[str, ...]) -> Engine:
 def _connect(path: Path) -> sqlite3.Connection:
     # A file that is not there any more is an error and not a fresh, empty database.
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
+
+
+def say(connection: Connection, text: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    """Run a statement that every batch has, past SQLAlchemy: its own work is several times SQLite's there.
+
+    Raises:
+        DBAPIError: As if SQLAlchemy had run it.
+    """
+    try:
+        return _driven(connection).execute(text, values)
+    except sqlite3.Error as error:
+        raise _as_sqlalchemy_has_it(text, error) from error
+
+
+def ask(connection: Connection, text: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Run a question in the same way, and give the first row of the answer.
+
+    Raises:
+        DBAPIError: As if SQLAlchemy had run it.
+    """
+    try:
+        row: tuple[Any, ...] | None = _driven(connection).execute(text, values).fetchone()
+    except sqlite3.Error as error:
+        raise _as_sqlalchemy_has_it(text, error) from error
+    return row
+
+
+def _driven(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+
+
+def _as_sqlalchemy_has_it(text: str, error: sqlite3.Error) -> BaseException:
+    return DBAPIError.instance(text, (), error, sqlite3.Error, hide_parameters=True)
 
 
 def use_write_ahead_log(engine: Engine) -> None:

@@ -19,7 +19,7 @@ from keyturn.core.vocabulary import FamilyId
 from keyturn.storage.ground import Amendment, Ground
 from keyturn.storage.schema import ORGANISATION, REFRESH_FAMILY, micros
 
-FAMILY_LIMIT = 4096
+FAMILY_LIMIT = 10_000
 """Families kept in memory, each about a kilobyte."""
 
 Seen = Mapping[FamilyId, RefreshFamily | None]
@@ -42,6 +42,7 @@ _COLUMNS = tuple(REFRESH_FAMILY.c.keys())
 _DIALECT = sqlite.dialect()
 # What a column keeps of a value is the same in every database (schema.py), so any dialect will do.
 _SPELL = tuple((name, getattr(REFRESH_FAMILY.c[name].type, "process_bind_param", None)) for name in _COLUMNS)
+_READ = tuple((name, getattr(REFRESH_FAMILY.c[name].type, "process_result_value", None)) for name in _COLUMNS)
 _ENDED = select(ORGANISATION.c.id).where(
     ORGANISATION.c.id.in_(bindparam("ids", expanding=True)), ORGANISATION.c.ended_at.is_not(None)
 )
@@ -80,6 +81,23 @@ class Families:
         """Forget all."""
         self._kept.clear()
         self._current.clear()
+
+
+def find_family(ground: Ground, connection: Connection, family_id: FamilyId) -> RefreshFamily | None:
+    """Read a family that memory has let go; a renewal waits for it.
+
+    Raises:
+        DBAPIError: The store cannot be read.
+    """
+    row = ground.find_row(connection, REFRESH_FAMILY.name, _COLUMNS, family_id)
+    if row is None:
+        return None
+    return RefreshFamily(
+        **{
+            name: value if read is None else read(value, _DIALECT)
+            for (name, read), value in zip(_READ, row, strict=True)
+        }
+    )
 
 
 def family_in(unit: Unit) -> RefreshFamily | None:

@@ -43,11 +43,6 @@ class News(msgspec.Struct, frozen=True):
     seen_at: float
 
 
-def version_in(connection: Connection) -> int:
-    """Read the store's version."""
-    return int(connection.exec_driver_sql(READ_VERSION).scalar_one())
-
-
 def read_news(ground: Ground, connection: Connection, after: Point, seen_at: float) -> News:
     """Read what happened since a point, inside a transaction of the caller.
 

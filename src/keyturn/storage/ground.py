@@ -63,6 +63,23 @@ class Turns(Protocol):
         ...
 
 
+class LogKeeper(Protocol):
+    """Does beside the writer what commits would otherwise have to do now and then."""
+
+    @property
+    def pages(self) -> int:
+        """How long the log was when it was looked after last."""
+        ...
+
+    def committed(self) -> None:
+        """Hear of one commit; called by one thread, which waits for nothing."""
+        ...
+
+    def close(self) -> None:
+        """Stop; not to be called on the event loop."""
+        ...
+
+
 class Ground(Protocol):
     """A kind of database, and one of its kind."""
 
@@ -130,6 +147,10 @@ class Ground(Protocol):
         """Make the engine of the readers."""
         ...
 
+    def log_keeper(self) -> LogKeeper | None:
+        """Make what looks after the log; None where the server does."""
+        ...
+
     # --- transactions ---
 
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
@@ -165,6 +186,14 @@ class Ground(Protocol):
         """
         ...
 
+    def say(self, connection: Connection, statement: str) -> None:
+        """Run a statement that has neither values nor an answer, for as little as possible.
+
+        Raises:
+            DBAPIError: It failed.
+        """
+        ...
+
     def point(self, connection: Connection) -> Point:
         """Tell how far the store has come.
 
@@ -178,6 +207,16 @@ class Ground(Protocol):
 
         Raises:
             DBAPIError: As ``point``.
+        """
+        ...
+
+    def find_row(
+        self, connection: Connection, table: str, columns: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        """Read the row with an id, outside of any transaction and past SQLAlchemy.
+
+        Raises:
+            DBAPIError: The store cannot be read.
         """
         ...
 

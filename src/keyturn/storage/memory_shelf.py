@@ -6,7 +6,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
+import msgspec
+
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Touch, Versioned
 from keyturn.core.records import (
     AuditRow,
     Client,
@@ -86,6 +88,14 @@ class MemoryShelf:
     def delete_sealed(self, purpose: str, name: str) -> None:
         """Delete a sealed value by its place, if there is one."""
         self.rows.pop((Sealed, name, purpose), None)
+
+    def touch(self, change: Touch) -> None:
+        """Note the day of a credential's use, unless it is another's or a later day is noted."""
+        used = self.find(Credential, change.credential_id)
+        if used is None or used.organisation_id != change.organisation_id:
+            return
+        if used.last_used_on is None or used.last_used_on < change.day:
+            self.update(msgspec.structs.replace(used, last_used_on=change.day))
 
     def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
         """Find a deleted organisation's credential by one of its secret's digests."""

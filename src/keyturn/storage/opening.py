@@ -17,7 +17,7 @@ from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
 from keyturn.storage.counters import SqlCounters
 from keyturn.storage.feed import Feed
-from keyturn.storage.ground import Ground
+from keyturn.storage.ground import Ground, LogKeeper
 from keyturn.storage.grounds import ground_of
 from keyturn.storage.lockout import Tag
 from keyturn.storage.outbox import SqlOutbox
@@ -110,6 +110,7 @@ def _open(
         raise
     reads = SqlReads(ground, reading, loop, patience_seconds)
     registry = CachedRegistry(reads, feed, client_limit)
+    keeper = ground.log_keeper()
     scribe = Scribe(ground, PersonalKeys(sealer, clock, dice), clock, dice, feed, registry.versions)
     recorder = GroupWriter(
         ground=ground,
@@ -121,6 +122,7 @@ def _open(
         clock=clock,
         loop=loop,
         patience_seconds=patience_seconds,
+        committed=keeper.committed if keeper else None,
     )
     feed.start()
     wide = WideStore(reads, recorder, sealer, clock)
@@ -134,6 +136,7 @@ def _open(
         reads=reads,
         deployment=wide,
         counters=SqlCounters(ground, clock, loop, patience_seconds),
+        keeper=keeper,
     )
 
 
@@ -152,6 +155,7 @@ class SqlStore:
         reads: SqlReads,
         deployment: WideStore,
         counters: SqlCounters,
+        keeper: LogKeeper | None,
     ) -> None:
         self.recorder = recorder
         self.registry = registry
@@ -163,6 +167,7 @@ class SqlStore:
         self.status = SqlStatus(reads.ask)
         self._reads = reads
         self._counters = counters
+        self._keeper = keeper
 
     def limits(self, rates: Mapping[str, Rate], tag: Tag) -> Limits:
         """Make the limits that all processes on the store share; ``tag`` hides their names."""
@@ -177,6 +182,7 @@ class SqlStore:
         return {
             **self.recorder.stats(),
             **self._reads.stats(),
+            "log_pages": self._keeper.pages if self._keeper else 0,
             "feed_version": self.feed.at.version,
             "feed_lag": self.feed.lag,
             "feed_age_seconds": self.feed.age_seconds,
@@ -199,5 +205,7 @@ class SqlStore:
         await asyncio.get_running_loop().run_in_executor(None, self._let_go)
 
     def _let_go(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close()
         self.feed.stop()
         self._reads.close()

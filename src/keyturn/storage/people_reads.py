@@ -6,7 +6,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from keyturn.core.records import (
@@ -24,12 +24,21 @@ from keyturn.core.views import EntityView, UserView
 from keyturn.core.vocabulary import EntityId, OrganisationId, UserId
 from keyturn.storage import rows
 from keyturn.storage.people_schema import ENTITY, MEMBERSHIP, USER
-from keyturn.storage.schema import CREDENTIAL, ORGANISATION
+from keyturn.storage.schema import ORGANISATION
 
 Inhabitant = User | Membership | Team | Project | Entity | Credential
 I = TypeVar("I", bound=Inhabitant)  # noqa: E741  # one letter, like every type variable here
 P = TypeVar("P", bound=Team | Project)
 Paged = TypeVar("Paged", Client, User)
+
+
+# Built once, for a request waits for them.
+_MEMBERSHIPS = (
+    select(MEMBERSHIP)
+    .where(MEMBERSHIP.c.user_id == bindparam("user_id"))
+    .order_by(MEMBERSHIP.c.created_at, MEMBERSHIP.c.id)
+)
+_NAMED = select(ORGANISATION).where(ORGANISATION.c.id.in_(bindparam("named", expanding=True)))
 
 
 class PeopleReads(Protocol):
@@ -208,12 +217,9 @@ def _user_view(connection: Connection, user_id: UserId) -> UserView | None:
     home = None if user is None else shelf.find(Organisation, user.organisation_id)
     if user is None or home is None:
         return None
-    places = MEMBERSHIP.c
-    query = select(MEMBERSHIP).where(places.user_id == user_id).order_by(places.created_at, places.id)
-    memberships = tuple(rows.records(connection, Membership, query))
-    named = {each.organisation_id for each in memberships}
-    asked = select(ORGANISATION).where(ORGANISATION.c.id.in_(named))
-    known = {each.id: each for each in rows.records(connection, Organisation, asked)}
+    memberships = tuple(rows.records(connection, Membership, _MEMBERSHIPS, {"user_id": user_id}))
+    named = {"named": sorted({each.organisation_id for each in memberships})}
+    known = {each.id: each for each in rows.records(connection, Organisation, _NAMED, named)}
     return UserView(
         home,
         user,
@@ -227,8 +233,5 @@ def _held_by(
     connection: Connection, owner_id: str, organisation_id: OrganisationId | None = None
 ) -> tuple[Credential, ...]:
     """Read an owner's credentials of every kind; a user's may be good in several organisations."""
-    columns = CREDENTIAL.c
-    query = select(CREDENTIAL).where(columns.owner_id == owner_id)
-    held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
-    # Looked at here and not in the database, which would choose the index that finds more (as in ``reads``).
+    held = rows.held_by(connection, owner_id)
     return tuple(credential for credential in held if organisation_id in (None, credential.organisation_id))

@@ -216,6 +216,9 @@ class PostgresGround:
 
     # --- transactions ---
 
+    def log_keeper(self) -> None:
+        """Give nothing: the server looks after its log."""
+
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:
         """Begin to write, with the writers' lock: everything in one trip to the server."""
         cursor = self._locked(connection, _BEGIN_ALONE if alone else _BEGIN_BESIDE)
@@ -254,6 +257,10 @@ class PostgresGround:
             # An operator ended the wait for the standby: it is here, and may be gone after a failover.
             raise _ours(psycopg.OperationalError(*warnings or ["the transaction had failed"]), connection)
 
+    def say(self, connection: Connection, statement: str) -> None:
+        """Send a statement that has neither values nor an answer."""
+        _say(connection, statement)
+
     def point(self, connection: Connection) -> Point:
         """Tell how far the server has come, by its start: no other server has the same."""
         return _point(connection, _say(connection, _READ_POINT).fetchone())
@@ -261,6 +268,20 @@ class PostgresGround:
     def pulse(self, connection: Connection) -> Point:
         """Give the point itself: nothing is cheaper here."""
         return self.point(connection)
+
+    def find_row(
+        self, connection: Connection, table: str, columns: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        """Read the row with an id, in a transaction of its own that ends in time."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        query = sql.SQL("SELECT {} FROM {} WHERE id = %s").format(names, sql.Identifier(table))
+        self.begin_reading(connection)
+        try:
+            with _errors(connection):
+                return _driver(connection).execute(query, (key,)).fetchone()
+        finally:
+            if not connection.invalidated:
+                connection.exec_driver_sql("ROLLBACK")
 
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]

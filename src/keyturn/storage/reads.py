@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
-from sqlalchemy import BigInteger, Connection, Engine, QueuePool, or_, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Engine, QueuePool, bindparam, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from keyturn.core.changes import Imported, Record
@@ -38,6 +38,7 @@ from keyturn.core.vocabulary import (
 from keyturn.storage import migrate, rows
 from keyturn.storage.admin_reads import AdminReads, SqlAdmin
 from keyturn.storage.causes import Complaints
+from keyturn.storage.families import find_family
 from keyturn.storage.ground import Ground
 from keyturn.storage.people_reads import PeopleReads, SqlPeople
 from keyturn.storage.schema import (
@@ -53,6 +54,18 @@ from keyturn.storage.schema import (
 
 VIEWED_KINDS = (*CLIENT_KINDS, CredentialKind.API_TOKEN)
 """What a view of a client holds."""
+
+# Built once, for a request waits for them.
+_CALLED = select(ORGANISATION).where(ORGANISATION.c.slug == bindparam("slug"))
+_SHOWN = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(bindparam("hashes", expanding=True))).limit(1)
+_RING = (
+    select(SIGNING_KEY)
+    .where(
+        SIGNING_KEY.c.issuer_id == bindparam("issuer_id"),
+        or_(SIGNING_KEY.c.retires_at.is_(None), SIGNING_KEY.c.retires_at > bindparam("now")),
+    )
+    .order_by(SIGNING_KEY.c.published_at, SIGNING_KEY.c.id)
+)
 
 T = TypeVar("T")
 
@@ -195,8 +208,8 @@ class SqlReads:
 
     async def organisation_by_slug(self, slug: str) -> Organisation | None:
         """Read an organisation by its slug."""
-        query = select(ORGANISATION).where(ORGANISATION.c.slug == slug)
-        return await self._ask(lambda c: next(iter(rows.records(c, Organisation, query)), None))
+        named = {"slug": slug}
+        return await self._ask(lambda c: next(iter(rows.records(c, Organisation, _CALLED, named)), None))
 
     async def organisations(self) -> Sequence[Organisation]:
         """Read all organisations, oldest first."""
@@ -239,8 +252,8 @@ class SqlReads:
 
     async def credential_by_hash(self, lookup_hashes: Sequence[bytes]) -> Credential | None:
         """Find a credential by one of its secret's digests."""
-        query = select(CREDENTIAL).where(CREDENTIAL.c.lookup_hash.in_(lookup_hashes)).limit(1)
-        return await self._ask(lambda c: next(iter(rows.records(c, Credential, query)), None))
+        shown = {"hashes": list(lookup_hashes)}
+        return await self._ask(lambda c: next(iter(rows.records(c, Credential, _SHOWN, shown)), None))
 
     async def taken_by(self, records: Sequence[Imported]) -> Record | None:
         """Find who already has the id or another unique name of one of many records."""
@@ -256,7 +269,7 @@ class SqlReads:
 
     async def family(self, family_id: FamilyId) -> RefreshFamily | None:
         """Read a refresh family by its id."""
-        return await self._ask(lambda c: rows.SqlShelf(c).find(RefreshFamily, family_id))
+        return await self._ask(lambda c: find_family(self._ground, c, family_id), bare=True)
 
     async def revocations(self, after: str, limit: int) -> Sequence[tuple[str, int]]:
         """Read what is revoked, in the order of ids: each id, and the microseconds of its expiry."""
@@ -267,13 +280,8 @@ class SqlReads:
 
     async def signing_keys(self, issuer_id: str, now: datetime) -> Sequence[SigningKey]:
         """Read an issuer's keys that are not retired at ``now``, oldest first."""
-        keys = SIGNING_KEY.c
-        query = select(SIGNING_KEY).where(
-            keys.issuer_id == issuer_id, or_(keys.retires_at.is_(None), keys.retires_at > now)
-        )
-        return await self._ask(
-            lambda c: rows.records(c, SigningKey, query.order_by(keys.published_at, keys.id))
-        )
+        asked = {"issuer_id": issuer_id, "now": now}
+        return await self._ask(lambda c: rows.records(c, SigningKey, _RING, asked))
 
     async def sealed(self, purpose: str) -> Sequence[Sealed]:
         """Read the sealed values of a purpose, oldest first."""
@@ -312,14 +320,17 @@ class SqlReads:
         """Answer a question of another file of this room; raises like every read."""
         return await self._ask(question)
 
-    async def _ask(self, question: Callable[[Connection], T]) -> T:
+    async def _ask(self, question: Callable[[Connection], T], *, bare: bool = False) -> T:
         """Answer on a reader's thread.
+
+        Args:
+            bare: Without a transaction: the question is one statement, or brings its own.
 
         Raises:
             Unavailable: The store cannot be read, or not in time (Reason.STORE_UNAVAILABLE).
         """
         try:
-            answer = self._loop.run_in_executor(self._pool, self._answer, question)
+            answer = self._loop.run_in_executor(self._pool, self._answer, question, bare)
             return await self._in_time(answer)
         except (SQLAlchemyError, TimeoutError, RuntimeError) as error:  # RuntimeError: the pool is shut down
             self._complaints.about(error)
@@ -336,17 +347,19 @@ class SqlReads:
         finally:
             answer.cancel()  # who does not wait any more need not be answered
 
-    def _answer(self, question: Callable[[Connection], T]) -> T:
+    def _answer(self, question: Callable[[Connection], T], bare: bool) -> T:  # noqa: FBT001  # the executor's
         try:
-            return self._answer_once(question)
+            return self._answer_once(question, bare=bare)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
             # The store was restarted since the connection was used: reading again, on a new one, is harmless.
-            return self._answer_once(question)
+            return self._answer_once(question, bare=bare)
 
-    def _answer_once(self, question: Callable[[Connection], T]) -> T:
+    def _answer_once(self, question: Callable[[Connection], T], *, bare: bool) -> T:
         with self._engine.connect() as connection:
+            if bare:
+                return question(connection)
             self._ground.begin_reading(connection)
             try:
                 return question(connection)
@@ -358,8 +371,5 @@ class SqlReads:
 def _credentials(
     connection: Connection, organisation_id: OrganisationId, owner_id: str, *kinds: CredentialKind
 ) -> Sequence[Credential]:
-    columns = CREDENTIAL.c
-    query = select(CREDENTIAL).where(columns.owner_id == owner_id, columns.kind.in_(kinds))
-    # The organisation is looked at here: SQLite would choose its index and read all that it has.
-    held = rows.records(connection, Credential, query.order_by(columns.created_at, columns.id))
-    return [credential for credential in held if credential.organisation_id == organisation_id]
+    held = rows.held_by(connection, owner_id)
+    return [each for each in held if each.kind in kinds and each.organisation_id == organisation_id]

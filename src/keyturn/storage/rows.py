@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from keyturn.core.admin_records import AdminToken, KeptAnswer
-from keyturn.core.changes import Imported, Record, Removable, Rewind, Versioned
+from keyturn.core.changes import Imported, Record, Removable, Rewind, Touch, Versioned
 from keyturn.core.errors import Fault
 from keyturn.core.life import Life
 from keyturn.core.notices import Delivery, Notice, Subscription
@@ -75,6 +75,23 @@ _TABLES: dict[type[Any], Table] = {
 _FIND = {kind: select(table).where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}
 _UPDATE = {kind: table.update().where(table.c.id == bindparam("at_id")) for kind, table in _TABLES.items()}
 _INSERT = {kind: table.insert() for kind, table in _TABLES.items()}
+_FIND_SEALED = select(schema.SEALED).where(
+    schema.SEALED.c.purpose == bindparam("purpose"), schema.SEALED.c.id == bindparam("name")
+)
+_TOUCH = (
+    schema.CREDENTIAL.update()
+    .where(
+        schema.CREDENTIAL.c.id == bindparam("at_id"),
+        schema.CREDENTIAL.c.organisation_id == bindparam("of_id"),
+        or_(schema.CREDENTIAL.c.last_used_on.is_(None), schema.CREDENTIAL.c.last_used_on < bindparam("day")),
+    )
+    .values(last_used_on=bindparam("day"))
+)
+_HELD = (
+    select(schema.CREDENTIAL)
+    .where(schema.CREDENTIAL.c.owner_id == bindparam("owner_id"))
+    .order_by(schema.CREDENTIAL.c.created_at, schema.CREDENTIAL.c.id)
+)
 _LIFE_FIELDS = Life.__struct_fields__
 _ANY = TypeVar("_ANY", bound=Record)
 _ANY_VALUE = TypeVar("_ANY_VALUE")
@@ -98,9 +115,8 @@ def row_of(record: Record) -> dict[str, Any]:
     return fields
 
 
-def record_of(kind: type[_ANY], row: RowMapping) -> _ANY:
-    """Make a record of its row."""
-    fields = dict(row)
+def record_of(kind: type[_ANY], fields: dict[str, Any]) -> _ANY:
+    """Make a record of its row, which is used up."""
     if kind is Credential:
         fields["life"] = Life(**{name: fields.pop(name) for name in _LIFE_FIELDS})
     else:
@@ -108,9 +124,25 @@ def record_of(kind: type[_ANY], row: RowMapping) -> _ANY:
     return kind(**fields)
 
 
-def records(connection: Connection, kind: type[_ANY], query: Select[Any]) -> Sequence[_ANY]:
-    """Run a query over one table's columns and make records of what it finds."""
-    return [record_of(kind, row) for row in connection.execute(query).mappings()]
+def records(
+    connection: Connection, kind: type[_ANY], query: Select[Any], values: dict[str, Any] | None = None
+) -> Sequence[_ANY]:
+    """Run a query over one table's columns and make records of what it finds.
+
+    Args:
+        values: Of its parameters. What requests wait for has parameters, and is made once.
+    """
+    found = connection.execute(query, values)
+    names = tuple(found.keys())
+    return [record_of(kind, dict(zip(names, row, strict=True))) for row in found]
+
+
+def held_by(connection: Connection, owner_id: str) -> Sequence[Credential]:
+    """Read an owner's credentials of every kind and wherever they are good, oldest first.
+
+    The asker chooses among them: SQLite would choose another index, and read all that an organisation has.
+    """
+    return records(connection, Credential, _HELD, {"owner_id": owner_id})
 
 
 def leftovers(connection: Connection, organisation_id: str, limit: int) -> Sequence[Leftover]:
@@ -145,20 +177,17 @@ class SqlShelf:
 
     def find(self, kind: type[R], key: str) -> R | None:
         """Read a record by its id."""
-        row = self._connection.execute(_FIND[kind], {"at_id": key}).mappings().first()
-        return None if row is None else record_of(kind, row)
+        return self._first(kind, _FIND[kind], {"at_id": key})
 
     def find_sealed(self, purpose: str, name: str) -> Sealed | None:
         """Read a sealed value by its place."""
-        table = schema.SEALED
-        return self._first(Sealed, select(table).where(table.c.purpose == purpose, table.c.id == name))
+        return self._first(Sealed, _FIND_SEALED, {"purpose": purpose, "name": name})
 
     def holder(self, record: Record) -> Record | None:
         """Find who already has a record's id or another name of it that must be unique."""
         if isinstance(record, Sealed):
             return self.find_sealed(record.purpose, record.id)
-        row = self._connection.execute(_FIND[type(record)], {"at_id": record.id}).mappings().first()
-        return self.rival(record) if row is None else record_of(type(record), row)
+        return self._first(type(record), _FIND[type(record)], {"at_id": record.id}) or self.rival(record)
 
     def rival(self, record: Record) -> Record | None:
         """Find another record of the kind that has a name of this one, its id apart."""
@@ -207,6 +236,11 @@ class SqlShelf:
         table = schema.SEALED
         self._connection.execute(table.delete().where(table.c.purpose == purpose, table.c.id == name))
 
+    def touch(self, change: Touch) -> None:
+        """Note the day of a credential's use, unless it is another's or a later day is noted."""
+        values = {"at_id": change.credential_id, "of_id": change.organisation_id, "day": change.day}
+        self._connection.execute(_TOUCH, values)
+
     def tombstone_of(self, *lookup_hashes: bytes) -> Credential | None:
         """Find a deleted organisation's credential by one of its secret's digests."""
         table, owner = schema.CREDENTIAL, schema.ORGANISATION
@@ -222,9 +256,10 @@ class SqlShelf:
         """End what could happen twice (``rewinding``)."""
         rewind_rows(self._connection, change)
 
-    def _first(self, kind: type[_ANY], query: Select[Any]) -> _ANY | None:
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else record_of(kind, row)
+    def _first(
+        self, kind: type[_ANY], query: Select[Any], values: dict[str, Any] | None = None
+    ) -> _ANY | None:
+        return next(iter(records(self._connection, kind, query, values)), None)
 
 
 def _by_kind(records: Sequence[Imported]) -> Iterator[tuple[type[Imported], Sequence[Imported]]]:

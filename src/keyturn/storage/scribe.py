@@ -45,6 +45,8 @@ class Entry(Protocol):
 
     unit: Unit
     scope: OrganisationId | None
+    appends: bool
+    """Whether it ``changes_nothing``, which was asked where it was handed in."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -176,7 +178,7 @@ class Scribe:
         places: list[int] = []
         families: dict[FamilyId, RefreshFamily | None] = {}
         for place, entry in enumerate(entries):
-            if changes_nothing(entry.unit):
+            if entry.appends:
                 continue
             family = family_in(entry.unit)
             # One that rests on more, or on what memory cannot tell, has more than its last change left.
@@ -195,7 +197,7 @@ class Scribe:
     def _hold_together(self, connection: Connection, shelf: SqlShelf, units: Sequence[Unit]) -> bool:
         tail = self._tail
         try:
-            with _savepoint(connection):
+            with _savepoint(self._ground, connection):
                 write_all(self._ground, connection, units)
                 for unit in units:
                     for event in unit.events:
@@ -217,7 +219,7 @@ class Scribe:
                 self._append(unit.audit, shelf)
                 return _RECORDED
             self._families |= dict.fromkeys(named_in(changes))
-            with _savepoint(connection):
+            with _savepoint(self._ground, connection):
                 touched = self._change(changes, shelf, entry.scope)
                 for event in unit.events:
                     self._append(event, shelf)
@@ -324,12 +326,12 @@ def _cannot(error: Exception) -> str:
 
 
 @contextmanager
-def _savepoint(connection: Connection) -> Iterator[None]:
-    connection.exec_driver_sql("SAVEPOINT unit")
+def _savepoint(ground: Ground, connection: Connection) -> Iterator[None]:
+    ground.say(connection, "SAVEPOINT unit")
     try:
         yield
     except Exception:
-        connection.exec_driver_sql("ROLLBACK TO unit")
+        ground.say(connection, "ROLLBACK TO unit")
         raise
     finally:
-        connection.exec_driver_sql("RELEASE unit")
+        ground.say(connection, "RELEASE unit")

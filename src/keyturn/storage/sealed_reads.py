@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, Table, func, select, tuple_
 
 from keyturn.core.sealed_values import FIELDS, Keeper
-from keyturn.storage.rows import record_of, table_of
+from keyturn.storage.rows import records, table_of
 
 _ID_AT, _ID_BYTES = 2, 8
 """Where a sealed value names its key; SQL counts from 1."""
@@ -29,8 +29,7 @@ def elsewhere(
     query = select(table).where(column.is_not(None), _key_id(column) != bytes.fromhex(key_id))
     if after:
         query = query.where(tuple_(*keys) > tuple_(*after) if len(keys) > 1 else keys[0] > after[0])
-    found = connection.execute(query.order_by(*keys).limit(limit)).mappings()
-    return [record_of(kind, row) for row in found]
+    return records(connection, kind, query.order_by(*keys).limit(limit))
 
 
 def count(connection: Connection) -> dict[str, dict[str, int]]:

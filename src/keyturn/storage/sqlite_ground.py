@@ -13,13 +13,16 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    NoResultFound,
     OperationalError,
     ProgrammingError,
 )
 
 from keyturn.storage import engines
-from keyturn.storage.feed import version_in
+from keyturn.storage.engines import ask, say
+from keyturn.storage.feed import READ_VERSION
 from keyturn.storage.ground import Amendment, Counting, Point
+from keyturn.storage.log_keeper import LogKeeper
 from keyturn.storage.turns import FairLock
 
 _LARGEST_INSERT = 64
@@ -68,18 +71,23 @@ class SqliteGround:
         """Make the engine of the readers, whose connections cannot write."""
         return engines.reading_engine(self.path, connections)
 
+    def log_keeper(self) -> LogKeeper:
+        """Make what copies the write-ahead log home beside the writer."""
+        return LogKeeper(self.path, engines.copying_engine(self.path), self.turns)
+
     def begin_writing(self, connection: Connection, *, alone: bool) -> Point:  # noqa: ARG002  # SQLite has one writer
         """Begin a transaction that has SQLite's write lock."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        say(connection, "BEGIN IMMEDIATE")
         return self.point(connection)
 
     def begin_migrating(self, connection: Connection) -> None:
         """Begin a transaction that has SQLite's write lock."""
+        # By SQLAlchemy, so that Alembic knows of the transaction and ends none of its own.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def begin_counting(self, connection: Connection, what: Counting) -> None:  # noqa: ARG002  # the same
         """Begin a transaction that has SQLite's write lock."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        say(connection, "BEGIN IMMEDIATE")
 
     def begin_reading(self, connection: Connection) -> None:
         """Begin to read."""
@@ -87,15 +95,26 @@ class SqliteGround:
 
     def commit(self, connection: Connection) -> None:
         """Commit."""
-        connection.exec_driver_sql("COMMIT")
+        say(connection, "COMMIT")
+
+    def say(self, connection: Connection, statement: str) -> None:
+        """Run a statement that has neither values nor an answer."""
+        say(connection, statement)
 
     def point(self, connection: Connection) -> Point:
         """Tell how far the file has come; it has one history, and who replaces it stops every process."""
-        return Point(version_in(connection))
+        return Point(_number(ask(connection, READ_VERSION)))
 
     def pulse(self, connection: Connection) -> int:
         """Give SQLite's own counter: it moves with every commit of another connection, and reads no table."""
-        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        return _number(ask(connection, "PRAGMA data_version"))
+
+    def find_row(
+        self, connection: Connection, table: str, columns: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        """Read the row with an id: each statement less is a time less to win the interpreter's lock back."""
+        text = f"SELECT {', '.join(columns)} FROM {table} WHERE id = ?"  # noqa: S608  # our own names
+        return ask(connection, text, (key,))
 
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
@@ -111,7 +130,7 @@ class SqliteGround:
             text = self._texts.get((table, len(some)))
             if text is None:
                 text = self._texts[table, len(some)] = _insert_text(table, columns, len(some))
-            connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+            say(connection, text, tuple(chain.from_iterable(some)))
 
     def amend(self, connection: Connection, amendment: Amendment, rows: Sequence[tuple[Any, ...]]) -> int:
         """Update rows, many to a statement; SQLite before 3.33 cannot, and updates none."""
@@ -125,7 +144,7 @@ class SqliteGround:
             if text is None:
                 marks = f"({', '.join('?' * len(some[0]))})"
                 text = self._texts[key] = amendment.text(f"(VALUES {', '.join([marks] * len(some))}) AS v")
-            found += connection.exec_driver_sql(text, tuple(chain.from_iterable(some))).rowcount
+            found += say(connection, text, tuple(chain.from_iterable(some))).rowcount
         return found
 
     def insert(self, table: Table) -> Any:
@@ -149,6 +168,12 @@ class SqliteGround:
     def may_go_again(self, error: Exception) -> bool:  # noqa: ARG002  # whatever fails here fails again
         """Say no: there is no connection to lose, and nobody to collide with."""
         return False
+
+
+def _number(row: tuple[Any, ...] | None) -> int:
+    if row is None:
+        raise NoResultFound
+    return int(row[0])
 
 
 def _insert_text(table: str, columns: Sequence[str], rows: int) -> str:

@@ -36,8 +36,7 @@ class FairLock:
                 os.close(each)
             raise
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> "FairLock":
         """Wait for a turn, without a limit, and keep it for the block.
 
         A limit is the business of those whose work waits: this blocks only the writer's thread.
@@ -45,15 +44,17 @@ class FairLock:
         Raises:
             OSError: The file system does not lock.
         """
+        return self
+
+    def __enter__(self) -> None:
         fcntl.flock(self._turnstile, fcntl.LOCK_EX)
         try:
             fcntl.flock(self._main, fcntl.LOCK_EX)
         finally:
             fcntl.flock(self._turnstile, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._main, fcntl.LOCK_UN)
+
+    def __exit__(self, *_why: object) -> None:
+        fcntl.flock(self._main, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Leave the queue for good."""

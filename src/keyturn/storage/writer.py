@@ -30,7 +30,7 @@ from keyturn.storage.families import Families
 from keyturn.storage.feed import Feed
 from keyturn.storage.ground import Ground, Point, Turns
 from keyturn.storage.scribe import Scribe, Written, changes_nothing
-from keyturn.storage.writing import WritingConnection, unavailable
+from keyturn.storage.writing import Bell, WritingConnection, unavailable
 
 PATIENCE_SECONDS = 5.0
 """How long a caller waits for its unit to be taken before it is told that the store is not available."""
@@ -95,6 +95,7 @@ class GroupWriter:
         clock: Counts patience and measures turns.
         loop: Where callers wait.
         patience_seconds: How long a caller waits.
+        committed: Hears of every commit, on the writer's thread; must not fail.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class GroupWriter:
         clock: Clock,
         loop: AbstractEventLoop,
         patience_seconds: float = PATIENCE_SECONDS,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self._ground = ground
         self._engine = engine
@@ -119,11 +121,12 @@ class GroupWriter:
         self._clock = clock
         self._loop = loop
         self._patience = patience_seconds
+        self._committed = committed
         self._held = WritingConnection(ground, engine, turns, loop)
 
         self._waiting: deque[_Job] = deque()
         self._taking = threading.Lock()
-        self._wake = threading.Event()
+        self._bell = Bell()
         self._wanted = 1
         self._waking = False
         self._came = 0
@@ -176,7 +179,7 @@ class GroupWriter:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[T] = self._loop.create_future()
         self._errands.append(_Errand(work, future))
-        self._wake.set()
+        self._bell.ring()
         try:
             async with asyncio.timeout(2 * self._patience):
                 return await future
@@ -214,7 +217,7 @@ class GroupWriter:
         self._waking = False
         self._came = 0
         if waiting >= self._wanted:
-            self._wake.set()
+            self._bell.ring()
 
     def _watch(self) -> None:
         """Let go of those who waited long enough: one timer for all, as one each costs a row's time."""
@@ -267,7 +270,7 @@ class GroupWriter:
     async def close(self) -> None:
         """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""
         self._closing = True
-        self._wake.set()
+        self._bell.ring()
         await self._loop.run_in_executor(None, self._thread.join, 2 * self._patience)
         if self._timer is not None:
             self._timer.cancel()
@@ -314,8 +317,7 @@ class GroupWriter:
                 return True
             if self._closing:
                 return False
-            self._wake.wait()
-            self._wake.clear()
+            self._bell.wait()
 
     def _linger(self) -> None:
         """Wait for as many as came last time, at most for a turn's time: longer costs more than it saves."""
@@ -323,9 +325,9 @@ class GroupWriter:
         if enough or self._closing or self._turn_seconds < _LINGER_FROM_SECONDS:
             return
         self._wanted = self._expected
-        self._wake.clear()
+        self._bell.hush()
         if len(self._waiting) < self._expected:
-            self._wake.wait(min(self._turn_seconds, _LONGEST_LINGER_SECONDS))
+            self._bell.wait(min(self._turn_seconds, _LONGEST_LINGER_SECONDS))
         self._wanted = 1
 
     def _turn(self) -> None:
@@ -378,6 +380,8 @@ class GroupWriter:
         before = self._clock.monotonic()
         self._ground.commit(connection)
         self._commit_seconds = self._clock.monotonic() - before
+        if self._committed is not None:
+            self._committed()
 
     def _take(self, *, alone: bool = True) -> list[_Job]:
         """Take what waits, except for those who left; from here on only the commit decides.

@@ -1,6 +1,7 @@
 """A writing thread's own connection, and its way back to the event loop: what all such threads share."""
 
 import logging
+import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,6 +17,30 @@ from keyturn.storage.ground import Ground, Turns
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Bell:
+    """Wakes one thread from the event loop: a ring that comes too early is kept, and many are one.
+
+    ``threading.Event`` does so with a condition, a dozen calls a batch; this is a lock that is given back.
+    """
+
+    def __init__(self) -> None:
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Wake the thread, or let its next wait end at once; on the event loop only."""
+        if self._silence.locked():
+            self._silence.release()
+
+    def wait(self, seconds: float = -1) -> None:
+        """Wait for a ring and use it up; without a limit if none is given."""
+        self._silence.acquire(timeout=seconds)
+
+    def hush(self) -> None:
+        """Use up a ring that came already."""
+        self._silence.acquire(blocking=False)
 
 
 class WritingConnection:

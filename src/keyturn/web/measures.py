@@ -71,6 +71,11 @@ MEASURES: Mapping[str, Measure] = {
     "keyturn_store_audit_newest_timestamp_seconds": Measure(
         "gauge", "When the newest audit row was committed; 0 for none since the start.", merge=max
     ),
+    "keyturn_store_log_pages": Measure(
+        "gauge",
+        "SQLite: pages in its log when it was copied home last; it grows while somebody reads.",
+        merge=max,
+    ),
     "keyturn_store_reader_connections": Measure("gauge", "Connections that read.", merge=sum),
     "keyturn_store_reader_connections_busy": Measure(
         "gauge", "Connections that read, those in use.", merge=sum

@@ -1,7 +1,7 @@
 """Connections: what SQLite may do to the file, whatever the file's name."""
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from keyturn.core.errors import ConfigError
 from keyturn.storage.engines import (
@@ -10,6 +10,7 @@ from keyturn.storage.engines import (
     prepare_file,
     reading_engine,
     require_file,
+    say,
     use_write_ahead_log,
     writing_engine,
 )
@@ -48,3 +49,28 @@ def test_an_empty_file_is_no_database(tmp_path):
         path.touch()
     with pytest.raises(ConfigError, match="keyturn init"):
         require_file(path)
+
+
+BAD = {
+    "no such table": ("SELECT 'hush' FROM nothing WHERE name = ?", ("hush",)),
+    "a constraint": ("INSERT INTO thing VALUES (?)", ("hush",)),
+    "no value that SQLite knows": ("INSERT INTO thing VALUES (?)", (["hush"],)),
+    "too few values": ("INSERT INTO thing VALUES (?)", ()),
+}
+
+
+@pytest.mark.parametrize(("statement", "values"), BAD.values(), ids=BAD)
+def test_what_is_said_fails_as_sqlalchemy_has_it(tmp_path, statement, values):
+    """Past SQLAlchemy an error is of the same kind and tells the same, and no value (HT-09)."""
+    path = tmp_path / "keyturn.db"
+    prepare_file(path)
+    with writing_engine(path).connect() as connection:
+        say(connection, "CREATE TABLE thing (name TEXT PRIMARY KEY)")
+        say(connection, "INSERT INTO thing VALUES (?)", ("hush",))
+        with pytest.raises(DBAPIError) as theirs:
+            connection.exec_driver_sql(statement, values)
+        with pytest.raises(DBAPIError) as ours:
+            say(connection, statement, values)
+    assert type(ours.value) is type(theirs.value)
+    assert str(ours.value.orig) == str(theirs.value.orig)
+    assert "hush" not in str(ours.value).replace(statement, "")

@@ -150,6 +150,7 @@ def _place() -> str:
         process = subprocess.Popen(
             [sys.executable, "-m", "forking", str(listening.fileno())],
             stdin=subprocess.PIPE,  # it ends when this closes, as it does however we end
+            stdout=subprocess.PIPE,  # no file, in which its children would look for their place
             pass_fds=[listening.fileno()],
             env=os.environ | {"PYTHONPATH": paths},
         )

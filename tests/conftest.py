@@ -8,6 +8,7 @@ examples in each run, so that a build fails for what was changed and nothing els
 on looking.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from hypothesis import HealthCheck, settings
 # Hundreds of commands are started, and each would compile the whole program anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Seven thousand tests are a million objects, none of them garbage; Python would count them again and again.
+gc.set_threshold(200_000)
 
 settings.register_profile(
     "here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -71,6 +75,12 @@ class SkipList:
             terminalreporter.write_line(line)
         if self.forbidden:
             terminalreporter.write_line(f"{NO_SKIP} is set: a skip is a failure.", red=True)
+
+
+def pytest_collection_finish() -> None:
+    """Have Python's look for garbage pass over all that was imported and collected."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

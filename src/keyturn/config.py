@@ -154,7 +154,7 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         read = True
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"configuration file {why(error)}")
+        problems.append(f"configuration file {why(error, path)}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
     tls = values.get("tls")

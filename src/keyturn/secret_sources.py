@@ -57,7 +57,7 @@ def open_secret_files(
             if name in _MASTER_KEY:
                 table[f"{last}_file"] = folder / path  # it is followed while a server runs
         except (OSError, ValueError, TypeError) as error:
-            yield f"{spell(name + '_file')}: {why(error)}"
+            yield f"{spell(name + '_file')}: {why(error, path)}"
     if values.get("master_key_command") and "master_key" in values:
         yield f"{spell('master_key_command')} and {spell('master_key')} are both given"
 
@@ -90,7 +90,7 @@ def read_kept_key(path: Path) -> str:
             [f"no master key: `keyturn init` makes {path}; or set KEYTURN_MASTER_KEY_FILE"]
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"master key: {why(error)}"]) from None
+        raise ConfigError([f"master key: {why(error, path)}"]) from None
 
 
 def run_for_secret(setting: str, argv: Sequence[str], seconds: float = COMMAND_SECONDS) -> str:
@@ -107,7 +107,7 @@ def run_for_secret(setting: str, argv: Sequence[str], seconds: float = COMMAND_S
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
     except (OSError, ValueError) as error:
-        raise ConfigError([f"{what} cannot be started: {why(error)}"]) from None
+        raise ConfigError([f"{what} cannot be started: {why(error, argv[0])}"]) from None
     with program:
         try:
             printed = _read_bounded(program, seconds)
@@ -148,6 +148,8 @@ def _read_bounded(program: "subprocess.Popen[bytes]", seconds: float) -> bytes |
     return None
 
 
-def why(error: Exception) -> str:
-    """Say what is wrong with a file."""
+def why(error: Exception, path: Path | str) -> str:
+    """Say what is wrong with a file, and nothing of what is in it: it may be a key (HT-07)."""
+    if isinstance(error, UnicodeDecodeError):  # whose words quote a byte
+        return f"{path}: is not UTF-8 text"
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)

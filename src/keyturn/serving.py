@@ -5,6 +5,8 @@ import contextlib
 import dataclasses
 import gc
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -102,6 +104,10 @@ def serve(
     """
     gc.freeze()  # what was imported is no garbage, and looking through it takes a tenth of the start
     configure_logging(settings.log_format, settings.log_level)
+    if sys.stdin is None or not sys.stdin.isatty():
+        # A service manager's reload. Without certificates there is nothing to read again, and by default it
+        # kills, which systemd takes for a stop that was wanted. A terminal that closes does end us.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     started = partial(_announce, settings, listeners, announce)
     if settings.workers == 1:
         role = _Role(prepare=prepare, create=create, on_prepared=_nobody_waits, on_started=started)

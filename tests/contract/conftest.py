@@ -2,6 +2,8 @@
 
 import pytest
 
+from made import with_tables
+
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def place(request, tmp_path):
@@ -18,4 +20,4 @@ def shared(request, tmp_path):
 def _kept(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("keyturn_url")
-    return tmp_path / "data" / "keyturn.db"
+    return with_tables(tmp_path / "data" / "keyturn.db")

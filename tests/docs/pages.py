@@ -9,21 +9,20 @@ A fenced block says after its language what is done with it; one that says nothi
     ```python part   one part of a file that a test of its own puts together
 """
 
-import contextlib
 import json
 import os
-import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ports import free_ports
+from warm import write_command
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+) (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -80,14 +79,17 @@ class Reader:
         self._folder = folder
         (folder / ".venv").symlink_to(sys.prefix)
         shutil.copy(ROOT / "Makefile", folder)
+        commands = folder / "state" / "bin"
+        commands.mkdir(parents=True)
+        write_command(commands / "keyturn")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYTURN_")}
         self._environment = kept | {
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "TMPDIR": str(folder),
-            "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(commands), f"{sys.prefix}/bin", os.environ["PATH"]]),
         }
-        self._ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        self._ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self._server: subprocess.Popen[str] | None = None
         self.printed = ""
 
@@ -174,14 +176,3 @@ def _is_ready(port: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _free_ports(count: int) -> Iterator[str]:
-    # Below what kernels give to whoever connects or asks for any port, so that nobody takes it meanwhile.
-    dice = random.SystemRandom()
-    for port in dice.sample(range(10_000, 32_000), 1_000):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            yield str(port)
-            count -= 1
-            if not count:
-                return

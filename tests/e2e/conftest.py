@@ -1,27 +1,56 @@
 """One demo for the whole session: most tests only ask it something."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
+from e2e.once import once
 from e2e.servers import Caller, Node, serving
+from ports import free_ports
 
 DIALECTS = ("oauth2", "endorsed")
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory) -> Iterator[Node]:
+def new_demo(session_folder) -> Callable[..., AbstractContextManager[Node]]:
+    """Serve a demo of one's own in a folder, made like every other: seeding it costs more than all the rest.
+
+    Whoever wants one that was never served, whose key sets nobody may have cached, or credentials that no
+    other demo has, says ``serving``.
+    """
+
+    def make() -> str:
+        with serving(kept / "data", kept / "home", warm=True):
+            return ""
+
+    @contextlib.contextmanager
+    def serve(folder: Path, environ: Mapping[str, str] = {}) -> Iterator[Node]:
+        once(kept, "", make)
+        shutil.copytree(kept / "data", folder / "data")
+        (port,) = free_ports()
+        where = ("--port", port, "--public-url", f"http://127.0.0.1:{port}")  # or it keeps what it had
+        with serving(folder / "data", folder / "home", *where, environ=environ, warm=True) as node:
+            yield node
+
+    kept = session_folder / "made_demo"
+    return serve
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory, new_demo) -> Iterator[Node]:
     """A running demo; tests leave it as it is."""
-    folder = tmp_path_factory.mktemp("demo")
-    with serving(folder / "data", folder / "home") as node:
+    with new_demo(tmp_path_factory.mktemp("demo")) as node:
         yield node
 
 
 @pytest.fixture(scope="module")
-def changing(tmp_path_factory) -> Iterator[Node]:
+def changing(tmp_path_factory, new_demo) -> Iterator[Node]:
     """A running demo of one file, whose tests may change what is in it: once each."""
-    folder = tmp_path_factory.mktemp("changing")
-    with serving(folder / "data", folder / "home") as node:
+    with new_demo(tmp_path_factory.mktemp("changing")) as node:
         yield node
 
 

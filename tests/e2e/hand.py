@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -36,24 +36,25 @@ from keyturn.directory.secret_status import SecretStatus
 from keyturn.seeding import seed_dialect, seed_organisations
 from keyturn.settings import Settings
 from keyturn.wire.fixtures import ApiTokenFixture, DemoEntry, Fixture, UserFixture
+from warm import start
 
-TESTS = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 60.0
 
 
 class Hand:
     """The process as its owner sees it; one verb at a time."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
+    def __init__(self, orders: TextIO, answers: TextIO) -> None:
+        self._orders = orders
+        self._answers = answers
         self._turn = threading.Lock()
 
     def does(self, verb: str, *arguments: Any) -> dict[str, Any]:
         """Have a verb carried out, whatever comes of it."""
         with self._turn:
-            self._process.stdin.write(json.dumps([verb, *arguments]) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._orders.write(json.dumps([verb, *arguments]) + "\n")
+            self._orders.flush()
+            line = self._answers.readline()
         assert line, "the operator's process has ended"
         return json.loads(line)
 
@@ -67,18 +68,16 @@ class Hand:
 @contextlib.contextmanager
 def hand(data: Path, home: Path, environ: Mapping[str, str]) -> Iterator[Hand]:
     """Keep a hand for a block."""
-    paths = os.pathsep.join(filter(None, [str(TESTS), *sys.path]))
-    with subprocess.Popen(
-        [sys.executable, "-m", "e2e.hand", str(data)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(home, environ) | {"PYTHONPATH": paths},
-        text=True,
-    ) as process:
+    hearing, telling = os.pipe()
+    listening, answering = os.pipe()
+    process = start("hand", [str(data)], environment(home, environ), home, (hearing, answering, 2))
+    for theirs in (hearing, answering):
+        os.close(theirs)
+    with os.fdopen(listening) as answers:
         try:
-            yield Hand(process)
+            with os.fdopen(telling, "w") as orders:
+                yield Hand(orders, answers)
         finally:
-            process.stdin.close()
             try:
                 process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
@@ -154,5 +153,6 @@ async def _make_api_token(verbs: LocalVerbs, slug: str, owner: str) -> tuple[Sec
     return await verbs.create_api_token(slug, owner, ApiTokenWish(name="race", owner_id="", dialects=()))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Be the process."""
     asyncio.run(_work(load_settings(flags={"data": Path(sys.argv[1])}, environ=os.environ)))

@@ -121,6 +121,7 @@ class Deployment:
             demo=False,
             environ=self.environ | environ,
             wrapper=wrapper,
+            warm=not wrapper and "--workers" not in flags,
         ) as node:
             yield node
 

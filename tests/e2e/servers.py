@@ -14,13 +14,17 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
+
+from warm import Forked, start
 
 KEYTURN = str(Path(sys.executable).with_name("keyturn"))
 FORM = "application/x-www-form-urlencoded"
@@ -160,7 +164,7 @@ def error_of(dialect: str, answer: Answer) -> str:
 class Node:
     """A running server process, where it listens, and the files it writes."""
 
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Forked"
     data: Path | None
     home: Path
     out: Path
@@ -222,23 +226,32 @@ def starting(
     demo: bool = True,
     environ: Mapping[str, str] = {},
     wrapper: Sequence[str] = (),
+    warm: bool = False,
 ) -> Iterator[Node]:
-    """Start a server and do not wait for it; it is ended at the end of the block, whatever happens there."""
+    """Start a server and do not wait for it; it is ended at the end of the block, whatever happens there.
+
+    Args:
+        data: Its folder; None where it shall find one by itself.
+        home: Of the user that it runs as; keeps what it writes.
+        wrapper: What stands before the command.
+        warm: Whether what it loads is loaded already: for tests that are not about a start.
+    """
     home.mkdir(parents=True, exist_ok=True)
     number = len(list(home.glob("*.log")))
     out, log = home / f"{number}.out", home / f"{number}.log"
     folder = ["--data", str(data)] if data else []
     ports = [] if "--port" in flags else ["--port", "0"]
     ports += [] if "--management-port" in flags else ["--management-port", "0"]
-    command = [KEYTURN, "serve", *(["--demo"] if demo else []), *folder, *ports, *flags]
-    with out.open("wb") as stdout, log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*wrapper, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment(home, environ),
-        )
+    words = ["serve", *(["--demo"] if demo else []), *folder, *ports, *flags]
+    environ = environment(home, environ)
+    process: subprocess.Popen[bytes] | Forked
+    with Path(os.devnull).open() as nothing, out.open("wb") as stdout, log.open("wb") as stderr:
+        if warm:
+            files = (nothing.fileno(), stdout.fileno(), stderr.fileno())
+            process = start("keyturn", words, environ, Path.cwd(), files)
+        else:
+            command = [*wrapper, KEYTURN, *words]
+            process = subprocess.Popen(command, stdin=nothing, stdout=stdout, stderr=stderr, env=environ)
     node = Node(process, data, home, out, log)
     try:
         yield node
@@ -254,10 +267,11 @@ def serving(
     demo: bool = True,
     environ: Mapping[str, str] = {},
     wrapper: Sequence[str] = (),
+    warm: bool = False,
     check: str = "ready",
 ) -> Iterator[Node]:
     """Start a server, wait until it is ready (or what ``check`` says), and end it at the end of the block."""
-    with starting(data, home, *flags, demo=demo, environ=environ, wrapper=wrapper) as node:
+    with starting(data, home, *flags, demo=demo, environ=environ, wrapper=wrapper, warm=warm) as node:
         wait_ready(node, check)
         yield node
 
@@ -302,6 +316,8 @@ def run(
 ) -> Said:
     """Run a ``keyturn`` command to its end, with something on its standard input."""
     home.mkdir(parents=True, exist_ok=True)
+    if not wrapper and not {"serve", "PYTHONPATH"} & {*arguments[:1], *environ}:
+        return _run_warm(arguments, environment(home, environ), cwd or home, typed)
     done = subprocess.run(
         [*wrapper, KEYTURN, *arguments],
         input=typed,
@@ -313,6 +329,21 @@ def run(
         check=False,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def _run_warm(arguments: Sequence[str], environ: Mapping[str, str], folder: Path, typed: str) -> Said:
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(3)]
+        files[0].write(typed)
+        files[0].seek(0)
+        process = start("keyturn", arguments, environ, folder, [file.fileno() for file in files])
+        try:
+            code = process.wait(START_SECONDS)
+        finally:
+            process.kill()
+        for file in files[1:]:
+            file.seek(0)
+        return Said(code, files[1].read(), files[2].read())
 
 
 def told(home: Path, *arguments: str, environ: Mapping[str, str] = {}) -> Any:

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from e2e.keyed import METHODS, make_client
-from e2e.servers import ask, serving
+from e2e.servers import ask
 
 TRANSPORTS = ("httpx_client.OAuth2Client", "requests_client.OAuth2Session")
 
@@ -34,10 +34,10 @@ class ForIssuer(PrivateKeyJWT):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, new_demo):
     """A demo of this file's own."""
     folder = tmp_path_factory.mktemp("authlib")
-    with serving(folder / "data", folder / "home") as node:
+    with new_demo(folder) as node:
         yield node
 
 

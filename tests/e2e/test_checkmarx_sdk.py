@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.servers import SOON_SECONDS, ask, environment, run, serving, told, within
+from e2e.servers import SOON_SECONDS, ask, environment, run, told, within
 from e2e.vendors import install
 
 HERE = Path(__file__).resolve().parent
@@ -26,10 +26,10 @@ def python():
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(tmp_path_factory, new_demo):
     """A demo of this file's own, whose users change."""
     folder = tmp_path_factory.mktemp("checkmarx")
-    with serving(folder / "data", folder / "home") as node:
+    with new_demo(folder) as node:
         yield node
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from e2e.servers import FORM, SOON_SECONDS, Node, basic, run, serving, told, within
+from e2e.servers import FORM, SOON_SECONDS, Node, basic, run, told, within
 
 NAMES = (b"Ada Lovelace Ltd", b"Charles Babbage", b"https://ada.example")
 """Of the organisation, of its clients and secrets, of what its tokens are for."""
@@ -54,9 +54,9 @@ class Machine:
 
 
 @pytest.fixture
-def node(tmp_path) -> Iterator[Node]:
+def node(tmp_path, new_demo) -> Iterator[Node]:
     """A demo server."""
-    with serving(tmp_path / "data", tmp_path / "home") as running:
+    with new_demo(tmp_path) as running:
         yield running
 
 

@@ -62,9 +62,9 @@ def is_whole(node, data=None):
 
 
 @pytest.mark.slow
-def test_a_database_that_is_locked(tmp_path):
+def test_a_database_that_is_locked(tmp_path, new_demo):
     """HT-09: while a stranger holds the database, tokens and refusals are 503 and what is public goes on."""
-    with serving(tmp_path / "data", tmp_path / "home") as node, ThreadPoolExecutor(8) as pool:
+    with new_demo(tmp_path) as node, ThreadPoolExecutor(8) as pool:
         assert [node.token(dialect).status for dialect in DIALECTS] == [200, 200]
         with locked(node.data / "keyturn.db"):
             waiting = [(each, pool.submit(node.token, each)) for each in DIALECTS for _ in range(2)]
@@ -82,9 +82,9 @@ def test_a_database_that_is_locked(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_short_lock_is_waited_out(tmp_path):
+def test_a_short_lock_is_waited_out(tmp_path, new_demo):
     """HT-09: a lock that is held for two seconds delays answers and refuses none."""
-    with serving(tmp_path / "data", tmp_path / "home") as node, ThreadPoolExecutor(8) as pool:
+    with new_demo(tmp_path) as node, ThreadPoolExecutor(8) as pool:
         with locked(node.data / "keyturn.db"):
             waiting = [pool.submit(node.token, dialect) for dialect in DIALECTS * 3]
             time.sleep(2)
@@ -160,14 +160,14 @@ def test_nothing_answered_is_lost(tmp_path):
     data, home = tmp_path / "data", tmp_path / "home"
     tokens = []
     for _ in range(3):
-        with serving(data, home) as node, under_load(node.url, node.client("oauth2"), 6) as load:
+        with serving(data, home, warm=True) as node, under_load(node.url, node.client("oauth2"), 6) as load:
             within(SOON_SECONDS, lambda: load.tokens)
             time.sleep(dice.uniform(0.0, 0.6))
             assert node.stop(signal.SIGKILL) == -signal.SIGKILL
         assert load.tokens
         assert set(load.statuses) == {200}
         tokens += load.tokens
-    with serving(data, home) as node:
+    with serving(data, home, warm=True) as node:
         assert node.token("endorsed").status == 200
         assert answered_but_not_recorded(data, tokens) == set()
         is_whole(node)
@@ -193,16 +193,16 @@ def test_a_first_start_that_is_killed(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def damaged(tmp_path_factory):
+def damaged(tmp_path_factory, new_demo):
     """A demo whose signing keys were altered in the database."""
     folder = tmp_path_factory.mktemp("damaged")
-    with serving(folder / "data", folder / "home") as node:
+    with new_demo(folder) as node:
         assert node.token("oauth2").status == 200
     with closing(sqlite3.connect(folder / "data" / "keyturn.db", isolation_level=None)) as store:
         key = store.execute("SELECT sealed_private FROM signing_key LIMIT 1").fetchone()[0]
         assert isinstance(key, bytes)
         store.execute("UPDATE signing_key SET sealed_private = ?", (key[:-1] + bytes([key[-1] ^ 1]),))
-    with serving(folder / "data", folder / "home", check="live") as node:
+    with serving(folder / "data", folder / "home", check="live", warm=True) as node:
         yield node
 
 

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from e2e.raw import connect, hear, post, say
-from e2e.servers import FORM, SOON_SECONDS, Caller, ask, error_of, serving, within
+from e2e.servers import FORM, SOON_SECONDS, Caller, ask, error_of, within
 
 TOKEN = "/o/acme/oauth2/token"
 GET = b"GET /o/acme/.well-known/jwks.json HTTP/1.1\r\nHost: keyturn\r\n"
@@ -301,7 +301,7 @@ def test_slow_clients_do_not_slow_others(demo):
 
 
 @pytest.fixture(scope="module")
-def tight(tmp_path_factory):
+def tight(tmp_path_factory, new_demo):
     """A demo behind a proxy on this machine, with small limits for an address."""
     folder = tmp_path_factory.mktemp("tight")
     environ = {
@@ -310,7 +310,7 @@ def tight(tmp_path_factory):
         "KEYTURN_LIMITS__ADDRESS__BURST": "3",
         "KEYTURN_LIMITS__CONNECTIONS_PER_ADDRESS": "20",
     }
-    with serving(folder / "data", folder / "home", environ=environ) as node:
+    with new_demo(folder, environ=environ) as node:
         yield node
 
 
@@ -337,10 +337,10 @@ def test_a_trusted_proxy_names_the_address(tight):
     assert junk[-1].status == 429
 
 
-def test_a_stranger_names_nothing(tmp_path):
+def test_a_stranger_names_nothing(tmp_path, new_demo):
     """RL-01: without a trusted proxy X-Forwarded-For and Forwarded are not believed."""
     environ = {"KEYTURN_LIMITS__ADDRESS__PER_MINUTE": "1", "KEYTURN_LIMITS__ADDRESS__BURST": "3"}
-    with serving(tmp_path / "data", tmp_path / "home", environ=environ) as node:
+    with new_demo(tmp_path, environ=environ) as node:
         fors = [f"192.0.2.{number}" for number in range(5)]
         answers = statuses(node, "oauth2", *fors, Forwarded="for=192.0.2.66")
         assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from e2e.nodes import deploy
-from e2e.servers import Caller, serving
+from e2e.servers import Caller
 
 GRANT = "client_credentials"
 LIMITED = {
@@ -48,10 +48,10 @@ def test_two_servers_share_a_limit(store, tmp_path, limits):
 
 
 @pytest.mark.slow
-def test_a_flood_is_summarised_at_shutdown(tmp_path):
+def test_a_flood_is_summarised_at_shutdown(tmp_path, new_demo):
     """AD-05 and RE-03: a server that is told to stop writes the summary of refusals that were folded."""
     data = tmp_path / "data"
-    with serving(data, tmp_path / "home") as node:
+    with new_demo(tmp_path) as node:
         with Caller(node.url) as caller:
             client = node.client("oauth2")
             assert {client.post(caller, client_secret="wrong").status for _ in range(50)} == {401}

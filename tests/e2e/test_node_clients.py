@@ -33,7 +33,8 @@ def modules():
 def served(tmp_path_factory):
     """A demo of this file's own, whose keys may turn; a key set may be cached for a second."""
     folder = tmp_path_factory.mktemp("node")
-    with serving(folder / "data", folder / "home", environ={"KEYTURN_JWKS_CACHE_SECONDS": "1"}) as node:
+    environ = {"KEYTURN_JWKS_CACHE_SECONDS": "1"}
+    with serving(folder / "data", folder / "home", environ=environ, warm=True) as node:
         yield node
 
 

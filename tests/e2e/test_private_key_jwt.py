@@ -45,14 +45,14 @@ class ShortLived(PrivateKeyJWT):
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_from_cli_to_restart(tmp_path):
+def test_from_cli_to_restart(tmp_path, new_demo):
     """TE-06, RE-02 and HT-07: a key by CLI, Authlib's client, a race, and what was used stays used."""
     home, data = tmp_path / "home", tmp_path / "data"
     at = ("--data", str(data))
     private = generate_private_key(SECP256R1())
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "public.pem").write_bytes(public)
-    with serving(data, home) as node:
+    with new_demo(tmp_path) as node:
         client = told(home, "client", "create", "acme", "--name", "keyed", "--scope", "read", *at)[
             "client_id"
         ]
@@ -76,7 +76,7 @@ def test_from_cli_to_restart(tmp_path):
         port = node.url.rpartition(":")[2]
         node.process.kill()
         node.process.wait()
-    with serving(data, home, "--port", port) as node:
+    with serving(data, home, "--port", port, warm=True) as node:
         answer = node.ask("POST", "/o/acme/oauth2/token", form(used), Content_Type=FORM)
         assert (answer.status, answer.json) == (401, {"error": "invalid_client"})
         told(home, "key", "end", key["id"], *at)

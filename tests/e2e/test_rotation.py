@@ -40,7 +40,10 @@ def test_every_token_verifies_while_keys_turn(tmp_path):
     jwks = "/o/acme/.well-known/jwks.json"
     turned = []
     tokens = []
-    with serving(data, home, environ=ENVIRON) as first, serving(data, home, environ=ENVIRON) as second:
+    with (
+        serving(data, home, environ=ENVIRON, warm=True) as first,
+        serving(data, home, environ=ENVIRON, warm=True) as second,
+    ):
         verifiers = [CachedKeys(second.url + jwks), CachedKeys(first.url + jwks)]
         client = first.client("oauth2")
         with (
@@ -87,6 +90,6 @@ def test_every_token_verifies_while_keys_turn(tmp_path):
 
 def test_a_key_set_says_how_long_it_may_be_cached(tmp_path):
     """TK-14: the max-age of a key set is what a rotation waits for before the next key signs."""
-    with serving(tmp_path / "data", tmp_path / "home", environ=ENVIRON) as node:
+    with serving(tmp_path / "data", tmp_path / "home", environ=ENVIRON, warm=True) as node:
         answer = ask(node.url + "/o/acme/.well-known/jwks.json")
     assert re.search(r"max-age=(\d+)", answer.headers["cache-control"])[1] == str(CACHE_SECONDS)

@@ -31,7 +31,7 @@ def node(authority, tmp_path_factory):
         "KEYTURN_TLS__KEY": str(authority.key),
         "KEYTURN_LIMITS__CONNECTIONS_PER_ADDRESS": "12",
     }
-    with serving(folder / "data", folder / "home", environ=environ) as made:
+    with serving(folder / "data", folder / "home", environ=environ, warm=True) as made:
         yield made
 
 
@@ -209,7 +209,7 @@ def test_broken_pair_and_sighup(node, authority, trusting):
 def test_a_stop_breaks_no_request(authority, trusting, tmp_path):
     """RE-03: told to stop under load, it gives each client that reached it a token, and exits with 0."""
     environ = {"KEYTURN_TLS__CERTIFICATE": str(authority.certificate), "KEYTURN_TLS__KEY": str(authority.key)}
-    with serving(tmp_path / "data", tmp_path / "home", environ=environ) as node:
+    with serving(tmp_path / "data", tmp_path / "home", environ=environ, warm=True) as node:
         failed, served = [], []
 
         def load():

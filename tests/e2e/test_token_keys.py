@@ -3,12 +3,12 @@
 import jwt
 import pytest
 
-from e2e.servers import SOON_SECONDS, ask, serving, within
+from e2e.servers import SOON_SECONDS, ask, within
 from softhsm import PIN
 
 
 @pytest.mark.slow
-def test_a_server_signs_with_a_token(tmp_path, device):
+def test_a_server_signs_with_a_token(tmp_path, device, new_demo):
     """TK-12, HT-09: keys of a token sign; while it is away it is 503 and not ready, then it signs again."""
     (tmp_path / "pin").write_text(PIN + "\n")
     environ = device.environ | {
@@ -17,7 +17,7 @@ def test_a_server_signs_with_a_token(tmp_path, device):
         "KEYTURN_PKCS11__TOKEN": device.label,
         "KEYTURN_PKCS11__PIN_FILE": str(tmp_path / "pin"),
     }
-    with serving(tmp_path / "data", tmp_path / "home", environ=environ) as node:
+    with new_demo(tmp_path, environ=environ) as node:
         jwks = node.url + "/o/acme/.well-known/jwks.json"
         token = node.token("oauth2").json["access_token"]
         key = jwt.PyJWKSet.from_dict(ask(jwks).json)[jwt.get_unverified_header(token)["kid"]]

@@ -10,7 +10,7 @@ pytest.importorskip("opentelemetry.sdk", reason="comes with keyturn[otlp]")
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from e2e.servers import FORM, Caller, serving
+from e2e.servers import FORM, Caller
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -40,11 +40,11 @@ def collector():
     thread.join()
 
 
-def test_spans_arrive(tmp_path, collector):
+def test_spans_arrive(tmp_path, collector, new_demo):
     """HT-07: a server that stops has sent its spans, in the caller's trace, without a secret."""
     address, came = collector
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_SERVICE_NAME": "tokens"}
-    with serving(tmp_path / "data", tmp_path / "home", environ=environ) as node:
+    with new_demo(tmp_path, environ=environ) as node:
         client = node.client("oauth2")
         with Caller(node.url) as caller:
             fields = {"Content-Type": FORM, "traceparent": TRACEPARENT}

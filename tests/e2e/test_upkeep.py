@@ -11,7 +11,7 @@ def test_a_server_that_stops_signs_its_trail(tmp_path):
     """RE-03, AD-05: after SIGTERM every row the server wrote is covered by a signed checkpoint."""
     home, data = tmp_path / "home", tmp_path / "data"
     at = ("--data", str(data))
-    with serving(data, home) as node:
+    with serving(data, home, warm=True) as node:
         shown = ask(f"{node.management}/metrics").body.decode()
         assert 'keyturn_upkeep_last_run_timestamp_seconds{task="checkpoint"} 0.0' in shown
         assert "keyturn_signing_key_oldest_seconds" in shown

@@ -37,7 +37,8 @@ def python():
 def served(tmp_path_factory):
     """A demo of this file's own, whose keys and tokens may turn; a key set may be cached for a second."""
     folder = tmp_path_factory.mktemp("vmware")
-    with serving(folder / "data", folder / "home", environ={"KEYTURN_JWKS_CACHE_SECONDS": "1"}) as node:
+    environ = {"KEYTURN_JWKS_CACHE_SECONDS": "1"}
+    with serving(folder / "data", folder / "home", environ=environ, warm=True) as node:
         yield node
 
 
@@ -144,6 +145,7 @@ def test_life_of_a_token_by_cli(served, members):
     owner = "csp-demo@acme.example"
     made = told(home, "api-token", "create", "acme", owner, "--dialect", "vmware-csp", *at)
     assert len(made["secret"]) == 65
+    within(SOON_SECONDS, lambda: exchange(members, made["secret"]).status == 200)
     access = exchange(members, made["secret"]).json["access_token"]
     listed = told(home, "api-token", "list", "acme", owner, *at)
     assert next(each for each in listed if each["id"] == made["id"])["last_used_on"]

@@ -257,9 +257,10 @@ def test_sigterm_drains_all(tmp_path, kept):
 
 
 def test_a_terminal_interrupts_everybody(tmp_path):
-    """RE-03: an interrupt that reaches every process of the group stops in order; lines name their worker."""
+    """RE-03: an interrupt of the whole group stops in order; a reload with nothing to read ends nobody."""
     with serving(tmp_path / "data", tmp_path / "home", *TWO, wrapper=("setsid",)) as node:
         workers = pids(node)
+        os.killpg(node.process.pid, signal.SIGHUP)
         os.killpg(node.process.pid, signal.SIGINT)
         assert node.process.wait(20) == 0
         assert not any(map(lives, workers))

@@ -32,8 +32,7 @@ from keyturn.storage.turns import FairLock
 def terminal(capsys, tmp_path):
     """A new data folder with an organisation."""
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
-    made.table("org", "create", "acme")
+    made.begin("org", "create", "acme")
     return made
 
 

@@ -1,6 +1,8 @@
 """The command line on a real data folder: from nothing to a secret, and what each refusal looks like."""
 
+import errno
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 from keyturn.cli.root import NOUNS, run
 from keyturn.core.secret import parse_secret
 from keyturn.core.vocabulary import CredentialKind
+from made import made_once
 
 
 class Terminal:
@@ -46,6 +49,11 @@ class Terminal:
         assert err.count("\n") == 1
         return code, err.strip().removeprefix("keyturn: ")
 
+    def begin(self, *words):
+        """Have what ``init`` and another command make; another test may have had it made before."""
+        commands = [("init",), *([words] if words else [])]
+        made_once(str(commands), self.data, lambda: [self.table(*command) for command in commands])
+
     def client(self):
         """Make an organisation and a client and give the client's id."""
         self.table("org", "create", "acme", "--name", "Acme")
@@ -59,7 +67,7 @@ def empty(capsys, tmp_path):
 
 @pytest.fixture
 def terminal(empty):
-    empty.table("init")
+    empty.begin()
     return empty
 
 
@@ -85,6 +93,17 @@ def test_init_does_not_replace_a_lost_key(terminal):
     code, line = terminal.refused("init")
     assert (code, key.exists()) == (3, False)
     assert "under another master key" in line
+
+
+def test_init_where_no_key_can_be_written(empty, monkeypatch):
+    """Where the disk has no room for a master key, init says of which folder, and leaves no part of one."""
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert empty.refused("init") == (3, f"data folder {empty.data}: No space left on device")
+    assert list(empty.data.iterdir()) == []
 
 
 def test_init_with_a_given_key(empty, monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ from keyturn.web.logs import configure_logging
 @pytest.fixture
 def terminal(capsys, tmp_path):
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
+    made.begin()
     return made
 
 

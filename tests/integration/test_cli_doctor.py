@@ -1,6 +1,8 @@
 """``keyturn doctor`` on a deployment: in order, ailing in many ways at once, and with its store away."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,8 +16,7 @@ def terminal(capsys, tmp_path, monkeypatch):
     """A deployment with an organisation whose ring has signed."""
     made = Terminal(capsys, tmp_path / "data")
     monkeypatch.setenv("KEYTURN_PUBLIC_URL", "https://localhost")
-    made.json("init")
-    made.json("org", "create", "acme", "--name", "Acme")
+    made.begin("org", "create", "acme", "--name", "Acme")
     made.json("keys", "rotate", "--org", "acme")
     return made
 
@@ -107,3 +108,14 @@ def test_on_postgresql(capsys, tmp_path, monkeypatch, postgres_url):
     assert verdicts["store.standby"] == "warn"
     assert "store.disk" not in found
     assert PASSWORD not in str(found)
+
+
+def test_a_disk_that_is_full(terminal, monkeypatch):
+    """RE-06: where the store cannot be read for want of room, the doctor says how much there is."""
+    (terminal.data / "keyturn.db").write_bytes(b"no database")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    code, found = examined(terminal)
+    assert code == 1
+    assert found["store"][0]["verdict"] == "fail"
+    (disk,) = found["store.disk"]
+    assert (disk["verdict"], disk["found"]) == ("fail", "0 MiB free")

@@ -15,8 +15,7 @@ HASH = bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode()
 def terminal(capsys, tmp_path):
     """A deployment with one organisation."""
     opened = Terminal(capsys, tmp_path / "data")
-    opened.table("init")
-    opened.table("org", "create", "acme", "--name", "Acme")
+    opened.begin("org", "create", "acme", "--name", "Acme")
     return opened
 
 

@@ -10,6 +10,7 @@ import pytest
 from keyturn.cli.root import run
 from keyturn.core.vocabulary import Algorithm
 from keyturn.keys.signers import generate_key
+from made import made_once
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def say(monkeypatch, tmp_path, capsys):
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    assert speak("init")[0] == 0
-    assert speak("org", "create", "acme", "--name", "Acme")[0] == 0
+    begin = (("init",), ("org", "create", "acme", "--name", "Acme"))
+    made_once("acme", tmp_path / "data", lambda: [speak(*command) for command in begin])
     return speak
 
 

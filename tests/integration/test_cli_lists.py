@@ -15,7 +15,7 @@ from keyturn.keys.signers import generate_key
 @pytest.fixture
 def terminal(capsys, tmp_path):
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
+    made.begin()
     return made
 
 

@@ -26,7 +26,7 @@ async def attempts(data, name):
 def test_clear(capsys, tmp_path):
     """PW-05: `lockout clear` frees a name that another process locked, and the trail tells of it."""
     terminal = Terminal(capsys, tmp_path / "data")
-    terminal.table("init")
+    terminal.begin()
     name = terminal.json("org", "create", "acme")["id"] + "/alice"
     first = asyncio.run(attempts(terminal.data, name))
     assert first > 0
@@ -42,6 +42,6 @@ def test_clear(capsys, tmp_path):
 def test_nobodys_name(name, capsys, tmp_path):
     """PW-03: a name that no user can have is refused."""
     terminal = Terminal(capsys, tmp_path / "data")
-    terminal.table("init")
+    terminal.begin()
     terminal.table("org", "create", "acme")
     assert terminal.refused("lockout", "clear", "acme", name)[0] == 1

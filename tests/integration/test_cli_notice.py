@@ -11,8 +11,7 @@ def terminal(capsys, tmp_path, monkeypatch):
     """A deployment that may send to two hosts."""
     monkeypatch.setenv("KEYTURN_NOTICES__HOSTS", "hooks.invalid, *.example.com")
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
-    made.table("org", "create", "acme")
+    made.begin("org", "create", "acme")
     return made
 
 

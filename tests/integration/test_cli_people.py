@@ -12,6 +12,7 @@ from keyturn.cli.root import run
 from keyturn.core.secret import parse_secret
 from keyturn.core.totp import passcode
 from keyturn.core.vocabulary import CredentialKind
+from made import made_once
 
 PASSWORD = "violet anchors drift"
 
@@ -53,10 +54,12 @@ class Terminal:
 def terminal(capsys, monkeypatch, tmp_path):
     """A data folder with organisations acme and globex, and user alice at home in acme."""
     made = Terminal(capsys, monkeypatch, tmp_path / "data")
-    made.text("init")
-    for slug in ("acme", "globex"):
-        made.text("org", "create", slug)
-    made.text("user", "create", "acme", "Alice", "--email", "Alice@X.example")
+    begin = [
+        ("init",),
+        *(("org", "create", slug) for slug in ("acme", "globex")),
+        ("user", "create", "acme", "Alice", "--email", "Alice@X.example"),
+    ]
+    made_once("acme and Alice", made.data, lambda: [made.text(*command) for command in begin])
     return made
 
 

@@ -26,7 +26,7 @@ def somebody_else(folder):
 def test_another_users_data(command, capsys, tmp_path):
     """HT-08: data of another user is told in one line, with the exit code of a store that is not there."""
     terminal = Terminal(capsys, tmp_path / "data")
-    terminal.table("init")
+    terminal.begin()
     (terminal.data / "demo.json").touch(0o600)
     with somebody_else(terminal.data):
         code, line = terminal.refused(*command)

@@ -15,7 +15,7 @@ from keyturn.config import load_settings
 def terminal(capsys, tmp_path):
     """A data folder with an organisation that has signed."""
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
+    made.begin()
     asyncio.run(make_ring(made, made.json("org", "create", "acme")["id"]))
     return made
 

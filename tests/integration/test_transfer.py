@@ -1,6 +1,7 @@
 """An organisation moves to another deployment: its secrets work there, and nothing comes in by halves."""
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -219,12 +220,13 @@ async def test_all_or_nothing(folders):
         assert await local.deployment.client_view(household.clients[0].id) is None
 
 
-def test_commands(folders, tmp_path):
+def test_commands(folders, tmp_path, monkeypatch):
     """`export` and `import` take the passphrase from a file or standard input, and say what moved."""
     here, there = folders
     file, phrase, wrong = tmp_path / "acme", tmp_path / "phrase", tmp_path / "wrong"
     phrase.write_text(PHRASE.reveal() + "\n")
     wrong.write_text("incorrect horse battery staple")
+    here.table("client", "create", "acme", "--name", "bot")
     words = ("export", str(file), "--organisation", "acme", "--passphrase-file", str(phrase))
     assert here.json(*words)["organisation"] == "acme"
     assert here.refused(*words)[0] == 1
@@ -242,6 +244,9 @@ def test_commands(folders, tmp_path):
     assert {each["slug"] for each in there.json("org", "list")} == {"native", "acme"}
     code, line = there.refused("import", str(file), "--passphrase-file", str(phrase))
     assert (code, "taken here" in line) == (1, True)
+    monkeypatch.setattr("keyturn.cli.import_.MOST_CONFLICTS", 1)
+    code, line = there.refused("import", str(file), "--passphrase-file", str(phrase))
+    assert re.search(r"taken here: organisation slug 'acme' and 1 more$", line)
     assert is_bundle(file)
     assert not is_bundle(phrase)
     kinds = [each["kind"] for each in there.json("audit", "tail")]

@@ -23,8 +23,7 @@ DAY = timedelta(days=1)
 def terminal(capsys, tmp_path):
     """A data folder that is made, with an organisation whose trail is signed."""
     made = Terminal(capsys, tmp_path / "data")
-    made.table("init")
-    made.table("org", "create", "acme")
+    made.begin("org", "create", "acme")
     return made
 
 

@@ -263,6 +263,19 @@ def test_master_key_file_mode(tmp_path):
         settings.master_key_text()
 
 
+def test_files_that_are_no_text(tmp_path):
+    """HT-07: of a file that is no text its name is told, and no byte of it, for it may be a key."""
+    (tmp_path / "key").write_bytes(b"\xfe" * 32)
+    said = "is not UTF-8 text"
+    assert problems({}, config=tmp_path / "key") == (f"configuration file {tmp_path / 'key'}: {said}",)
+    given = {"KEYTURN_MASTER_KEY_FILE": str(tmp_path / "key")}
+    assert problems(given) == (f"KEYTURN_MASTER_KEY_FILE: {tmp_path / 'key'}: {said}",)
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "key").rename(tmp_path / "master.key")
+    with pytest.raises(ConfigError, match=said):
+        load(flags={"data": tmp_path}).master_key_text()
+
+
 def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"

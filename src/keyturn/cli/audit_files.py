@@ -71,8 +71,10 @@ def _made(path: Path) -> Iterator[IO[str]]:
     try:
         with os.fdopen(made, "w", encoding="utf-8", newline="") as out:
             yield out
-    except BaseException:
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # writing, where a full disk shows
+            raise OperatorError(f"{path}: {error.strerror}") from None
         raise
 
 

@@ -319,11 +319,13 @@ class CertificateFact(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         problem: Why the pair cannot be used; None where it can.
+        begins_at: When it begins to be good, and ``expires_at`` when it ends.
         names: Host names and addresses that it is for.
         chained: Whether each certificate of the file was issued by the next.
     """
 
     problem: str | None = None
+    begins_at: datetime | None = None
     expires_at: datetime | None = None
     names: tuple[str, ...] = ()
     chained: bool = True
@@ -339,6 +341,9 @@ def check_certificate(fact: CertificateFact, host: str | None, now: datetime) ->
         )
         return
     left = fact.expires_at - now
+    if fact.begins_at is not None and fact.begins_at > now:
+        found = f"begins to be good in {_round(fact.begins_at - now)}"
+        yield fail("certificate.beginning", found, "Use the one before until then; or mend the clock.")
     if left < EXPIRES_NOW:
         found = "has expired" if left < timedelta(0) else f"expires in {_round(left)}"
         yield fail("certificate.expiry", found, "Renew it in place.")

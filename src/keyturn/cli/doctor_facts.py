@@ -113,7 +113,10 @@ def certificate_of(settings: Settings) -> CertificateFact:
     except (OSError, ValueError) as error:
         return CertificateFact(problem=str(error))
     return CertificateFact(
-        expires_at=expires_at, names=tuple(_names(chain[0])), chained=all(map(_issued, chain, chain[1:]))
+        begins_at=chain[0].not_valid_before_utc,
+        expires_at=expires_at,
+        names=tuple(_names(chain[0])),
+        chained=all(map(_issued, chain, chain[1:])),
     )
 
 
@@ -168,6 +171,9 @@ def _store_fact(settings: Settings) -> tuple[condition.Condition | None, StoreFa
 def _store(found: condition.Condition | None, fact: StoreFact, settings: Settings) -> Iterator[Finding]:
     yield judge.check_store(fact)
     if found is None:
+        free = condition.free_bytes(settings.store_url())
+        if free is not None:  # SQLite says of a full disk no more than that it is in trouble
+            yield judge.check_disk(free)
         return
     yield judge.check_tables(fact)
     if (file := found.file) is not None:

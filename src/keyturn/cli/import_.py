@@ -3,6 +3,7 @@
 Which of them a file is, its first line says.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ from keyturn.directory.import_rows import FileForm
 from keyturn.transfers import is_bundle
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+MOST_CONFLICTS = 20
+"""Those that are named."""
 
 
 @app.command(
@@ -66,5 +70,11 @@ def import_(
         raise typer.BadParameter("--organisation, --as and --report are for CSV and JSON")
     moved = bring_in(file, passphrase_file, dry_run=dry_run, data=data, config=config)
     if moved.conflicts:
-        raise OperatorError("nothing was imported; taken here: " + ", ".join(moved.conflicts))
+        raise OperatorError("nothing was imported; taken here: " + _some_of(moved.conflicts))
     show({**shown(moved), "imported": not dry_run}, form)
+
+
+def _some_of(conflicts: Sequence[str]) -> str:
+    """Name what is taken, as far as people read: of an organisation that is here it is everything."""
+    more = len(conflicts) - MOST_CONFLICTS
+    return ", ".join(conflicts[:MOST_CONFLICTS]) + (f" and {more} more" if more > 0 else "")

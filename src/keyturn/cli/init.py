@@ -27,7 +27,7 @@ def init(data: Data = None, config: Config = None, form: Form = Format.TABLE) ->
         folder_made = _make_folder(settings.data)
         key_made = not settings.master_key_given and make_master_key(settings.master_key_path)
     except OSError as error:
-        raise ConfigError([f"data folder {error.filename}: {error.strerror}"]) from None
+        raise ConfigError([f"data folder {error.filename or settings.data}: {error.strerror}"]) from None
     setup = asyncio.run(_open_once(settings, key_made=key_made))
     answer = {
         "data": str(settings.data),

@@ -1,6 +1,7 @@
 """The command ``keyturn`` itself: its nouns, found late, and what its exit codes mean."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from keyturn import __version__
-from keyturn.cli.outcome import outcome
+from keyturn.cli.outcome import UNREADABLE, outcome
 from keyturn.core.errors import OperatorError
 
 EPILOG = """\b
@@ -178,6 +179,11 @@ def run(arguments: Sequence[str]) -> int:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # typer tells of it there
 
         completion_init()
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:  # no name of ours, and no database would take it
+        print("keyturn: the command line is not UTF-8", file=sys.stderr)
+        return UNREADABLE
     return outcome(partial(_main, arguments))
 
 

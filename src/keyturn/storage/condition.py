@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import ConfigError, Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage import migrate
 from keyturn.storage.grounds import ground_of
@@ -101,6 +101,15 @@ def look(path_or_url: str | Path) -> Condition:
             engine.dispose()
     except (SQLAlchemyError, OSError) as error:
         raise Unavailable(Reason.STORE_UNAVAILABLE) from error
+
+
+def free_bytes(path_or_url: str | Path) -> int | None:
+    """Say how much room the disk of an SQLite file has; None where it is no file, or is not there."""
+    try:
+        ground = ground_of(path_or_url)
+        return shutil.disk_usage(ground.path.parent).free if isinstance(ground, SqliteGround) else None
+    except (ConfigError, OSError):
+        return None
 
 
 def _file(connection: Connection, path: Path) -> FileCondition:

@@ -56,7 +56,8 @@ def openapi_document(dialects: Iterable[Dialect], public_url: str, version: str)
     for dialect in dialects:
         document["tags"].append({"name": dialect.name, "description": dialect.title})
         for route in dialect.routes:
-            document["components"]["responses"] |= refusal_responses(dialect, route)
+            responses = document["components"]["responses"]
+            responses |= refusal_responses(dialect, route, responses)
             document["components"]["securitySchemes"] |= _schemes(route)
             for number, path in enumerate((route.path, *route.aliases), start=1):
                 own = _SEGMENT.findall(path)

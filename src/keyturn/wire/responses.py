@@ -1,7 +1,7 @@
 """What a route may answer, as OpenAPI says it: its refusals, its headers, and what its facts are."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -200,12 +200,16 @@ def refusal_name(dialect: Dialect, route: Route, status: int) -> str:
     return ".".join([dialect.name, *([route.name] if route.refusals else []), str(status)])
 
 
-def refusal_responses(dialect: Dialect, route: Route) -> dict[str, Any]:
-    """Say what each refusal of a route looks like, by the name of its component."""
-    return {
-        refusal_name(dialect, route, status): _refusal(dialect, route, status)
-        for status in sorted(refused_statuses(dialect, route))
+def refusal_responses(dialect: Dialect, route: Route, known: Container[str]) -> dict[str, Any]:
+    """Say what each refusal of a route looks like, by the name of its component.
+
+    Args:
+        known: Names of components that there are; a dialect's routes share theirs, and one is much work.
+    """
+    named = {
+        refusal_name(dialect, route, status): status for status in sorted(refused_statuses(dialect, route))
     }
+    return {name: _refusal(dialect, route, status) for name, status in named.items() if name not in known}
 
 
 def refusal_schema(dialect: Dialect, route: Route, status: int) -> Schema:

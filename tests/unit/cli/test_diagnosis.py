@@ -134,6 +134,8 @@ def test_master_keys():
         ({"expires_at": NOW + 10 * DAY}, [WARN, OK]),
         ({"expires_at": NOW + 2 * DAY}, [FAIL, OK]),
         ({"expires_at": NOW - DAY}, [FAIL, OK]),
+        ({"begins_at": NOW - DAY}, [OK, OK]),
+        ({"begins_at": NOW + DAY}, [FAIL, OK, OK]),
         ({"chained": False}, [OK, WARN, OK]),
         ({"names": ("*.example",)}, [OK, OK]),
         ({"names": ("example",)}, [OK, FAIL]),

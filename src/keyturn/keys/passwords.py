@@ -4,14 +4,17 @@ argon2id (RFC 9106), on a few threads of its own, with few who may wait for them
 here too, in whatever hash it came (``foreign``), until its first good use.
 
 argon2-cffi lets go of the interpreter while it hashes, so tokens go on being issued meanwhile, and the number
-of threads bounds the cores it takes (PW-02, RE-10). Nothing is imported and no thread started before the
-first password.
+of threads bounds the cores it takes (PW-02, RE-10). Where there is one core for all, they step back before the
+event loop. Nothing is imported and no thread started before the first password.
 """
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from contextlib import suppress
+from threading import BoundedSemaphore, get_native_id
 from typing import TypeVar
 
 from keyturn.core.errors import Fault, Unavailable
@@ -35,6 +38,8 @@ _NEVER_SET = b"\xff"
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _LANES = 1
+_NICENESS = 10
+"""How far a thread steps back: where it wants the event loop's core it gets a tenth of it."""
 
 
 class ArgonPasswords:
@@ -61,7 +66,7 @@ class ArgonPasswords:
         self._memory_kib = memory_kib
         self._passes = passes
         self._dice = dice
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._pool = ThreadPoolExecutor(threads, "passwords", _step_back)
         self._places = BoundedSemaphore(threads + max_waiting)
 
     async def hash(self, password: Secret) -> str:
@@ -142,6 +147,13 @@ class ArgonPasswords:
         return hash_secret(octets, salt, self._passes, self._memory_kib, _LANES, _HASH_BYTES, Type.ID).decode(
             "ascii"
         )
+
+
+def _step_back() -> None:
+    """Let others go first. Linux alone has priorities of threads: elsewhere the number may be a process's."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # some sandboxes forbid it
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
 
 
 def _verify_any(spellings: Sequence[bytes], verifier: str) -> bool:

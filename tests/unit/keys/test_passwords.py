@@ -1,6 +1,7 @@
 """Hashing passwords on threads of their own."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from threading import Event
@@ -110,6 +111,15 @@ async def test_the_event_loop_goes_on():
         await asyncio.sleep(0)
         rounds += 1
     assert rounds > 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system has priorities of threads")
+async def test_the_event_loop_goes_first(passwords):
+    """RE-10: on a core that both want a hash steps back before the event loop, whose own priority stays."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    theirs = await passwords._on_a_thread(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+    assert theirs == min(own + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 async def test_who_gives_up_keeps_the_place_until_the_thread_is_free():

@@ -4,8 +4,8 @@ argon2id (RFC 9106), on a few threads of its own, with few who may wait for them
 here too, in whatever hash it came (``foreign``), until its first good use.
 
 argon2-cffi lets go of the interpreter while it hashes, so tokens go on being issued meanwhile, and the number
-of threads bounds the cores it takes (PW-02, RE-10). Where there is one core for all, they step back before the
-event loop. Nothing is imported and no thread started before the first password.
+of threads bounds the cores it takes (PW-02, RE-10). On a core that both want they step back before the event
+loop. Nothing is imported and no thread started before the first password.
 """
 
 import asyncio

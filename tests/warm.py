@@ -30,8 +30,8 @@ import os, sys
 if sys.argv[1:2] == ["serve"]:
     os.execv({real!r}, [{real!r}, *sys.argv[1:]])
 sys.path.append({here!r})
-from warm import ask
-process = ask({place!r}, "keyturn", sys.argv[1:], os.environ, os.getcwd(), (0, 1, 2))
+from warm import start
+process = start("keyturn", sys.argv[1:], os.environ, os.getcwd(), (0, 1, 2), {place!r})
 sys.exit(process.wait() % 256)
 """
 
@@ -85,20 +85,20 @@ class Forked:
         return int(NUMBER.unpack(said)[0])
 
 
-def ask(
-    place: str,
+def start(
     program: str,
     arguments: Sequence[str],
     environ: Mapping[str, str],
     folder: str | Path,
     files: Sequence[int],
+    place: str = "",
 ) -> Forked:
     """Have a process forked.
 
     Args:
-        place: Of the process that forks; ``start`` has one of its own.
         program: A name among ``forking.PROGRAMS``.
         files: Standard input, output and error.
+        place: Of the process that forks; this test worker's own one if not given.
     """
     asked = {
         "program": program,
@@ -107,24 +107,13 @@ def ask(
         "folder": str(folder),
     }
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(place)
+    connection.connect(place or _place())
     handed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
     message = json.dumps(asked).encode()
     sent = connection.sendmsg([message], handed)
     connection.sendall(message[sent:])
     connection.shutdown(socket.SHUT_WR)
     return Forked(connection)
-
-
-def start(
-    program: str,
-    arguments: Sequence[str],
-    environ: Mapping[str, str],
-    folder: str | Path,
-    files: Sequence[int],
-) -> Forked:
-    """Have a process forked by this test worker's own one."""
-    return ask(_place(), program, arguments, environ, folder, files)
 
 
 def write_command(file: Path) -> None:

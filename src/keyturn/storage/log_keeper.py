@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 PAGES = 2000
 """Pages in the log before it is copied home: 8 MB, since what a disk is given at once holds up commits."""
-STOP_SECONDS = 5.0
 _COMMITS_A_LOOK = 8
 _FEW_PAGES = 200
 """May be copied while everybody waits: as much as a few large batches write."""
@@ -77,7 +76,7 @@ class LogKeeper:
         if self._commits % _COMMITS_A_LOOK == 0:
             self._wake.set()
 
-    def close(self, seconds: float = STOP_SECONDS) -> None:
+    def close(self, seconds: float) -> None:
         """Stop, and leave the log to whoever closes the file last; not to be called on the event loop.
 
         Args:

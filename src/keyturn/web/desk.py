@@ -274,9 +274,7 @@ class Desk:
         if isinstance(told, MethodNotAllowed):
             allow = (b"allow", ", ".join(_methods(door)).encode())
             response = WireResponse(response.status, response.body, (*response.headers, allow))
-        unproven = isinstance(told, _unproven(route)) or told.reason is Reason.LOCKED_OUT
-        proven = told.about is not None and not unproven
-        if proven or told.reason is Reason.RATE_LIMIT:
+        if _is_proven(told, route) or told.reason is Reason.RATE_LIMIT:
             response = self._limited(response)
         return grant, told.reason.value, response
 
@@ -401,14 +399,16 @@ def _wanted(route: CompiledRoute, request: WireRequest) -> Publication:
     return Publication(origin, route.table.document, request.params.get("organisation"))
 
 
-def _unproven(route: CompiledRoute) -> tuple[type[Refusal], ...]:
-    """Name the refusals of a caller who has not proved to be the one that the refusal is about.
+def _is_proven(refusal: Refusal, route: CompiledRoute) -> bool:
+    """Tell whether a caller has proved to be the one that its refusal is about; who is locked out has not.
 
     A client that authenticated itself is proven, although its grant is worth nothing.
     """
+    if refusal.about is None or refusal.reason is Reason.LOCKED_OUT:
+        return False
     if route.table.authentication is not None and not any(each.owner for each in route.table.exchanges):
-        return (InvalidClient,)
-    return (InvalidClient, InvalidGrant, InvalidToken)
+        return not isinstance(refusal, InvalidClient)
+    return not isinstance(refusal, InvalidClient | InvalidGrant | InvalidToken)
 
 
 def _methods(door: Door) -> list[str]:

@@ -48,7 +48,7 @@ def writer(path):
 def keeper(path):
     kept = keep(path)
     yield kept
-    kept.close()
+    kept.close(PATIENCE_SECONDS)
 
 
 def opened(path):
@@ -120,7 +120,7 @@ def test_two_keepers(path, writer, keeper):
         for each in (keeper, other):  # at one moment it is chance who finds it copied already
             eventually(lambda each=each: each.pages >= DUE, lambda each=each: commit(writer, each))
     finally:
-        other.close()
+        other.close(PATIENCE_SECONDS)
     assert writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -173,7 +173,7 @@ def test_a_log_that_is_not_there_is_told_of(path, caplog):
     for _ in range(8):
         keeper.committed()
     eventually(lambda: caplog.records)
-    keeper.close()
+    keeper.close(PATIENCE_SECONDS)
     assert not keeper._thread.is_alive()
 
 
@@ -182,7 +182,7 @@ def test_it_ends_though_it_was_told_so_while_it_copied(path, writer, keeper):
     turns = FairLock(path)
     with turns.held():
         eventually(lambda: keeper._turns, lambda: commit(writer, keeper))
-        ending = threading.Thread(target=keeper.close)
+        ending = threading.Thread(target=keeper.close, args=(PATIENCE_SECONDS,))
         ending.start()
         eventually(lambda: keeper._closing)
     turns.close()
@@ -197,7 +197,7 @@ def test_a_link_to_the_database(path, writer, tmp_path):
     link.symlink_to(path)
     keeper = keep(link)
     eventually(lambda: keeper.pages >= DUE, lambda: commit(writer, keeper))
-    keeper.close()
+    keeper.close(PATIENCE_SECONDS)
 
 
 def test_another_brought_the_log_home(path, writer, keeper):

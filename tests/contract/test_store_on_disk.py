@@ -161,7 +161,7 @@ async def test_closing_waits_for_no_turn_twice(path):
         with pytest.raises(Unavailable):
             await left
     turns.close()
-    store._keeper.close()
+    store._keeper.close(10)
 
 
 async def test_it_is_all_there_after_reopening(shared):

@@ -164,6 +164,27 @@ async def test_closing_waits_for_no_turn_twice(path):
     store._keeper.close(10)
 
 
+async def test_the_log_is_wiped_in_turn(file_store, path):
+    """RE-01: the log is emptied while no neighbour may write: SQLite before 3.51.3 may destroy the file."""
+    log, turns = path.with_name("keyturn.db-wal"), FairLock(path)
+    with turns.held():
+        wiping = asyncio.ensure_future(file_store.deployment.wipe_log())
+        await asyncio.wait({wiping}, timeout=0.2)
+        assert (wiping.done(), log.stat().st_size > 0) == (False, True)
+    turns.close()
+    assert await wiping
+    assert log.stat().st_size == 0
+
+
+async def test_wiping_the_log_waits_for_no_turn_for_ever(path):
+    """TN-05: where a neighbour is stopped in its turn, who wipes is told so after twice the patience."""
+    store, turns = await open_file(path, patience_seconds=0.1), FairLock(path)
+    with turns.held(), pytest.raises(Unavailable):
+        await store.deployment.wipe_log()
+    turns.close()
+    await store.close()
+
+
 async def test_it_is_all_there_after_reopening(shared):
     """What was recorded is read by the next process, whose chain is one of its own."""
     url = shared if isinstance(shared, str) else f"sqlite:///{shared}"

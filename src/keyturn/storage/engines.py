@@ -182,7 +182,9 @@ def use_write_ahead_log(engine: Engine) -> None:
 
 
 def wipe_log(engine: Engine) -> bool:
-    """Copy the write-ahead log home and empty it: until then it holds pages as they were before.
+    """Copy the write-ahead log home and empty it; the caller holds the turn.
+
+    Until then it holds pages as they were before.
 
     Returns:
         False where another connection still reads from the log; nothing is lost then, try again later.

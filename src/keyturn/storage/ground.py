@@ -241,6 +241,8 @@ class Ground(Protocol):
     def wipe_log(self, engine: Engine) -> bool:
         """Leave nothing that was erased in any log; False where somebody still reads it, so try later.
 
+        The caller holds the turn.
+
         Raises:
             DBAPIError: The store cannot be reached or written.
         """

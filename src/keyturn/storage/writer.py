@@ -19,7 +19,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from keyturn.core.changes import Change, Outcome, Unit
 from keyturn.core.clock import Clock
@@ -73,11 +72,11 @@ class _Job:
 
 
 class _Errand:
-    """A small transaction of upkeep that waits, and who waits for it."""
+    """Something small to do in a turn, which waits, and who waits for it."""
 
     __slots__ = ("future", "work")
 
-    def __init__(self, work: Callable[[Connection], Any], future: Future[Any]) -> None:
+    def __init__(self, work: Callable[[], Any], future: Future[Any]) -> None:
         self.work = work
         self.future = future
 
@@ -175,6 +174,21 @@ class GroupWriter:
         Raises:
             Unavailable: It could not be committed; nothing of it was.
         """
+        return await self._in_turn(partial(self._transact, work))
+
+    async def wipe_log(self) -> bool:
+        """Leave nothing that was erased in the write-ahead log; False while somebody still reads it.
+
+        In turn: a commit of another process just as the log is copied home may destroy the file
+        (``log_keeper.py``). So nobody waits for it longer than for any errand.
+
+        Raises:
+            Unavailable: The store cannot be reached or written, or its turn did not come.
+        """
+        return await self._in_turn(partial(self._ground.wipe_log, self._engine))
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """Have something done on the writer's thread, in a turn of its own."""
         if self._closing:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         future: Future[T] = self._loop.create_future()
@@ -255,17 +269,6 @@ class GroupWriter:
         for job in jobs:
             if not job.future.done():
                 job.future.set_exception(unavailable(cause))
-
-    async def wipe_log(self) -> bool:
-        """Leave nothing that was erased in the write-ahead log; False while somebody still reads it.
-
-        Raises:
-            Unavailable: The store cannot be reached or written.
-        """
-        try:
-            return await self._loop.run_in_executor(None, self._ground.wipe_log, self._engine)
-        except SQLAlchemyError as error:
-            raise unavailable(error) from error
 
     async def close(self) -> None:
         """Take no more units, commit those that wait, and stop; nobody waits longer than their patience."""
@@ -364,14 +367,18 @@ class GroupWriter:
             return
         try:
             with self._turns.held():
-                connection, _ = self._begin(alone=True)
-                done = errand.work(connection)
-                self._commit(connection)
+                done = errand.work()
             self._held.tell(partial(_settle, errand.future, done))
         except Exception as error:  # noqa: BLE001  # told by ``failed``
             self._scribe.forget()
             self._held.failed(error)
             self._held.tell(partial(_settle, errand.future, unavailable(error)))
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        connection, _ = self._begin(alone=True)
+        done = work(connection)
+        self._commit(connection)
+        return done
 
     def _begin(self, *, alone: bool) -> tuple[Connection, Point]:
         return self._held.begin(partial(self._ground.begin_writing, alone=alone))

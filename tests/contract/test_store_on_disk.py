@@ -176,6 +176,22 @@ async def test_the_log_is_wiped_in_turn(file_store, path):
     assert log.stat().st_size == 0
 
 
+async def test_a_link_to_the_file(file_store, path, tmp_path):
+    """RE-01: who opens a store by a link to its file queues with the others, and copies the same log home."""
+    link = tmp_path / "store"
+    link.symlink_to(path)
+    linked, turns = await open_file(link), FairLock(path)
+    with turns.held():
+        recording = linked.recorder.record(unit(organisation_id=None))
+        await asyncio.wait({recording}, timeout=0.2)
+        assert not recording.done()
+    turns.close()
+    assert await recording == Recorded()
+    assert linked._keeper._log.path == file_store._keeper._log.path
+    await linked.close()
+    assert [each.name for each in tmp_path.glob("store*")] == ["store"]
+
+
 async def test_wiping_the_log_waits_for_no_turn_for_ever(path):
     """TN-05: where a neighbour is stopped in its turn, who wipes is told so after twice the patience."""
     store, turns = await open_file(path, patience_seconds=0.1), FairLock(path)

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -195,6 +196,20 @@ def test_another_folder(terminal, tmp_path):
     (elsewhere.data / "keyturn.db").unlink()
     elsewhere.table("restore", str(file))
     assert [each["slug"] for each in elsewhere.json("org", "list")] == ["acme"]
+
+
+def test_a_link_stays(terminal, tmp_path):
+    """A restore leaves a link to the database where it is, and replaces the file that it leads to."""
+    file, link, path = tmp_path / "backup", terminal.data / "keyturn.db", tmp_path / "disk" / "keyturn.db"
+    path.parent.mkdir()
+    link.rename(path)
+    link.symlink_to(path)
+    terminal.table("backup", str(file))
+    before = path.stat().st_ino
+    done = terminal.json("restore", str(file), "--replace")
+    assert (link.readlink(), path.stat().st_ino != before) == (path, True)
+    assert Path(done["before"]).stat().st_ino == before
+    assert [each["slug"] for each in terminal.json("org", "list")] == ["acme"]
 
 
 def test_not_while_it_is_open(terminal, tmp_path):

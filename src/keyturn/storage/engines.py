@@ -28,7 +28,10 @@ _URL_PREFIX = "sqlite:///"
 
 
 def path_of(path_or_url: str | Path) -> Path:
-    """Give the database file that a setting names.
+    """Give the database file that a setting names, past all links.
+
+    SQLite follows them before it names its log, and so must whoever names a lock: who came by another name
+    would have turns of its own.
 
     Raises:
         ConfigError: It names a store that this version does not know.
@@ -42,7 +45,7 @@ def path_of(path_or_url: str | Path) -> Path:
         )
     if not text or text == ":memory:":
         raise ConfigError(["store: needs a file's path"])
-    return Path(text).absolute()
+    return Path(os.path.realpath(text))  # not ``resolve``, which stops at a circle of links
 
 
 def prepare_file(path: Path) -> None:

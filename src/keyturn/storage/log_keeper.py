@@ -37,7 +37,7 @@ class LogKeeper:
     """Copies a file's log home when it has grown.
 
     Args:
-        path: The database file.
+        path: The database file itself, and no link to it.
         engine: Gives the connections that copy.
         turns: Joins the queue of processes.
         due_pages: How far the log grows before it is copied home.
@@ -154,9 +154,8 @@ class LogFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Look beside the database at ``path``; where that is a link, SQLite follows it first."""
-        real = path.resolve()
-        self.path = real.with_name(real.name + "-wal")
+        """Look beside the database at ``path``."""
+        self.path = path.with_name(path.name + "-wal")
 
     def reaches(self, pages: int) -> bool:
         """Tell whether so many were written since it began anew: what is older has other salts.

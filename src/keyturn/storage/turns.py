@@ -18,7 +18,7 @@ class FairLock:
     """One process's (or one store's) place in the queue for a file; not for use by two threads at once.
 
     Args:
-        path: The database file; the locks lie beside it.
+        path: The database file itself, and no link to it; the locks lie beside it.
 
     Raises:
         OSError: The lock files cannot be made, or the database is being replaced (``alone``).

@@ -51,6 +51,19 @@ def test_an_empty_file_is_no_database(tmp_path):
         require_file(path)
 
 
+def test_a_link_names_the_file_itself(tmp_path, monkeypatch):
+    """RE-01: however a file is named it is one, so its locks are too; a circle of links is one's own name."""
+    path, link, circle = tmp_path / "disk" / "keyturn.db", tmp_path / "store", tmp_path / "circle"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    circle.symlink_to(circle)
+    (tmp_path / "folder").symlink_to(path.parent)
+    monkeypatch.chdir(path.parent)
+    names = (path, link, f"sqlite:///{link}", tmp_path / "folder" / path.name, path.name, "../store")
+    assert {path_of(name) for name in names} == {path}
+    assert path_of(circle) == circle
+
+
 BAD = {
     "no such table": ("SELECT 'hush' FROM nothing WHERE name = ?", ("hush",)),
     "a constraint": ("INSERT INTO thing VALUES (?)", ("hush",)),

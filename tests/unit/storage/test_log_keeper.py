@@ -190,16 +190,6 @@ def test_it_ends_though_it_was_told_so_while_it_copied(path, writer, keeper):
     ending.join()
 
 
-def test_a_link_to_the_database(path, writer, tmp_path):
-    """SQLite keeps the log beside the file itself and not beside a link to it, so the keeper looks there."""
-    link = tmp_path / "elsewhere" / "store"
-    link.parent.mkdir()
-    link.symlink_to(path)
-    keeper = keep(link)
-    eventually(lambda: keeper.pages >= DUE, lambda: commit(writer, keeper))
-    keeper.close(PATIENCE_SECONDS)
-
-
 def test_another_brought_the_log_home(path, writer, keeper):
     """Who was kept from it does not let the log grow any longer once another process did it."""
     with opened(path) as reader:

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 
 from authority import Authority
 from integration.test_cli import Terminal
+from keyturn.cli.diagnosis import LONG_LOG_BYTES, MIB
 from postgres import PASSWORD
 
 
@@ -35,8 +38,10 @@ def test_in_order(terminal):
     code, found = examined(terminal)
     assert code == 0, found
     kinds = {"configuration", "clock", "clock.ntp", "store", "store.tables", "store.durability", "store.disk"}
+    kinds |= {"store.library", "store.log"}
     kinds |= {"files.data", "files.database", "files.master-key", "master-key", "keys", "upkeep.checkpoint"}
     assert kinds <= found.keys()
+    assert len(found["store.disk"]) == 1
     (keys,) = found["keys"]
     assert keys["found"] == "1 rings can sign and go on"
 
@@ -61,6 +66,19 @@ def test_ailing(terminal, tmp_path, monkeypatch):
     assert failed == {"files.data", "certificate.expiry", "certificate.name"}
     assert all(each["to_do"] for each in found["certificate.expiry"])
     assert secret not in str(found)
+
+
+def test_a_link_to_the_database(terminal, monkeypatch):
+    """RE-01: the log is looked for beside the file, where SQLite has it, and not beside a link to it."""
+    path, link = terminal.data / "keyturn.db", terminal.data.parent / "store"
+    link.symlink_to(path)
+    monkeypatch.setenv("KEYTURN_DATABASE_URL", f"sqlite:///{link}")
+    with closing(sqlite3.connect(path)) as open_beside:
+        open_beside.execute("SELECT count(*) FROM client").fetchone()
+        with path.with_name("keyturn.db-wal").open("ab") as log:
+            log.truncate(LONG_LOG_BYTES + MIB)
+        _, found = examined(terminal)
+    assert found["store.log"][0]["verdict"] == "warn"
 
 
 def test_a_master_key_that_opens_nothing(terminal):

@@ -25,6 +25,12 @@ KEY_SLACK = timedelta(days=7)
 """A ring turns when it is used next, so a key may be a little older than settings say."""
 
 
+LOG_IS_SAFE = (3, 51, 3)
+"""From here on SQLite's log may begin anew beside a copy (sqlite.org/wal.html, "The WAL-Reset Bug")."""
+LOG_IS_SAFE_TOO = ((3, 44, 6), (3, 50, 7))
+"""Mended releases of older lines."""
+
+
 class Verdict(StrEnum):
     """How a check ended."""
 
@@ -204,6 +210,23 @@ def check_file_durability(journal_mode: str) -> Finding:
             "PRAGMA journal_mode=WAL, with no server running.",
         )
     return ok("store.durability", "journal_mode is wal, commits are synchronous=FULL")
+
+
+def check_library(version: tuple[int, int, int]) -> Finding:
+    """Tell whether SQLite may lose a file whose log somebody copies home beside a commit (RE-01).
+
+    Our own processes take turns at both, so nothing is wrong yet. A distribution may have mended an older
+    version and kept its number.
+    """
+    name = f"SQLite {'.'.join(map(str, version))}"
+    line = next((each for each in LOG_IS_SAFE_TOO if each[:2] == version[:2]), LOG_IS_SAFE)
+    if version < line:
+        return warn(
+            "store.library",
+            f"{name}: before 3.51.3 another program that writes may destroy the file; our own take turns",
+            "Update SQLite (libsqlite3) when there is a newer one; until then open the file only to read.",
+        )
+    return ok("store.library", name)
 
 
 def check_server_durability(

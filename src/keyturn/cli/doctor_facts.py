@@ -170,15 +170,15 @@ def _store_fact(settings: Settings) -> tuple[condition.Condition | None, StoreFa
 
 def _store(found: condition.Condition | None, fact: StoreFact, settings: Settings) -> Iterator[Finding]:
     yield judge.check_store(fact)
+    free = condition.free_bytes(settings.store_url())
+    if free is not None:  # also without a store: SQLite says of a full disk only that it is in trouble
+        yield judge.check_disk(free)
     if found is None:
-        free = condition.free_bytes(settings.store_url())
-        if free is not None:  # SQLite says of a full disk no more than that it is in trouble
-            yield judge.check_disk(free)
         return
     yield judge.check_tables(fact)
     if (file := found.file) is not None:
         yield judge.check_file_durability(file.journal_mode)
-        yield judge.check_disk(file.free_bytes)
+        yield judge.check_library(file.library)
         yield judge.check_log_size(file.log_bytes)
     if (server := found.postgres) is not None:
         yield from judge.check_server_durability(

@@ -4,6 +4,7 @@ Asked by ``keyturn doctor``, which judges. Reads only, needs no master key, and 
 """
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Literal
 
@@ -55,12 +56,16 @@ class PostgresCondition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """What matters of an SQLite file and its disk."""
+    """What matters of an SQLite file; its disk is asked for apart (``free_bytes``).
 
+    Args:
+        library: The version of SQLite that this process has.
+    """
+
+    library: tuple[int, int, int]
     journal_mode: str
     size_bytes: int
     log_bytes: int
-    free_bytes: int
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,10 +120,10 @@ def free_bytes(path_or_url: str | Path) -> int | None:
 def _file(connection: Connection, path: Path) -> FileCondition:
     log = path.with_name(path.name + "-wal")
     return FileCondition(
+        library=sqlite3.sqlite_version_info,
         journal_mode=str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()),
         size_bytes=path.stat().st_size,
         log_bytes=log.stat().st_size if log.exists() else 0,
-        free_bytes=shutil.disk_usage(path.parent).free,
     )
 
 

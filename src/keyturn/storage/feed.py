@@ -18,7 +18,7 @@ from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Reason
 from keyturn.storage.causes import Complaints
-from keyturn.storage.ground import BEGINNING, Ground, Point
+from keyturn.storage.ground import BEGINNING, Ground, Point, Reading
 from keyturn.storage.schema import CHANGE_LOG, FEED
 from keyturn.storage.writing import let_go
 
@@ -176,11 +176,8 @@ class Feed(Confirmation):
         if pulse == self._pulse and self._seen == self.at:
             self.confirm(seen_at)
             return
-        self._ground.begin_reading(self._connection)
-        try:
+        with Reading(self._ground, self._connection):
             news = read_news(self._ground, self._connection, self.at, seen_at)
-        finally:
-            self._connection.exec_driver_sql("ROLLBACK")
         self._pulse, self._seen = pulse, news.at
         self._loop.call_soon_threadsafe(self.apply, news)
 

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from keyturn.core.errors import ConfigError
-from keyturn.storage.ground import Amendment, Counting, Point
+from keyturn.storage.ground import Amendment, Counting, Point, Reading
 from keyturn.storage.postgres_url import PostgresPlace
 from keyturn.storage.schema import FEED
 
@@ -275,13 +275,8 @@ class PostgresGround:
         """Read the row with an id, in a transaction of its own that ends in time."""
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL("SELECT {} FROM {} WHERE id = %s").format(names, sql.Identifier(table))
-        self.begin_reading(connection)
-        try:
-            with _errors(connection):
-                return _driver(connection).execute(query, (key,)).fetchone()
-        finally:
-            if not connection.invalidated:
-                connection.exec_driver_sql("ROLLBACK")
+        with Reading(self, connection), _errors(connection):
+            return _driver(connection).execute(query, (key,)).fetchone()
 
     def append(
         self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]

@@ -39,7 +39,7 @@ from keyturn.storage import migrate, rows
 from keyturn.storage.admin_reads import AdminReads, SqlAdmin
 from keyturn.storage.causes import Complaints
 from keyturn.storage.families import find_family
-from keyturn.storage.ground import Ground
+from keyturn.storage.ground import Ground, Reading
 from keyturn.storage.people_reads import PeopleReads, SqlPeople
 from keyturn.storage.schema import (
     AUDIT,
@@ -360,12 +360,8 @@ class SqlReads:
         with self._engine.connect() as connection:
             if bare:
                 return question(connection)
-            self._ground.begin_reading(connection)
-            try:
+            with Reading(self._ground, connection):
                 return question(connection)
-            finally:
-                if not connection.invalidated:
-                    connection.exec_driver_sql("ROLLBACK")
 
 
 def _credentials(

@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+AGE = dt.timedelta(minutes=5)
+"""How long a certificate has been good."""
+
 
 class Authority:
     """Makes certificates for this machine, and the file by which a client trusts them."""
@@ -25,23 +28,23 @@ class Authority:
         self.certificate = folder / "server.pem"
         self.key = folder / "server.key"
 
-    def issue(self, name: str = "localhost") -> int:
+    def issue(self, name: str = "localhost", age: dt.timedelta = AGE) -> int:
         """Put a fresh certificate and key for this machine in place, whole, and give its serial number."""
-        key, made = self.make(name)
+        key, made = self.make(name, age)
         _swap(self.key, key)
         _swap(self.certificate, made.public_bytes(Encoding.PEM))
         return made.serial_number
 
-    def make(self, name: str = "localhost") -> tuple[bytes, x509.Certificate]:
-        """Make a key, as PEM, and its certificate."""
+    def make(self, name: str = "localhost", age: dt.timedelta = AGE) -> tuple[bytes, x509.Certificate]:
+        """Make a key, as PEM, and its certificate, which has been good for some time or is no more."""
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return pem, self._build(_name(name), key.public_key(), authority=False)
+        return pem, self._build(_name(name), key.public_key(), authority=False, age=age)
 
     def _build(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool, age: dt.timedelta = AGE
     ) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
+        begins_at = dt.datetime.now(dt.UTC) - age
         here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         builder = (
@@ -50,8 +53,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(begins_at)
+            .not_valid_after(begins_at + AGE + dt.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(

@@ -79,7 +79,7 @@ def bind(settings: Settings) -> Listeners:
     return bind_sockets(
         (settings.host, settings.port),
         (settings.management_host, settings.management_port),
-        None if pair is None else Certificates(*pair),
+        None if pair is None else Certificates(*pair, SystemClock()),
         workers=settings.workers,
     )
 
@@ -104,6 +104,8 @@ def serve(
     """
     gc.freeze()  # what was imported is no garbage, and looking through it takes a tenth of the start
     configure_logging(settings.log_format, settings.log_level)
+    if listeners.certificates is not None:
+        listeners.certificates.warn_unless_good()
     if sys.stdin is None or not sys.stdin.isatty():
         # A service manager's reload. Without certificates there is nothing to read again, and by default it
         # kills, which systemd takes for a stop that was wanted. A terminal that closes does end us.

@@ -1,13 +1,15 @@
 """The demo, as a newcomer, a test and a program meet it: demo.md, line by line."""
 
 import json
+import os
 import re
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from e2e.servers import environment, run, serving, starting, told, wait_ready
+from e2e.servers import START_SECONDS, environment, run, serving, starting, told, wait_ready, within
 
 CLIENT = {"client_id": str, "client_secret": str}
 PERSON = {"username": str, "password": str}
@@ -222,6 +224,19 @@ def test_commands_without_a_folder_mean_the_latest_demo(demo, tmp_path):
         listed = run(home, "org", "list", "--format", "json")
         assert folder in listed.err
         assert [each["slug"] for each in listed.json] == ["acme", "globex"]
+
+
+def test_a_start_with_every_stream_closed(tmp_path):
+    """A server that is started as daemons are serves, and no socket or file of it is a standard stream."""
+    data, closing = tmp_path / "data", ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    with starting(data, tmp_path / "home", wrapper=closing) as node:
+        within(START_SECONDS, (data / "demo.json").exists)
+        node.url, node.management = (node.demo()[name] for name in ("base_url", "management_url"))
+        within(START_SECONDS, lambda: node.health() == 200)
+        assert node.token("oauth2").status == 200
+        streams = {Path(f"/proc/{node.process.pid}/fd/{number}").readlink() for number in range(3)}
+        assert streams == {Path(os.devnull)}
+        assert node.stop() == 0
 
 
 def test_show_before_any_demo_says_how_to_make_one(tmp_path):

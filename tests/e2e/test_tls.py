@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 import warnings
+from datetime import timedelta
 from http.client import HTTPSConnection
 
 import pytest
@@ -203,6 +204,17 @@ def test_broken_pair_and_sighup(node, authority, trusting):
     expected = authority.issue()
     within(SOON_SECONDS, lambda: serial(node, trusting) == expected)
     assert "PRIVATE" not in node.log.read_text()
+
+
+def test_a_certificate_that_has_expired(tmp_path):
+    """HT-09: a server starts with a certificate that has expired, and one line of its log warns of it."""
+    made = Authority(tmp_path / "ca")
+    made.issue(age=timedelta(days=1))
+    environ = {"KEYTURN_TLS__CERTIFICATE": str(made.certificate), "KEYTURN_TLS__KEY": str(made.key)}
+    with serving(tmp_path / "data", tmp_path / "home", environ=environ, warm=True) as node:
+        [said] = (line for line in node.events() if line["event"] == "tls_certificate_not_good")
+    assert said["level"] == "warning"
+    assert said["begins_at"] < said["expires_at"] < said["timestamp"]
 
 
 @pytest.mark.slow

@@ -276,6 +276,25 @@ def test_files_that_are_no_text(tmp_path):
         load(flags={"data": tmp_path}).master_key_text()
 
 
+@pytest.mark.parametrize("endless", [True, False])
+def test_secret_files_without_an_end(tmp_path, endless):
+    """HT-01: a secret's file that is huge or has no end is refused, with no byte of it told."""
+    path = tmp_path / "master.key"
+    if endless:
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text(KEY * 10_000, encoding="utf-8")
+        path.chmod(0o600)
+    says = f"{path}: has more than 65536 characters: it should hold the secret alone"
+    for name in ("MASTER_KEY", "DATABASE_URL", "PKCS11__PIN"):
+        given = f"KEYTURN_{name}_FILE"
+        assert problems({given: str(path)}) == (f"{given}: {says}",)
+    if not endless:  # others may read /dev/zero, which is told first
+        with pytest.raises(ConfigError) as caught:
+            load(flags={"data": tmp_path}).master_key_text()
+        assert caught.value.problems == (f"master key: {says}",)
+
+
 def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"

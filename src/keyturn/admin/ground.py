@@ -184,7 +184,11 @@ IF_MATCH = Field(
     missing=Code.PRECONDITION_REQUIRED,
 )
 IDEMPOTENCY_KEY = Field(
-    name="idempotency-key", slot="idempotency_key", source=From.HEADER, reader="idempotency_key"
+    name="idempotency-key",
+    slot="idempotency_key",
+    source=From.HEADER,
+    reader="idempotency_key",
+    blank=True,  # and then refused: whoever sends one counts on it that nothing is done twice
 )
 
 

@@ -106,15 +106,15 @@ def certificate_of(settings: Settings) -> CertificateFact:
     if pair is None:
         return CertificateFact(problem="there is none")
     try:
-        expires_at = Certificates(*pair).expires_at
+        certificates = Certificates(*pair, SystemClock())
         chain = x509.load_pem_x509_certificates(pair[0].read_bytes())
     except ConfigError as error:
         return CertificateFact(problem="; ".join(error.problems))
     except (OSError, ValueError) as error:
         return CertificateFact(problem=str(error))
     return CertificateFact(
-        begins_at=chain[0].not_valid_before_utc,
-        expires_at=expires_at,
+        begins_at=certificates.begins_at,
+        expires_at=certificates.expires_at,
         names=tuple(_names(chain[0])),
         chained=all(map(_issued, chain, chain[1:])),
     )

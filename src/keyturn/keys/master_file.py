@@ -13,6 +13,7 @@ from pathlib import Path
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.secret import Dice
+from keyturn.core.secret_text import read_secret_text
 from keyturn.keys.files import write_private
 from keyturn.keys.sealing import MasterKey, MasterSealer
 
@@ -74,8 +75,8 @@ class MasterKeys:
             return False
         self._seen = seen
         try:
-            keys = parse_keys(self._path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ConfigError) as error:
+            keys = parse_keys(_read(self._path))
+        except (OSError, ValueError, ConfigError) as error:
             log.error("%s is not read again: %s", self._path, error)  # noqa: TRY400  # that is all
             return False
         before = self.sealer.held
@@ -91,12 +92,12 @@ class MasterKeys:
         """Make a key and put it last in the file; give its id.
 
         Raises:
-            OperatorError: The keys do not come from a file, or it cannot be written.
+            OperatorError: The keys do not come from a file, or it cannot be read or written.
         """
         path = self._file()
         fresh = MasterKey.generate(self._dice)
         with _written(path):
-            text = path.read_text(encoding="utf-8")
+            text = _read(path)
             _replace(path, text.rstrip("\n") + "\n" + fresh.reveal() + "\n")
             self.reload()
         return fresh.id.hex()
@@ -105,11 +106,11 @@ class MasterKeys:
         """Take a key out of the file.
 
         Raises:
-            OperatorError: The keys do not come from a file, or it cannot be written.
+            OperatorError: The keys do not come from a file, or it cannot be read or written.
         """
         path = self._file()
         with _written(path):
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = _read(path).splitlines()
             kept = [rest for line in lines if (rest := _without(line, key_id)) is not None]
             _replace(path, "\n".join(kept) + "\n")
             self.reload()
@@ -134,6 +135,11 @@ class MasterKeys:
         except OSError:
             return None
         return found and (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode)
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return read_secret_text(file, path)
 
 
 def _without(line: str, key_id: str) -> str | None:
@@ -166,6 +172,8 @@ def _written(path: Path) -> Iterator[None]:
             yield
         finally:
             os.close(folder)
+    except ValueError as error:
+        raise OperatorError(str(error)) from None
     except OSError as error:
         raise OperatorError(
             f"{path} cannot be written ({error.strerror}): change it where it comes from;"

@@ -215,14 +215,14 @@ class WholeRequest:
         )
 
 
-class AnswerAndDiscard:
-    """The transport an oversized request answers through: it closes once the client has read the answer."""
+class AnswerAndClose:
+    """The transport that uvicorn answers through: how it closes is the protocol's matter."""
 
-    def __init__(self, transport: asyncio.Transport, close_after_reading: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         """Stand before the transport of a connection."""
         self.write = transport.write
         self.is_closing = transport.is_closing
-        self.close = close_after_reading
+        self.close = close
 
 
 class KnownHeads:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from keyturn.core.errors import Fault, NotFound
+from keyturn.core.errors import Fault, NotFound, Unavailable
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.vocabulary import Reason
@@ -46,7 +46,7 @@ async def document_facts(
 
     Raises:
         NotFound: There is no such organisation, or it was ended (TK-15: its slug stays taken).
-        Unavailable: The store could not be asked and memory does not know.
+        Unavailable: The store could not be asked and memory does not know, or a key is not usable now.
     """
     issuer, slug = await _issuer_of(asked, services), asked.organisation
     facts: dict[str, Any] = {f"request.{slot}": value for slot, value in asked.origin.echoes.items()}
@@ -86,13 +86,19 @@ async def _jwks(issuer: Issuer, services: Services) -> dict[str, Any]:
 
 
 async def _public_key(issuer: Issuer, services: Services) -> dict[str, Any]:
-    """Give the one key that signs now, for callers that take one key, beside all of them."""
+    """Give the one key that signs now, for callers that take one key, beside all of them.
+
+    Raises:
+        Unavailable: It was withdrawn while it was looked up, or the store is away.
+    """
     if issuer.profile is None:
         raise Fault(f"{issuer.name}: a public key of no profile")
     now, algorithm = services.clock.now(), issuer.profile.algorithm
     signer = await services.rings.signer(issuer.ring, algorithm, now)
     keys = list(await services.rings.published(issuer.ring, now))
-    signing = next(key for key in keys if key["kid"] == signer.key_id)
+    signing = next((key for key in keys if key["kid"] == signer.key_id), None)
+    if signing is None:  # withdrawn between the two reads: the next one signs in a moment
+        raise Unavailable(Reason.KEY_UNAVAILABLE)
     return {"keys": keys, "algorithm": algorithm.value, "pem": public_pem(signing, algorithm)}
 
 

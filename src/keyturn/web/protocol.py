@@ -28,7 +28,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from keyturn.core.addresses import subscriber
-from keyturn.web.cycle import BROKEN, Answer, AnswerAndDiscard, Head, KnownHeads, Task, WholeRequest, begin
+from keyturn.web.cycle import BROKEN, Answer, AnswerAndClose, Head, KnownHeads, Task, WholeRequest, begin
 from keyturn.web.framing import (
     CHUNKED,
     FULL,
@@ -296,6 +296,7 @@ class BoundedProtocol(HttpToolsProtocol):
             answering = self._respond(cycle, self._answer)
             self._responding = begin(answering, self.loop, self.tasks, at_once=at_once)
         else:
+            cycle.transport = AnswerAndClose(self.transport, self.close_after_reading)  # type: ignore[assignment]
             super()._start_asgi_task(self.cycle, self._app)
         return True
 
@@ -307,8 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.loop.call_later(REST_SECONDS, self._listen_again)
         else:
-            self._allow(self.limits.idle_seconds)
-            self.transport.close()
+            self.close_after_reading()
         return True
 
     def _listen_again(self) -> None:
@@ -318,16 +318,14 @@ class BoundedProtocol(HttpToolsProtocol):
     async def _respond(self, cycle: WholeRequest, answer: Answer) -> None:
         """Answer without ASGI's messages, where the application offers that.
 
-        The request is here whole and the answer comes whole, so receive, send and a second look at every
-        header of ours would only cost: a fifth of the time of a token (docs/performance.md).
+        Both are whole, so receive and send would only cost: a fifth of a token's time (docs/performance.md).
         """
         try:
             try:
                 request_id, response = await answer(cycle.head, bytes(cycle.body), cycle.oversized)
             except Exception:
                 self.logger.exception("the application failed")
-                request_id, response = b"", BROKEN
-                cycle.keep_alive = False
+                request_id, response, cycle.keep_alive = b"", BROKEN, False
             if self.flow.write_paused and not cycle.disconnected:
                 await self.flow.drain()
         finally:
@@ -335,9 +333,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.tasks.discard(self._responding)  # uvicorn's callback costs another turn of the loop
         if not cycle.disconnected:
             cycle.transport.write(cycle.spell(request_id, response))
+            if not cycle.keep_alive:
+                self.close_after_reading()
         cycle.response_complete = True
-        if not cycle.keep_alive:
-            cycle.transport.close()
         self.on_response_complete()
 
     def _answer_oversized(self) -> bool:
@@ -350,7 +348,6 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.body = bytearray()
         self.on_message_complete()
         cycle.keep_alive = False
-        cycle.transport = AnswerAndDiscard(self.transport, self.close_after_reading)  # type: ignore[assignment]
         self._start()
         self._step = self._discard
         return True
@@ -363,6 +360,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def close_after_reading(self) -> None:
         """Close once the client has read the answer: closing over unread bytes would reset it away."""
+        if self._step == self._wait and not self._inbox:  # nothing came behind the request
+            self._allow(self.limits.idle_seconds)
+            self.transport.close()
+            return
         self._step, self._idle = self._discard, False  # idle, what comes behind a known head would be begun
         self._inbox.clear()
         self.flow.resume_reading()

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from keyturn.core.addresses import subscriber
+from keyturn.core.clock import Clock
 from keyturn.core.errors import ConfigError
 from keyturn.web.framing import Shared
 from keyturn.web.protocol import BoundedProtocol
@@ -36,6 +37,7 @@ LAST_HANDSHAKES_SECONDS = 2.0
 """How long a server that stops waits for handshakes that have begun."""
 WATCH_SECONDS = 1.0
 _ACCEPT_AT_ONCE = 64
+_MOST_BYTES = 1024 * 1024
 _PAUSE_SECONDS = 1.0
 
 # Of TLS 1.2 those with forward secrecy and authenticated encryption (RFC 9325 section 4.2).
@@ -50,18 +52,21 @@ class Certificates:
     Args:
         certificate: The chain, PEM, the server's own certificate first.
         key: Its private key, PEM, without a passphrase.
+        clock: Says at a reload whether it is good.
 
-    ``expires_at`` says when the one that is served does.
+    The one that is served is good from ``begins_at`` to ``expires_at``.
 
     Raises:
         ConfigError: The pair cannot be used.
     """
 
+    begins_at: datetime
     expires_at: datetime
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, clock: Clock) -> None:
         self._certificate = certificate
         self._key = key
+        self._clock = clock
         self._reading = threading.Lock()
         self._seen = self._fingerprint()
         try:
@@ -84,7 +89,21 @@ class Certificates:
             log.warning("tls_not_reloaded", certificate=str(self._certificate), why=_why(error))
             return False
         log.info("tls_reloaded", certificate=str(self._certificate))
+        self.warn_unless_good()
         return True
+
+    def warn_unless_good(self) -> None:
+        """Tell the log of a certificate that has expired or is not good yet.
+
+        It is served all the same: without one there would be no answer at all, and the clock may be wrong.
+        """
+        if not self.begins_at <= self._clock.now() <= self.expires_at:
+            log.warning(
+                "tls_certificate_not_good",
+                certificate=str(self._certificate),
+                begins_at=self.begins_at.isoformat(),
+                expires_at=self.expires_at.isoformat(),
+            )
 
     def reload_if_changed(self) -> bool:
         """Read the pair again if either file is another than when it was last read."""
@@ -108,7 +127,8 @@ class Certificates:
         context.load_cert_chain(self._certificate, self._key, password="")
         from cryptography.x509 import load_pem_x509_certificates  # megabytes that plain HTTP does without
 
-        self.expires_at = load_pem_x509_certificates(self._certificate.read_bytes())[0].not_valid_after_utc
+        served = load_pem_x509_certificates(self._certificate.read_bytes())[0]
+        self.begins_at, self.expires_at = served.not_valid_before_utc, served.not_valid_after_utc
         return context
 
     def _fingerprint(self) -> _Fingerprint:
@@ -128,15 +148,17 @@ def _require_usable(certificate: Path, key: Path) -> None:
     """Tell which file is at fault, which OpenSSL does not.
 
     Raises:
-        ConfigError: One cannot be read, or others may read the key, or it has a passphrase.
+        ConfigError: One cannot be read or is too long, or others may read the key, or it has a passphrase.
     """
     content, mode = b"", 0
     for name, path in (("tls.certificate", certificate), ("tls.key", key)):
         try:
             with path.open("rb") as file:
-                content, mode = file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                content, mode = file.read(_MOST_BYTES + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         except OSError as error:
             raise ConfigError([f"{name}: {path}: {error.strerror}"]) from None
+        if len(content) > _MOST_BYTES:  # or OpenSSL would read to the end of what may have none
+            raise ConfigError([f"{name}: {path} has more than {_MOST_BYTES} bytes"])
     if mode & 0o007:  # a group may: Debian's ssl-cert, a volume that a cluster mounts for one
         raise ConfigError([f"tls.key: {key} may be read by others: chmod o-rwx {key}"])
     if b"ENCRYPTED PRIVATE KEY" in content or b"4,ENCRYPTED" in content:

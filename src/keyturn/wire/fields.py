@@ -122,11 +122,13 @@ def bind(field: Field) -> BoundField:
     # and null is of no type at all unless the contract says so.
     of_text = names[JSON] not in LIST_READERS and names[JSON] not in TEXT_READERS
     empty_text: tuple[Any, ...] = ("",) if of_text and not (field.blank or field.clearable) else ()
+    # Forms send their empty fields along; a header is there because somebody wrote it.
+    empty_field = () if field.blank and field.source is Source.HEADER else ("",)
     return BoundField(
         field,
         {FORM: TEXT_READERS.get(names[FORM], READERS[names[FORM]]), JSON: READERS[names[JSON]]},
         narrow(field),
-        {FORM: ("",), JSON: (*empty_text, None) if field.nullable else empty_text},
+        {FORM: empty_field, JSON: (*empty_text, None) if field.nullable else empty_text},
         (field.name, *field.aliases),
     )
 

@@ -79,7 +79,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         echo: Answers and refusals may repeat it as ``request.<slot>``.
         default: What the slot holds where it was not given.
         clearable: Of a change: a JSON null, or an empty text, empties what is there: the slot holds None.
-        blank: An empty text is a value like any other.
+        blank: An empty text is a value like any other: of a JSON body, or a header.
         spare: Of a body: counts only where nothing else filled its slot, and what its reader refuses counts
             as absent. For what some callers send and others send wrongly.
     """

@@ -59,6 +59,20 @@ def test_a_file_that_changes(kept, file, caplog):
     assert KEYS[0].reveal()[10:] not in caplog.text
 
 
+@pytest.mark.parametrize("content", [b"#" * 65_537, b"\xfe" * 32], ids=["too long", "no text"])
+def test_a_file_that_becomes_no_key(kept, file, caplog, content):
+    """HT-01, HT-07: a file that grows too long, or is no text, changes nothing; no byte of it is told."""
+    file.write_bytes(content)
+    assert (kept.reload(), kept.sealer.held) == (False, (ONE,))
+    for change in (kept.add, lambda: kept.drop(ONE)):
+        with pytest.raises(OperatorError) as caught:
+            change()
+        assert str(caught.value) in caplog.text
+    assert file.read_bytes() == content
+    assert "0xfe" not in caplog.text
+    assert "##" not in caplog.text
+
+
 def test_the_key_in_use_stays(kept, file, caplog):
     """TK-12: a file that lacks the key in use does not take it from a server that runs; others do go."""
     file.write_text(text(*KEYS[:2]))

@@ -228,6 +228,33 @@ async def test_a_change_in_between(here):
     assert (await token(here)).status == 401
 
 
+class Withdrawing:
+    """Key rings that show no key of a set any more once it was asked who signs."""
+
+    def __init__(self, rings):
+        """Stand before working rings."""
+        self.rings, self.withdrawn = rings, set()
+
+    async def signer(self, *asked):
+        """Give who signs, and withdraw that key."""
+        signer = await self.rings.signer(*asked)
+        self.withdrawn.add(signer.key_id)
+        return signer
+
+    async def published(self, *asked):
+        """Give what is left."""
+        return [key for key in await self.rings.published(*asked) if key["kid"] not in self.withdrawn]
+
+
+async def test_a_key_withdrawn_in_between(here):
+    """HT-09: a document of a key that is withdrawn while it is made is 503, to be asked for again."""
+    local = msgspec.structs.replace(here.local, rings=Withdrawing(here.local.rings))
+    here.desk, _ = assemble(local, MemoryLimits({}), PUBLIC_URL)
+    answer = await here.ask("GET", "/csp/gateway/am/api/auth/token-public-key")
+    assert (answer.status, answer.header("retry-after")) == (503, "1")
+    assert answer.header("cache-control") == "no-store"
+
+
 async def test_many_at_once(here):
     """Requests at once get tokens of their own, each in the trail once."""
     answers = await asyncio.gather(*(token(here) for _ in range(50)))

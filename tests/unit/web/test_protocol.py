@@ -728,8 +728,10 @@ class Answering(Server):
     failing = False
 
     async def answer(self, head, body, oversized):
-        """Write the request down and answer with path and query; fail where the path says so."""
+        """Write the request down, wait until released, answer with path and query; fail where it says so."""
         self.seen.append((head.method, head.path, head.query, body, head.client[0]))
+        if not self.release.is_set():
+            await asyncio.to_thread(self.release.wait, 10)
         if head.path == b"/fail" or self.failing:
             raise RuntimeError
         status = 413 if oversized else 200
@@ -759,6 +761,25 @@ def test_whole_requests_are_answered():
             ("GET", b"/a%20b", b"c=%3F?d", b"", "127.0.0.1"),
         ]
         assert not server.uvicorn.server_state.tasks
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("kind", [Server, Answering])
+def test_what_comes_behind_the_last_request_costs_no_answer(kind, loop):
+    """HT-04: bytes behind a request that closes are thrown away; closing over them would reset the answer."""
+    with kind(ProtocolLimits(linger_seconds=10), loop) as server, server.connect() as client:
+        server.release.clear()
+        client.sendall(CLOSING + GET)
+        eventually(lambda: server.seen)
+        client.settimeout(0.1)
+        with contextlib.suppress(TimeoutError):  # until reading has paused and the kernel holds what it can
+            while True:
+                client.send(GET * 10_000)
+        client.settimeout(10)
+        server.release.set()
+        assert status_of(read_answer(client)) == 200
+        assert client.recv(1) == b""  # and no ConnectionResetError
+        assert len(server.seen) == 1
 
 
 def test_too_many_at_once_are_turned_away():

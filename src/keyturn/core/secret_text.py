@@ -1,0 +1,27 @@
+"""The text of a file that holds a secret: bounded, and nothing of it is told when it is wrong (HT-07)."""
+
+from pathlib import Path
+from typing import TextIO
+
+MOST_CHARACTERS = 64 * 1024
+"""More than eight keys and all that is remarked about them; ``/dev/zero`` has no end."""
+
+
+def read_secret_text(file: TextIO, path: Path) -> str:
+    """Read an open file to its end.
+
+    Args:
+        path: What it is called where something is wrong with it.
+
+    Raises:
+        ValueError: It is too long, or no UTF-8 text.
+    """
+    try:
+        text = file.read(MOST_CHARACTERS + 1)
+    except UnicodeDecodeError:  # whose words quote a byte
+        message = f"{path}: is not UTF-8 text"
+        raise ValueError(message) from None
+    if len(text) > MOST_CHARACTERS:
+        message = f"{path}: has more than {MOST_CHARACTERS} characters: it should hold the secret alone"
+        raise ValueError(message)
+    return text

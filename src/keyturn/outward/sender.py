@@ -75,10 +75,17 @@ class OutwardSender:
             return f"{place.host} is not among notices.hosts"
         return None
 
+    def host_of(self, channel: Channel, target: str) -> str:
+        """Name the host that takes what goes to a target; all mail goes through one."""
+        if channel is Channel.MAIL:
+            return "" if self._mail is None else self._mail.host
+        place = webhook.parse_url(target)
+        return target if place is None else place.host
+
     async def send(
         self, notice: Notice, channel: Channel, target: str, secrets: Sequence[bytes], now: datetime
     ) -> None:
-        """Bring a notice to a target.
+        """Bring a notice to a target; may be cancelled at any time.
 
         Raises:
             NotDelivered: The receiver has not taken it, as far as we know.

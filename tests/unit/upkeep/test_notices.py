@@ -41,6 +41,9 @@ class Receiver:
     def is_allowed(self, channel, target):
         return None if target.startswith("https://hooks.") or channel is Channel.MAIL else "not listed"
 
+    def host_of(self, channel, target):
+        return target.split("/")[2]
+
     async def send(self, notice, channel, target, secrets, now):
         if self.problem is not None:
             raise NotDelivered(self.problem)

@@ -42,7 +42,7 @@ from keyturn.core.store_ports import DeploymentStore
 
 PAGE = 100
 MOST_A_RUN = 1_000
-RUN = timedelta(seconds=30)
+RUN_SECONDS = 30.0
 """No try begins later in a run, so that one is over before the next is due."""
 DEADLINE_SECONDS = 15.0
 """Of one try, whatever its channel; a webhook has a shorter one of its own."""
@@ -76,11 +76,10 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         """Make deliveries of what is new, then try those that are due."""
         subscriptions = {each.id: each for each in await self.outbox.subscriptions()}
         spread = await self._spread(tuple(subscriptions.values()))
-        now = self.clock.now()
         lines: defaultdict[str, list[Delivery]] = defaultdict(list)
-        for each in await self.outbox.due_deliveries(now, MOST_A_RUN):
+        for each in await self.outbox.due_deliveries(self.clock.now(), MOST_A_RUN):
             lines[each.subscription_id].append(each)
-        run = _Run(now + RUN)
+        run = _Run(self.clock.monotonic() + RUN_SECONDS)
         try:
             async with asyncio.TaskGroup() as group:
                 for name, line in lines.items():
@@ -110,7 +109,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         for at, delivery in enumerate(line):
             # The host first: who waits for a slow one must not take a place from the others meanwhile.
             async with run.hosts[host], run.places:
-                if self.clock.now() >= run.until:
+                if self.clock.monotonic() >= run.until:
                     return
                 outcome = await self._try(delivery, subscription)
                 run.tried[outcome] += 1
@@ -189,10 +188,10 @@ class _Run:
     """What the lines of one run share.
 
     Args:
-        until: When to leave the rest to the next run.
+        until: When to leave the rest to the next run, by the monotonic clock.
     """
 
-    def __init__(self, until: datetime) -> None:
+    def __init__(self, until: float) -> None:
         self.until = until
         self.tried: Counter[str] = Counter()
         self.places = asyncio.Semaphore(AT_ONCE)

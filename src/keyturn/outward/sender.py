@@ -1,10 +1,9 @@
 """The ``Sender`` of ``core.notices``: a webhook where the host is listed, a mail where a server is set."""
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from keyturn.core.notices import Channel, NotDelivered, Notice
 from keyturn.core.secret import Secret
 from keyturn.outward import addresses, webhook
+from keyturn.outward.aside import aside
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +116,7 @@ class OutwardSender:
         if self._mail is None:
             raise NotDelivered("no mail server is set")
         written = mail.write(notice, target, self._mail)
-        await asyncio.to_thread(mail.send, written, self._mail, self._context)
+        await aside(partial(mail.send, written, self._mail, self._context))
 
     @cached_property
     def _context(self) -> ssl.SSLContext:

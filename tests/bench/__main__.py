@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / "build" / "bench"
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 BUSY_CLIENT = 0.9
-QUICK = {"rounds": 3, "seconds": 1.0, "warm": 2.0}
+QUICK = {"rounds": 9, "seconds": 0.4, "warm": 2.0}
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -37,8 +37,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--list", action="store_true", help="tell what the scenarios are, and measure nothing"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--seconds", type=float, default=1.2, help="how long each round is")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each is measured")
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long each round is")
     parser.add_argument(
         "--warm", type=float, default=8.0, help="how long each peer is loaded before it is measured"
     )

@@ -42,7 +42,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median and how far the rounds were apart."""
+    """A median and the quartiles, between which the middle half of the rounds was.
+
+    Not the extremes: cores of a shared machine run now half as fast again and now not, so that the more
+    rounds there are the more certain a wild one is.
+    """
 
     middle: float
     low: float
@@ -52,11 +56,11 @@ class Spread:
     def of(cls, values: Iterable[float]) -> "Spread":
         """Sum up at least one value."""
         known = list(values)
-        return cls(median(known), min(known), max(known))
+        return cls(median(known), quantile(known, 0.25), quantile(known, 0.75))
 
     @property
     def percent(self) -> float:
-        """The distance between the extremes, relative to the median, in percent."""
+        """The distance between the quartiles, relative to the median, in percent."""
         return (self.high - self.low) / self.middle * 100 if self.middle else 0.0
 
 
@@ -107,8 +111,8 @@ class Verdict:
             for name, bar, met in self.target.met(self.figure.middle)
         )
         figure = self.figure
-        extremes = f" ({figure.low:.2f} to {figure.high:.2f})" if figure.low != figure.high else ""
-        return f"{self.target.says}: {figure.middle:.2f}{extremes}; {judged or 'no bar'}"
+        between = f" ({figure.low:.2f} to {figure.high:.2f})" if figure.low != figure.high else ""
+        return f"{self.target.says}: {figure.middle:.2f}{between}; {judged or 'no bar'}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -269,7 +269,7 @@ def tables(kind: Kind, stores: Sequence[Grown]) -> Iterator[str]:
         "",
         "CPU us/request",
         "to the first",
-        "over the rounds",
+        "middle half of the rounds",
         "p50 ms",
         "p99 ms",
         "alone p50",

@@ -72,7 +72,9 @@ def count() -> dict[str, int]:
         )
         if done.returncode:
             raise UncountedError("\n".join(done.stderr.splitlines()[-10:]))
-        # The first dump is what came before the first fence.
+        # The first dump is of what came before the first fence, and one more of what came after the last.
+        if Path(f"{folder}/counts.{len(NAMES) + 3}").exists():
+            raise UncountedError(f"something beside the fences calls {FENCE}")
         counts = [_read(Path(f"{folder}/counts.{number}")) for number in range(2, len(NAMES) + 2)]
     return {name: found // COUNTED for name, found in zip(NAMES, counts, strict=True)}
 

@@ -65,7 +65,7 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
         "Ratios are of processor time a request: above 1, ours is the cheaper one.",
         "",
     )
-    yield from (*markdown(("", "figure", "over the rounds", "must", "moonshot"), _judged(data)), "")
+    yield from (*markdown(("", "figure", "middle half of the rounds", "must", "moonshot"), _judged(data)), "")
     for scenario in data["scenarios"]:
         yield from (f"## {scenario['name']}", "", scenario["says"], "")
         if scenario["lines"]:

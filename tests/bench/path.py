@@ -21,7 +21,7 @@ from keyturn.storage.registry import CachedRegistry
 from keyturn.web.cycle import Head
 from keyturn.wire.golden import basic_members
 
-FENCE = "getpriority"
+FENCE = "sched_get_priority_max"
 WARM, COUNTED = 30, 20
 CASES = (
     ("oauth2", "client credentials with HTTP Basic"),
@@ -127,7 +127,7 @@ async def connect(here: Deployment) -> tuple[Lines, list[list[bytes]]]:
 
 def fence() -> None:
     """Mark an instant for callgrind."""
-    os.getpriority(os.PRIO_PROCESS, 0)
+    os.sched_get_priority_max(os.SCHED_OTHER)
 
 
 def main() -> int:

@@ -24,11 +24,11 @@ def test_round_without_an_answer_costs_infinitely_much():
     assert Round(answered=0, refused=5, seconds=1.0, cpu_seconds=0.5).cpu_micros == float("inf")
 
 
-def test_spread_is_a_median_and_the_extremes():
-    """One wild round moves the extremes, not the middle."""
-    spread = Spread.of([10, 11, 100])
-    assert (spread.middle, spread.low, spread.high) == (11, 10, 100)
-    assert spread.percent == pytest.approx(818, abs=1)
+def test_spread_is_a_median_and_the_quartiles():
+    """One wild round moves nothing."""
+    spread = Spread.of([10, 13, 12, 11, 1000])
+    assert (spread.middle, spread.low, spread.high) == (12, 11, 13)
+    assert spread.percent == pytest.approx(16.7, abs=0.1)
 
 
 def test_advantage_compares_neighbours_in_time():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import install, sight
-from bench.__main__ import arguments, picked
+from bench.__main__ import QUICK, arguments, picked
 from bench.charts import Bar, bars
 from bench.figures import Round, Target
 from bench.guard import BASELINE, judge
@@ -67,7 +67,7 @@ def test_scenarios_are_picked_by_name_and_length():
     assert [each.name for each in picked(arguments(["--all"]))] == names
     quick = arguments(["--quick"])
     assert {each.tier for each in picked(quick)} == {Tier.QUICK}
-    assert (quick.rounds, arguments(["--quick", "--rounds", "7"]).rounds) == (3, 7)
+    assert (quick.rounds, arguments(["--quick", "--rounds", "7"]).rounds) == (QUICK["rounds"], 7)
 
 
 @pytest.mark.parametrize("folder", sorted(PEERS.iterdir()), ids=lambda folder: folder.name)

@@ -6,8 +6,9 @@ import pytest
 
 from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
-from keyturn.core.errors import Unavailable
+from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.vocabulary import Reason
+from keyturn.exchange import family
 from keyturn.seeding import OTHER
 
 REFUSED = {"error": "invalid_grant"}
@@ -124,6 +125,18 @@ async def test_fifty_at_once_get_one_successor(here: Deployment) -> None:
     assert await caller.is_active(answers[0].json["refresh_token"])
 
 
+async def test_families_renewed_in_one_turn_are_not_mixed_up(here: Deployment) -> None:
+    """RT-01: successors that are made together each carry on their own family, and its scope."""
+    caller = demo_caller(here)
+    scopes = ["read offline_access", "write offline_access"] * 4
+    begun = [await caller.begin(scope) for scope in scopes]
+    for _ in range(2):
+        answers = await asyncio.gather(*(caller.renew(each["refresh_token"]) for each in begun))
+        begun = [answer.json for answer in answers]
+        assert [each["scope"] for each in begun] == scopes
+    assert len({each["refresh_token"] for each in begun}) == len(scopes)
+
+
 async def test_scope_shrinks_for_one_token_only(here: Deployment) -> None:
     """RT-04: a smaller scope is for this token; the next refresh has the whole grant again."""
     caller = demo_caller(here)
@@ -186,6 +199,24 @@ async def test_a_store_failure_uses_nothing_up(here: Deployment) -> None:
     here.store.recorder.raises = Unavailable(Reason.STORE_UNAVAILABLE)
     assert (await caller.renew(first["refresh_token"])).status == 503
     here.store.recorder.raises = None
+    assert (await caller.renew(first["refresh_token"])).status == 200
+
+
+async def test_a_successor_that_cannot_be_made_uses_nothing_up(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RT-03: where the next refresh token cannot be made, the same token is good afterwards."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    before = await caller.about(first["refresh_token"])
+
+    def cannot(*_: object) -> None:
+        raise Fault("no dice")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(family, "make_refresh_token", cannot)
+        assert (await caller.renew(first["refresh_token"])).status == 500
+    assert await caller.about(first["refresh_token"]) == before
     assert (await caller.renew(first["refresh_token"])).status == 200
 
 

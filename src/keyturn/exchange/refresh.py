@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
-from keyturn.core.changes import Change, RequireVersion, Rotate
+from keyturn.core.changes import Change, RequireVersion
 from keyturn.core.errors import Concern, InvalidGrant
 from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import RefreshToken, Verdict, judge
@@ -24,7 +24,7 @@ from keyturn.exchange.holders import Place, objection_to
 from keyturn.exchange.known import renewed_words
 from keyturn.exchange.locate import locate_family, named_organisation, recall_family
 from keyturn.exchange.policy import decide
-from keyturn.exchange.road import Renewal, begin, conclude, finish, walk
+from keyturn.exchange.road import Renewal, Rotation, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
 
@@ -127,7 +127,7 @@ def _turn(
     proof: Proof,
     services: Services,
     now: datetime,
-) -> Renewal:
+) -> Renewal | Rotation:
     """Carry out the family's verdict: the refresh token to answer with, and what that changes.
 
     Raises:
@@ -150,8 +150,7 @@ def _turn(
         return Renewal(family, same_again(family, presented), _unchanged(family))
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
         return Renewal(family, presented, _unchanged(family))
-    turned, successor = succeed(family, presented, services, now)
-    return Renewal(family, successor, (Rotate(turned),))
+    return Rotation(family, services.company.do(succeed, family, presented, services, now))
 
 
 def _unchanged(family: RefreshFamily) -> tuple[Change, ...]:

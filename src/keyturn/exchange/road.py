@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from keyturn.core.changes import Add, Change, Lost
+from keyturn.core.changes import Add, Change, Lost, Rotate
 from keyturn.core.errors import Unavailable
 from keyturn.core.records import RefreshFamily
 from keyturn.core.requests import Decision, Issued, IssuedToken, TokenRequest
@@ -39,6 +39,18 @@ class Renewal(msgspec.Struct, frozen=True):
     family: RefreshFamily
     token: Secret
     changes: tuple[Change, ...]
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """The same where the family rotates: its next token is made in company, beside the signature.
+
+    Args:
+        family: As it was found.
+        turned: As it will be, and its next token.
+    """
+
+    family: RefreshFamily
+    turned: Awaitable[tuple[RefreshFamily, Secret]]
 
 
 ATTEMPTS = 3
@@ -78,7 +90,7 @@ async def conclude(
     decision: Decision,
     services: Services,
     now: datetime,
-    renewal: Renewal | None = None,
+    renewal: Renewal | Rotation | None = None,
 ) -> Issued | None:
     """Mint what was decided and record it with all that it uses up; None where the recording lost.
 
@@ -108,7 +120,7 @@ def finish(
     terms: Terms,
     services: Services,
     now: datetime,
-    renewal: Renewal | None = None,
+    renewal: Renewal | Rotation | None = None,
 ) -> Coroutine[Any, Any, Issued | None]:
     """Mint on terms that are settled, and record it; None where the recording lost.
 
@@ -129,7 +141,7 @@ async def _placed(
     services: Services,
     places: Places,
     now: datetime,
-    renewal: Renewal | None,
+    renewal: Renewal | Rotation | None,
 ) -> Issued | None:
     """Take a place in a status list, and let others use what was recorded with it."""
     place = await places.take(_of_family(terms.decision, renewal), now)
@@ -141,7 +153,7 @@ async def _placed(
     return done
 
 
-def _of_family(decision: Decision, renewal: Renewal | None) -> Decision:
+def _of_family(decision: Decision, renewal: Renewal | Rotation | None) -> Decision:
     return decision if renewal is None else of_family(decision, renewal.family.id)
 
 
@@ -150,7 +162,7 @@ async def _recorded(
     terms: Terms,
     services: Services,
     now: datetime,
-    renewal: Renewal | None,
+    renewal: Renewal | Rotation | None,
     place: Place | None = None,
 ) -> Issued | None:
     """Mint what the terms say, at its place in a status list, and record it."""
@@ -162,6 +174,9 @@ async def _recorded(
         id_token = await mint_id_token(
             _of_family(decision, renewal), request.id_profile, facts, services, now
         )
+    if isinstance(renewal, Rotation):
+        turned, successor = await renewal.turned
+        renewal = Renewal(renewal.family, successor, (Rotate(turned),))
     changes = (*decision.proof.spends, *(renewal.changes if renewal else ()))
     if place is not None:
         changes = (*place.changes, *changes)

@@ -24,6 +24,7 @@ from keyturn.core.ports import (
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Dice, Secret
+from keyturn.exchange.company import Company
 from keyturn.exchange.known import KnownHolders
 from keyturn.exchange.living import KnownTokens
 from keyturn.exchange.signing import Signing
@@ -65,6 +66,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         noticed: What others should hear of that no unit carries.
         uses: First uses of a day that no unit carries.
         slow: Checks machines' secrets that are under a slow hash.
+        company: Does together what the refresh families of concurrent requests need.
         signing: Signs the tokens of concurrent requests together.
         terms: What clients were granted for the same words before.
         holders: Whose secrets and families were proved to be before.
@@ -96,6 +98,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     noticed: Noticed = msgspec.field(default_factory=Noticed)
     uses: Uses = msgspec.field(default_factory=Uses)
     slow: SlowChecks = msgspec.field(default_factory=SlowChecks)
+    company: Company = msgspec.field(default_factory=Company)
     signing: Signing = msgspec.field(default_factory=Signing)
     terms: KnownTerms = msgspec.field(default_factory=KnownTerms)
     holders: KnownHolders = msgspec.field(default_factory=KnownHolders)

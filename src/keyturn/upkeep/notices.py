@@ -42,10 +42,10 @@ from keyturn.core.store_ports import DeploymentStore
 
 PAGE = 100
 MOST_A_RUN = 1_000
-RUN_SECONDS = 30.0
+RUN_SECONDS = 25.0
 """No try begins later in a run, so that one is over before the next is due."""
-DEADLINE_SECONDS = 15.0
-"""Of one try, whatever its channel; a webhook has a shorter one of its own."""
+DEADLINE_SECONDS = 30.0
+"""Of one try, whatever its channel; webhooks and mail have shorter ones of their own."""
 AT_ONCE = 16
 AT_ONCE_A_HOST = 2
 """Tries under way: of all, and to one host, which may be that of many subscriptions."""

@@ -8,9 +8,18 @@ import pytest
 from contract.store_kit import ACME, NOW, credential, next_version, open_at, seed, unit
 from keyturn.core.changes import Add, Recorded
 from keyturn.core.life import Life
-from keyturn.core.notices import Channel, Delivery, Happening, Subscription, expiry_id, make_notice
+from keyturn.core.notices import (
+    ORDER_KEPT,
+    Channel,
+    Delivery,
+    Happening,
+    Subscription,
+    expiry_id,
+    make_notice,
+)
 
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -87,6 +96,37 @@ async def test_deliveries_are_made_once_and_settled(store):
     assert await store.outbox.deliveries(dead=True, limit=10) == [dead]
     assert [each.id for each in await store.outbox.deliveries(dead=False, limit=10)] == ["d-2"]
     assert await store.outbox.depth() == (1, NOW)
+
+
+async def test_what_is_due_takes_turns(store):
+    """The first due of each subscription come first, those that nobody failed before the failing."""
+    made = [
+        delivery("a2", subscription_id="a", created_at=NOW - DAY, tries=2, next_at=NOW - 2 * SECOND),
+        delivery("a1", subscription_id="a", created_at=NOW - 2 * DAY),
+        delivery("b1", subscription_id="b", next_at=NOW - SECOND),
+        delivery("b2", subscription_id="b", created_at=NOW + SECOND),
+        delivery("c1", subscription_id="c"),
+    ]
+    await record(store, Add(notice()))
+    await store.outbox.spread(notice(), made, NOW)
+    due = [each.id for each in await store.outbox.due_deliveries(NOW, 10)]
+    assert due == ["b1", "c1", "a1", "b2", "a2"]
+    assert [each.id for each in await store.outbox.due_deliveries(NOW, 3)] == due[:3]
+
+
+async def test_a_later_one_waits_for_an_older_one(store):
+    """What is tried again holds back the later ones of its subscription, for a while and no others."""
+    made = [
+        delivery("a1", subscription_id="a", created_at=NOW - ORDER_KEPT),
+        delivery("a2", subscription_id="a", created_at=NOW - SECOND, tries=1, next_at=NOW + DAY),
+        delivery("a3", subscription_id="a"),
+        delivery("b1", subscription_id="b"),
+    ]
+    await record(store, Add(notice()))
+    await store.outbox.spread(notice(), made, NOW)
+    for after, names in ((0 * SECOND, ["b1", "a1"]), (ORDER_KEPT - SECOND, ["b1", "a1", "a3"])):
+        due = await store.outbox.due_deliveries(NOW + after, 10)
+        assert [each.id for each in due] == names
 
 
 async def test_what_will_expire_is_told_once(store):

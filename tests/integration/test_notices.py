@@ -1,13 +1,23 @@
 """What is told of by whom: rings that turn, keys that are withdrawn, users that are locked out."""
 
+import asyncio
+import secrets
+from datetime import timedelta
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
 from harness import MAIN, deployment
+from keyturn.app import upkeep_of
+from keyturn.config import Settings
+from keyturn.core.actors import operator
 from keyturn.core.identifiers import uuid7
-from keyturn.core.notices import Happening
+from keyturn.core.notices import Channel, Happening
 from keyturn.core.vocabulary import Algorithm
+from keyturn.directory import notices as verbs
+from keyturn.telling import Telling
+from keyturn.upkeep import scheduler as scheduler_module
 from keyturn.upkeep.notices import Noticing
 
 
@@ -83,3 +93,52 @@ async def test_a_lockout_is_told_of_once_a_day(here):
     assert locked.organisation_id == (await here.organisation()).id
     [row] = await here.audit("lockout.began")
     assert row.subject == locked.details["user"]
+
+
+class Silent:
+    """A ``Sender`` to a host that never answers."""
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    def is_allowed(self, channel, target):
+        return None
+
+    def host_of(self, channel, target):
+        return "hooks.example.com"
+
+    async def send(self, notice, channel, target, secrets, now):
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_silent_host_holds_up_no_job(here, monkeypatch):
+    """While a server waits for a receiver its other jobs go on, and no other server sends the same."""
+    monkeypatch.setattr(scheduler_module, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(scheduler_module, "JOBS_SECONDS", 0.01)
+    silent, local = Silent(), here.local
+    asked = {"now": here.clock.now(), "dice": secrets.token_bytes}
+    common = (operator("test"), local.deployment, local.store.outbox)
+    wish = verbs.SubscriptionWish(channel=Channel.WEBHOOK, target="https://hooks.example.com/")
+    made, _ = await verbs.create_subscription(*common, wish, sender=silent, sealer=local.sealer, **asked)
+    await verbs.send_test(*common, made.id, **asked)
+    one, other = (
+        upkeep_of(msgspec.structs.replace(local, telling=Telling(sender)), Settings())
+        for sender in (silent, Silent())
+    )
+    async with asyncio.timeout(30), one.running():
+        await silent.asked.wait()
+        here.clock.advance(timedelta(minutes=1, seconds=1).total_seconds())
+        while here.clock.now() != await last_run(one, "keys"):  # noqa: ASYNC110  # nobody is told of it
+            await asyncio.sleep(0.01)
+        assert await last_run(one, "notices") is None
+        await other.do_jobs_beside()
+        assert await last_run(one, "notices") is None
+    [waiting] = await local.store.outbox.deliveries(dead=False, limit=9)
+    assert waiting.tries == 0
+
+
+async def last_run(scheduler, name):
+    """Tell when a job was done last."""
+    [state] = [each for each in await scheduler.states() if each.name == name]
+    return None if state.last is None else state.last.ran_at

@@ -21,6 +21,8 @@ KEPT = timedelta(days=30)
 """How long a notice is kept, delivered or not; the same thing is not told twice within that time."""
 GIVEN_UP_AFTER = timedelta(days=3)
 """How long a delivery is tried."""
+ORDER_KEPT = timedelta(minutes=15)
+"""For how long a delivery that is tried again holds back the later ones of its subscription."""
 OLD_SECRET = timedelta(days=1)
 """How long a webhook's replaced secret still signs beside the new one."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
@@ -167,10 +169,14 @@ class Sender(Protocol):
         """Say why nothing can be sent to a target, whatever its state; None if something can."""
         ...
 
+    def host_of(self, channel: Channel, target: str) -> str:
+        """Name the host that takes what goes to a target: targets of one host are slow together."""
+        ...
+
     async def send(
         self, notice: Notice, channel: Channel, target: str, secrets: Sequence[bytes], now: datetime
     ) -> None:
-        """Bring a notice to a target.
+        """Bring a notice to a target; may be cancelled at any time.
 
         Raises:
             NotDelivered: The receiver has not taken it, as far as we know.
@@ -202,7 +208,12 @@ class Outbox(Protocol):
         ...
 
     async def due_deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Read the deliveries whose time has come, the longest due first."""
+        """Read deliveries whose time has come, so that no subscription's crowd out another's.
+
+        The first of each subscription come before the second of any, and so on; of those, subscriptions
+        without a failed try first, then the longest due. A subscription's own are oldest first, and those
+        that wait for an older one (``ORDER_KEPT``) are not among them.
+        """
         ...
 
     async def settle(self, delivery: Delivery) -> None:

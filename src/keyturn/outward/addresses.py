@@ -5,12 +5,13 @@ the second time (DNS rebinding). So the addresses are asked for once, each of th
 connection goes to one of those, never to the name again.
 """
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from keyturn.core.notices import NotDelivered
+from keyturn.outward.aside import aside
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host."""
@@ -38,9 +39,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     Raises:
         NotDelivered: There are none.
     """
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await aside(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except OSError:
         raise NotDelivered("the host's name does not resolve") from None
     return list(dict.fromkeys(str(each[4][0]) for each in found))

@@ -1,7 +1,11 @@
 """One plain-text mail through the configured server, under TLS unless that is this machine."""
 
+import contextlib
 import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -10,6 +14,9 @@ from keyturn.core.notices import NotDelivered, Notice
 from keyturn.outward.sender import MailServer
 
 SECONDS = 10.0
+"""For each step: the connection, each line of an answer."""
+ALL_SECONDS = 20.0
+"""For the whole session, below the deadline of a try: what was left at that must not arrive all the same."""
 
 
 def is_address(target: str) -> bool:
@@ -45,7 +52,7 @@ def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> Non
         NotDelivered: The server has not taken it.
     """
     try:
-        with _connected(server, context) as session:
+        with _bounded(_connected(server, context), ALL_SECONDS) as session:
             if server.security == "starttls":
                 session.starttls(context=context)  # raises where the server offers none: never in the clear
             if server.user is not None and server.password is not None:
@@ -57,6 +64,27 @@ def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> Non
         raise NotDelivered(f"the mail server does not take it: {type(error).__name__}") from None
     except (OSError, ValueError):
         raise NotDelivered("the mail server cannot be reached, or TLS failed") from None
+
+
+@contextlib.contextmanager
+def _bounded(session: smtplib.SMTP, seconds: float) -> Iterator[smtplib.SMTP]:
+    """Hold a session, and cut it off when it lasts too long: each byte renews the library's own patience."""
+    timer = threading.Timer(seconds, _cut, (session,))
+    timer.daemon = True
+    timer.start()
+    try:
+        with session:
+            yield session
+    finally:
+        timer.cancel()
+
+
+def _cut(session: smtplib.SMTP) -> None:
+    used = session.sock
+    if used is not None:
+        with contextlib.suppress(OSError):
+            # Not the TLS socket's own method: that forgets TLS, and what is written next is in the clear.
+            socket.socket.shutdown(used, socket.SHUT_RDWR)
 
 
 def _connected(server: MailServer, context: ssl.SSLContext) -> smtplib.SMTP:

@@ -1,10 +1,9 @@
 """The ``Sender`` of ``core.notices``: a webhook where the host is listed, a mail where a server is set."""
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from keyturn.core.notices import Channel, NotDelivered, Notice
 from keyturn.core.secret import Secret
 from keyturn.outward import addresses, webhook
+from keyturn.outward.aside import aside
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +75,17 @@ class OutwardSender:
             return f"{place.host} is not among notices.hosts"
         return None
 
+    def host_of(self, channel: Channel, target: str) -> str:
+        """Name the host that takes what goes to a target; all mail goes through one."""
+        if channel is Channel.MAIL:
+            return "" if self._mail is None else self._mail.host
+        place = webhook.parse_url(target)
+        return target if place is None else place.host
+
     async def send(
         self, notice: Notice, channel: Channel, target: str, secrets: Sequence[bytes], now: datetime
     ) -> None:
-        """Bring a notice to a target.
+        """Bring a notice to a target; may be cancelled at any time.
 
         Raises:
             NotDelivered: The receiver has not taken it, as far as we know.
@@ -109,7 +116,7 @@ class OutwardSender:
         if self._mail is None:
             raise NotDelivered("no mail server is set")
         written = mail.write(notice, target, self._mail)
-        await asyncio.to_thread(mail.send, written, self._mail, self._context)
+        await aside(partial(mail.send, written, self._mail, self._context))
 
     @cached_property
     def _context(self) -> ssl.SSLContext:

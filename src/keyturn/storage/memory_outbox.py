@@ -1,13 +1,13 @@
 """Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from keyturn.core.life import State
-from keyturn.core.notices import Delivery, Notice, Subscription, expiry_id
+from keyturn.core.notices import ORDER_KEPT, Delivery, Notice, Subscription, expiry_id
 from keyturn.core.records import Credential
 
 _ANY = TypeVar("_ANY", Notice, Subscription, Delivery, Credential)
@@ -56,9 +56,13 @@ class MemoryOutbox:
         self._shelf.update(msgspec.structs.replace(notice, spread_at=now))
 
     async def due_deliveries(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Read the deliveries whose time has come, the longest due first."""
-        due = [(each.next_at, each) for each in self._shelf.all(Delivery) if each.next_at is not None]
-        return [each for at, each in sorted(due, key=lambda pair: pair[0]) if at <= now][:limit]
+        """Read deliveries whose time has come, so that no subscription's crowd out another's."""
+        lines: dict[str, list[Delivery]] = {}
+        for each in self._shelf.all(Delivery):
+            if each.next_at is not None:
+                lines.setdefault(each.subscription_id, []).append(each)
+        ranked = sorted((key, each.id, each) for line in lines.values() for key, each in _turns(line, now))
+        return [each for *_, each in ranked[:limit]]
 
     async def settle(self, delivery: Delivery) -> None:
         """Keep what became of a try."""
@@ -93,3 +97,15 @@ class MemoryOutbox:
             if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None
         ]
         return untold[:limit]
+
+
+def _turns(line: list[Delivery], now: datetime) -> Iterator[tuple[tuple[int, bool, datetime], Delivery]]:
+    """Give what is due of one subscription, each with what says when it is its turn among all."""
+    failing = any(each.tries for each in line)
+    turn = 0
+    for each in sorted(line, key=lambda each: (each.created_at, each.id)):
+        if each.next_at is not None and each.next_at <= now:
+            turn += 1
+            yield (turn, failing, each.next_at), each
+        elif each.created_at > now - ORDER_KEPT:
+            return

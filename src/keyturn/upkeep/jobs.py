@@ -69,7 +69,7 @@ def make_scheduler(
     if expiry is not None:
         jobs.append(Job("expiry", HOUR, expiry.work))
     if outgoing is not None:
-        jobs.append(Job("notices", MINUTE, outgoing.work))
+        jobs.append(Job("notices", MINUTE, outgoing.work, beside=True))
     watching = ClockChore(clock, clock_watch, store, forget_expired)
     told = () if noticing is None else (noticing.work,)
     holder = uuid7(clock.now(), dice)

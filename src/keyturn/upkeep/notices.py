@@ -1,13 +1,14 @@
 """Brings notices to those who asked for them, and notices what nobody does: that a secret will expire.
 
 At least once: what was sent and not noted is sent again, under the same id. One job of one process at a time
-sends, a few at once; a receiver that does not take a notice is tried again, more and more seldom.
+sends. Each subscription has a line of its own, oldest first and one at a time, that ends for the run with the
+first notice that is not taken: whoever is slow or away costs a place for one deadline, and nobody else a run.
 """
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -41,7 +42,13 @@ from keyturn.core.store_ports import DeploymentStore
 
 PAGE = 100
 MOST_A_RUN = 1_000
-AT_ONCE = 10
+RUN_SECONDS = 25.0
+"""No try begins later in a run, so that one is over before the next is due."""
+DEADLINE_SECONDS = 30.0
+"""Of one try, whatever its channel; webhooks and mail have shorter ones of their own."""
+AT_ONCE = 16
+AT_ONCE_A_HOST = 2
+"""Tries under way: of all, and to one host, which may be that of many subscriptions."""
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
@@ -50,7 +57,11 @@ log = logging.getLogger(__name__)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """The job ``notices``."""
+    """The job ``notices``.
+
+    Args:
+        deadline_seconds: Of one try.
+    """
 
     outbox: Outbox
     sender: Sender
@@ -59,22 +70,25 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     tallies: Tallies
+    deadline_seconds: float = DEADLINE_SECONDS
 
     async def work(self, _started_at: datetime) -> str:
         """Make deliveries of what is new, then try those that are due."""
         subscriptions = {each.id: each for each in await self.outbox.subscriptions()}
         spread = await self._spread(tuple(subscriptions.values()))
-        tried: Counter[str] = Counter()
-        while sum(tried.values()) < MOST_A_RUN:
-            due = await self.outbox.due_deliveries(self.clock.now(), PAGE)
-            for start in range(0, len(due), AT_ONCE):
-                some = due[start : start + AT_ONCE]
-                tried.update(await asyncio.gather(*(self._try(each, subscriptions) for each in some)))
-            if len(due) < PAGE:
-                break
-        self.tallies.outcomes.update(tried)
+        lines: defaultdict[str, list[Delivery]] = defaultdict(list)
+        for each in await self.outbox.due_deliveries(self.clock.now(), MOST_A_RUN):
+            lines[each.subscription_id].append(each)
+        run = _Run(self.clock.monotonic() + RUN_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, line in lines.items():
+                    group.create_task(self._send_line(line, subscriptions.get(name), run))
+        except ExceptionGroup as broken:  # only what is ours can break: the store, for all of them alike
+            raise broken.exceptions[0] from None
+        self.tallies.outcomes.update(run.tried)
         self.tallies.depth, self.tallies.oldest_at = await self.outbox.depth()
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(tried.items()))
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.tried.items()))
         return f"{spread} new; {told or 'nothing to send'}"
 
     async def _spread(self, subscriptions: Sequence[Subscription]) -> int:
@@ -87,18 +101,43 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
                 count += 1
         return count
 
-    async def _try(self, delivery: Delivery, subscriptions: Mapping[str, Subscription]) -> str:
+    async def _send_line(
+        self, line: Sequence[Delivery], subscription: Subscription | None, run: "_Run"
+    ) -> None:
+        """Try one subscription's deliveries in turn, until one is not taken or it is late."""
+        host = "" if subscription is None else self.sender.host_of(subscription.channel, subscription.target)
+        for at, delivery in enumerate(line):
+            # The host first: who waits for a slow one must not take a place from the others meanwhile.
+            async with run.hosts[host], run.places:
+                if self.clock.monotonic() >= run.until:
+                    return
+                outcome = await self._try(delivery, subscription)
+                run.tried[outcome] += 1
+                if subscription is not None and subscription.ended_at is None and outcome != "delivered":
+                    await self._give_up_old(line[at + 1 :], run)
+                    return
+
+    async def _give_up_old(self, line: Sequence[Delivery], run: "_Run") -> None:
+        """Give up what is too old of a line that is not taken: one try a run would never get through it."""
+        now = self.clock.now()
+        for each in line:
+            if now >= each.created_at + GIVEN_UP_AFTER:
+                run.tried[await self._give_up(each, "one before it was not taken", now)] += 1
+
+    async def _try(self, delivery: Delivery, subscription: Subscription | None) -> str:
         """Try a delivery once, and keep what became of it; tells that in a word."""
         now = self.clock.now()
-        subscription = subscriptions.get(delivery.subscription_id)
         notice = await self.outbox.notice(delivery.notice_id)
         if subscription is None or subscription.ended_at is not None or notice is None:
             return await self._give_up(delivery, "the subscription has ended", now)
         try:
             secrets = self._secrets(subscription, now)
-            await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
+            async with asyncio.timeout(self.deadline_seconds):
+                await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
         except NotDelivered as error:
             problem = str(error)
+        except TimeoutError:
+            problem = "no answer in time"
         except Unavailable:
             raise
         except Exception as fault:
@@ -143,6 +182,22 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             return ()
         both = subscription.previous_until is not None and now < subscription.previous_until
         return webhook_secrets(open_value(subscription, self.sealer))[: 2 if both else 1]
+
+
+class _Run:
+    """What the lines of one run share.
+
+    Args:
+        until: When to leave the rest to the next run, by the monotonic clock.
+    """
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.tried: Counter[str] = Counter()
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(AT_ONCE_A_HOST)
+        )
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:

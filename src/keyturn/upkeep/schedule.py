@@ -21,11 +21,13 @@ class Job(msgspec.Struct, frozen=True):
         name: Names the lease, the actor ``system:<name>`` and the metric.
         every: From one good run to the next.
         work: Bounded: it leaves what is too much to the next run.
+        beside: It mostly waits for others, outside, so the other jobs of its process do not wait for it.
     """
 
     name: str
     every: timedelta
     work: Work
+    beside: bool = False
 
 
 class JobState(msgspec.Struct, frozen=True, kw_only=True):

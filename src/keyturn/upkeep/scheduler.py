@@ -1,13 +1,14 @@
 """Runs jobs inside a server process, each under its lease, and what every process does for itself.
 
-Jobs of one process run one after the other: upkeep never competes with itself for the store. A job that
-raises is logged, counted and tried again later; it never stops the others.
+Jobs of one process run one after the other: upkeep never competes with itself for the store. Only those that
+wait for somebody outside run beside the rest. A job that raises is logged, counted and tried again later; it
+never stops the others.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from keyturn.core.clock import Clock
@@ -73,6 +74,7 @@ class Scheduler:
         await asyncio.gather(
             self._forever(self.do_chores, CHORES_SECONDS, CHORES_SECONDS),
             self._forever(self.do_jobs, QUIET_SECONDS, JOBS_SECONDS),
+            self._forever(self.do_jobs_beside, QUIET_SECONDS, JOBS_SECONDS),
         )
 
     @contextlib.asynccontextmanager
@@ -116,10 +118,17 @@ class Scheduler:
                 log.exception("a chore of upkeep failed")
 
     async def do_jobs(self) -> None:
-        """Run every job that is due and free."""
+        """Run every job that is due and free, one after the other."""
+        await self._do(job for job in self._jobs.values() if not job.beside)
+
+    async def do_jobs_beside(self) -> None:
+        """Run those jobs that are due and free which the others do not wait for."""
+        await self._do(job for job in self._jobs.values() if job.beside)
+
+    async def _do(self, jobs: Iterable[Job]) -> None:
         try:
             leases = await self._by_name()
-            for job in self._jobs.values():
+            for job in jobs:
                 lease, now = leases.get(job.name), await self._looked()
                 if not self._watch.is_sound(now):
                     return

@@ -1,6 +1,7 @@
 """Mail through a fake server: under TLS or to this machine, in plain text, with nothing smuggled in."""
 
 import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ import pytest
 from authority import Authority
 from keyturn.core.notices import Channel, Happening, NotDelivered, make_notice
 from keyturn.core.secret import Secret
-from keyturn.outward import MailServer, OutwardSender
+from keyturn.outward import MailServer, OutwardSender, mail
 from keyturn.outward.mail import is_address
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -25,6 +26,17 @@ class Server:
         self.secured = False
         self.mail = b""
         self.port = 0
+        self.drips = False
+        self.left = asyncio.Event()
+
+    async def _drip(self, writer):
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"2")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.transport.abort()
+        self.left.set()
 
     async def serve(self, reader, writer):
         async def say(text):
@@ -45,6 +57,9 @@ class Server:
             elif word == "DATA":
                 await say("354 go")
                 self.mail = await reader.readuntil(b"\r\n.\r\n")
+                if self.drips:
+                    await self._drip(writer)
+                    return
                 await say("250 kept")
             elif word == "QUIT":
                 await say("221 bye")
@@ -52,6 +67,15 @@ class Server:
             else:
                 await say("235 in" if word == "AUTH" else "250 ok")
         writer.close()
+
+
+def secured_by(folder):
+    """Make a certificate for this machine; gives who is to be believed, and a server's context."""
+    authority = Authority(folder)
+    authority.issue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certificate, authority.key)
+    return authority, context
 
 
 async def started(server):
@@ -70,10 +94,7 @@ def sender(port, **fields):
 
 async def test_mail_goes_under_tls(tmp_path):
     """A mail is sent after STARTTLS and login, in plain text, and a line break in a fact adds no line."""
-    authority = Authority(tmp_path)
-    authority.issue()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority.certificate, authority.key)
+    authority, context = secured_by(tmp_path)
     server = Server(context)
     async with await started(server):
         by = sender(server.port, user="keyturn", password=Secret("x"), ca_file=authority.file)
@@ -94,6 +115,20 @@ async def test_never_in_the_clear():
         with pytest.raises(NotDelivered):
             await by.send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
     assert {word for word, _ in server.heard} <= {"EHLO", "QUIT"}
+
+
+@pytest.mark.parametrize("security", ["starttls", "none"])
+async def test_a_session_has_an_end(tmp_path, monkeypatch, security):
+    """A mail server that drips is left in time and its connection ended, so that no second try overlaps."""
+    monkeypatch.setattr(mail, "ALL_SECONDS", 0.3)
+    authority, context = secured_by(tmp_path)
+    server = Server(context)
+    server.drips = True
+    async with asyncio.timeout(30), await started(server):
+        by = sender(server.port, security=security, ca_file=authority.file)
+        with pytest.raises(NotDelivered, match="the mail server"):
+            await by.send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
+        await server.left.wait()
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,28 @@ async def test_of_two_processes_one_runs_a_job(store, clock):
     assert (len(one.ran), len(other.ran)) == (1, 0)
 
 
+async def test_a_job_that_waits_for_others_runs_beside(store, clock, monkeypatch):
+    """A job that waits for somebody outside holds up no other; a stop ends it and gives its lease back."""
+    monkeypatch.setattr(scheduler_module, "QUIET_SECONDS", 0.0)
+    waiting, done = asyncio.Event(), asyncio.Event()
+
+    async def wait(_now):
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async def work(_now):
+        await waiting.wait()
+        done.set()
+        return "done"
+
+    jobs = [Job("outside", HOUR, wait, beside=True), Job("inside", HOUR, work)]
+    scheduler = Scheduler(jobs, (), store.upkeep, clock, ClockWatch(), holder="a")
+    async with asyncio.timeout(30), scheduler.running():
+        await done.wait()
+    held = {state.name: state.holder for state in await scheduler.states()}
+    assert held["outside"] is None
+
+
 async def test_a_process_that_read_too_early_does_not_repeat_a_job(store, clock):
     """Who decided on what it read before another's run sees that run when it gets the lease."""
     one, other = Node(store, clock, "one"), Node(store, clock, "other")

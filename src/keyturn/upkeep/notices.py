@@ -47,8 +47,9 @@ RUN_SECONDS = 25.0
 DEADLINE_SECONDS = 30.0
 """Of one try, whatever its channel; webhooks and mail have shorter ones of their own."""
 AT_ONCE = 16
+AT_ONCE_AN_ORGANISATION = 8
 AT_ONCE_A_HOST = 2
-"""Tries under way: of all, and to one host, which may be that of many subscriptions."""
+"""Tries under way: of all, for one organisation, and to one host, which may be that of many subscriptions."""
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
@@ -106,9 +107,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     ) -> None:
         """Try one subscription's deliveries in turn, until one is not taken or it is late."""
         host = "" if subscription is None else self.sender.host_of(subscription.channel, subscription.target)
+        ours = None if subscription is None else subscription.organisation_id
         for at, delivery in enumerate(line):
-            # The host first: who waits for a slow one must not take a place from the others meanwhile.
-            async with run.hosts[host], run.places:
+            # Who waits for its organisation holds nothing of others, nor who waits for a host more than
+            # that organisation's own; a place is taken last, when nothing else is waited for.
+            async with run.own_hosts[ours, host], run.organisations[ours], run.hosts[host], run.places:
                 if self.clock.monotonic() >= run.until:
                     return
                 outcome = await self._try(delivery, subscription)
@@ -195,7 +198,13 @@ class _Run:
         self.until = until
         self.tried: Counter[str] = Counter()
         self.places = asyncio.Semaphore(AT_ONCE)
+        self.organisations: defaultdict[str | None, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(AT_ONCE_AN_ORGANISATION)
+        )
         self.hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(AT_ONCE_A_HOST)
+        )
+        self.own_hosts: defaultdict[tuple[str | None, str], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(AT_ONCE_A_HOST)
         )
 

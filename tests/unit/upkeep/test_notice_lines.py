@@ -10,7 +10,7 @@ from contract.store_kit import ACME, BETA
 from keyturn.core.errors import Unavailable
 from keyturn.core.notices import GIVEN_UP_AFTER, ORDER_KEPT, NotDelivered
 from keyturn.core.reasons import Reason
-from keyturn.upkeep.notices import AT_ONCE, AT_ONCE_A_HOST, RUN_SECONDS, wait_after
+from keyturn.upkeep.notices import AT_ONCE, AT_ONCE_A_HOST, AT_ONCE_AN_ORGANISATION, RUN_SECONDS, wait_after
 from unit.upkeep.told import Place
 
 FAST = "https://hooks.fast.example/in"
@@ -142,12 +142,13 @@ async def test_no_more_than_so_many_at_once(place):
     place.outgoing = msgspec.structs.replace(place.outgoing, deadline_seconds=PATIENCE_SECONDS)
     place.receiver.turns = 9
     for number in range(AT_ONCE):
-        await place.subscribe(f"https://hooks.h{number}.example/", organisation_id=ACME)
+        await place.subscribe(f"https://hooks.h{number}.example/", organisation_id=(ACME, BETA)[number % 2])
+    for number in range(9):
         await place.subscribe(f"{FAST}/{number}", organisation_id=BETA)
     for number in range(3):
         await place.leak(f"a{number}")
         await place.leak(f"b{number}", BETA)
-    assert await place.run() == f"6 new; {6 * AT_ONCE} delivered"
+    assert await place.run() == f"6 new; {3 * (AT_ONCE + 9)} delivered"
     assert (place.receiver.most, place.receiver.most_a_host) == (AT_ONCE, AT_ONCE_A_HOST)
 
 
@@ -233,3 +234,22 @@ async def test_a_line_that_is_too_old_is_given_up_together(place):
     assert len(place.receiver.asked) == asked + 1
     [young] = await place.store.outbox.deliveries(dead=False, limit=9)
     assert young.notice_id == "young"
+
+
+async def test_one_organisation_leaves_places_to_others(place):
+    """An organisation whose hosts are all slow, however many, has not every place (RE-03)."""
+    place.outgoing = msgspec.structs.replace(place.outgoing, deadline_seconds=PATIENCE_SECONDS)
+    for number in range(AT_ONCE):
+        target = f"https://hooks.h{number}.example/"
+        place.receiver.silent.add(target)
+        await place.subscribe(target, organisation_id=ACME)
+    await place.leak("a")
+    await place.subscribe(FAST, organisation_id=BETA)
+    for number in range(3):
+        await place.leak(f"b{number}", BETA)
+    running = asyncio.create_task(place.run())
+    await place.receiver.until(lambda: len(place.receiver.had(FAST)) == 3)
+    assert len(place.receiver.under_way) == AT_ONCE_AN_ORGANISATION
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

@@ -5,6 +5,7 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -16,7 +17,7 @@ from keyturn.outward.sender import MailServer
 SECONDS = 10.0
 """For each step: the connection, each line of an answer."""
 ALL_SECONDS = 20.0
-"""For the whole session, below the deadline of a try: what was left at that must not arrive all the same."""
+"""For all of it, below the deadline of a try: what was left at that must not arrive all the same."""
 
 
 def is_address(target: str) -> bool:
@@ -51,8 +52,9 @@ def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> Non
     Raises:
         NotDelivered: The server has not taken it.
     """
+    until = time.monotonic() + ALL_SECONDS  # a host with a dead address or a late greeting takes its time too
     try:
-        with _bounded(_connected(server, context), ALL_SECONDS) as session:
+        with _bounded(_connected(server, context), until) as session:
             if server.security == "starttls":
                 session.starttls(context=context)  # raises where the server offers none: never in the clear
             if server.user is not None and server.password is not None:
@@ -67,9 +69,13 @@ def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> Non
 
 
 @contextlib.contextmanager
-def _bounded(session: smtplib.SMTP, seconds: float) -> Iterator[smtplib.SMTP]:
+def _bounded(session: smtplib.SMTP, until: float) -> Iterator[smtplib.SMTP]:
     """Hold a session, and cut it off when it lasts too long: each byte renews the library's own patience."""
-    timer = threading.Timer(seconds, _cut, (session,))
+    left = until - time.monotonic()
+    if left <= 0:
+        session.close()
+        raise TimeoutError
+    timer = threading.Timer(left, _cut, (session,))
     timer.daemon = True
     timer.start()
     try:

@@ -27,6 +27,7 @@ class Server:
         self.mail = b""
         self.port = 0
         self.drips = False
+        self.greets_after = 0.0
         self.left = asyncio.Event()
 
     async def _drip(self, writer):
@@ -43,6 +44,7 @@ class Server:
             writer.write(text.encode() + b"\r\n")
             await writer.drain()
 
+        await asyncio.sleep(self.greets_after)
         await say("220 here")
         while line := (await reader.readline()).decode().strip():
             word = line.split()[0].upper()
@@ -129,6 +131,17 @@ async def test_a_session_has_an_end(tmp_path, monkeypatch, security):
         with pytest.raises(NotDelivered, match="the mail server"):
             await by.send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
         await server.left.wait()
+
+
+async def test_a_late_greeting_counts(monkeypatch):
+    """A server that greets when the time is up gets no mail: the next try would bring it once more."""
+    monkeypatch.setattr(mail, "ALL_SECONDS", 0.1)
+    server = Server()
+    server.greets_after = 2 * mail.ALL_SECONDS
+    async with asyncio.timeout(30), await started(server):
+        with pytest.raises(NotDelivered, match="cannot be reached"):
+            await sender(server.port, security="none").send(NOTICE, Channel.MAIL, "ops@example.com", (), NOW)
+    assert server.heard == []
 
 
 @pytest.mark.parametrize(

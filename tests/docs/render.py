@@ -8,13 +8,13 @@ import json
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from keyturn.core import errors
 from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
-from keyturn.core.vocabulary import Code
+from keyturn.core.vocabulary import Code, OwnerName
 from keyturn.dialects import load_dialects
 from keyturn.wire.read import BODILESS
 from keyturn.wire.tables import (
@@ -117,7 +117,16 @@ FACTS = {
     "credential.name": "its name",
     "device.totp_secret": "the device that makes its passcodes, in base32",
     "disabled": "whether it is switched off",
-    "expired.secret": "an API token that has expired",
+    "expired.secret": "one that has expired",
+    "expired.id": "an entity whose secret is past its grace",
+    "grace.id": "an entity whose secret is in its grace",
+    "grace.secret": "its secret",
+    "second.id": "another entity of the same user",
+    "entity.secret": "the entity's secret",
+    "audience": "whom it is for",
+    "token_id": "the token's id",
+    "token_type": "the type of the token, `Bearer`",
+    "status_lists": "where the status lists are named",
     "guarded.secret": "an API token that needs a passcode",
     "home.id": "the UUID of the user's home organisation",
     "home.slug": "the user's home organisation, by its slug",
@@ -184,6 +193,7 @@ FACTS = {
 TRANSFORMS = {
     "iso_millis": ", in UTC with milliseconds and `Z`",
     "iso_day": ", a day",
+    "one_or_list": ", a string, or an array of several",
     "urn": ", as a URI",
     "local_iso_millis": ", in UTC with milliseconds and without a zone",
     "epoch_seconds": ", in whole seconds since 1970",
@@ -249,7 +259,7 @@ def route_lines(dialect: Dialect, route: Route) -> Iterator[str]:
         yield f"Also at `{alias}`."
         yield ""
     if route.document is not None:
-        yield "Published for anybody; may be cached for `jwks_cache_seconds` (300 if nothing else is set)."
+        yield f"Published for anybody; {CACHED.get(route.document.name, CACHED_A_WHILE)}."
         yield ""
     elif route.method not in BODILESS:
         media = " or ".join(map(code, route.media))
@@ -330,18 +340,37 @@ def field_row(field: Field, route: Route) -> list[str]:
         says += "; may be repeated"
     if field.aliases:
         says += "; deprecated names " + ", ".join(map(code, field.aliases))
-    login = route.authentication
-    basic = login is not None and login.basic and field.slot in {login.owner, login.secret}
-    required = "yes" if field.required or field.source is Source.PATH or basic else "no"
-    if field.required_by is not None:
-        required = f"as {code(field.required_by)} says"
     return [
         code(field.name),
-        SOURCES[field.source] + (" or HTTP Basic" if basic else ""),
+        SOURCES[field.source] + (" or HTTP Basic" if by_basic(field, route) else ""),
         says,
-        required,
+        needed(field, route),
     ]
 
+
+def by_basic(field: Field, route: Route) -> bool:
+    """Say whether HTTP Basic may bring a field."""
+    login = route.authentication
+    return login is not None and login.basic and field.slot in {login.owner, login.secret}
+
+
+def needed(field: Field, route: Route) -> str:
+    """Write whether a field has to be there, and what may stand in for it."""
+    login = route.authentication
+    others = [other for other in route.fields if other.slot == field.slot and other is not field]
+    if field.required_by is not None:
+        return f"as {code(field.required_by)} says"
+    if login is not None and by_basic(field, route):
+        signed = any(other.slot == login.assertion for other in route.fields)
+        return f"yes, or {code(login.assertion)}" if signed else "yes"
+    if field.required and others:
+        return "yes, or in the " + " or ".join(SOURCES[other.source] for other in others)
+    return "yes" if field.required or field.source is Source.PATH else "no"
+
+
+CACHED_A_WHILE = "may be cached for `jwks_cache_seconds` (300 if nothing else is set)"
+CACHED = {"public_key": "no cache may keep it"}
+"""How long a document may be kept, where it is not as long as a key set."""
 
 CONFLICTS = {
     "one": "Giving both is refused.",
@@ -354,6 +383,10 @@ CONFLICTS = {
 def authentication_lines(route: Route) -> Iterator[str]:
     """Write how a client says who it is."""
     if route.authentication is None or not route.authentication.basic:
+        return
+    if all(field.slot != route.authentication.owner for field in route.fields):
+        yield "The client gives id and secret by HTTP Basic."
+        yield ""
         return
     yield "The client gives id and secret by HTTP Basic or in the body."
     yield CONFLICTS[route.authentication.conflict]
@@ -420,6 +453,8 @@ def refusal_lines(refusals: Refusals) -> Iterator[str]:
 def words(row: RefusalRow) -> str:
     """Write the words of a refusal."""
     if row.unexplained is not None:
+        if row.text is not None:
+            return f'one sentence, or "{row.unexplained}" where there is none'
         return f'"{row.unexplained}" where a credential is worth nothing, else no words'
     if row.text is None:
         return "no words"
@@ -444,11 +479,12 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     for name, value in sample.path.items():
         path = path.replace(f"{{{name}}}", value)
     query = f"?{sample.query}" if sample.query else ""
-    yield f"{route.method} {filled(path + query)} HTTP/1.1"
-    yield from (f"{name}: {filled(value)}" for name, value in sample.headers)
+    examples = examples_of(route)
+    yield f"{route.method} {filled(path + query, examples)} HTTP/1.1"
+    yield from (f"{name}: {filled(value, examples)}" for name, value in sample.headers)
     yield ""
     if sample.body:
-        yield filled(sample.body)
+        yield filled(sample.body, examples)
         yield ""
     yield f"HTTP/1.1 {sample.status}"
     yield "Content-Type: application/json"
@@ -459,12 +495,22 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     yield ""
 
 
-def filled(text: str) -> str:
+def examples_of(route: Route) -> dict[str, str]:
+    """Give the examples as this call means them: a user named by address, an entity in HTTP Basic."""
+    own = dict(EXAMPLES)
+    if any(field.reader == "email" for field in route.fields):
+        own["username"] = "meera@acme.example"
+    if any(exchange.named is OwnerName.ENTITY_ID for exchange in route.exchanges):
+        own |= {"client_id": own["entity_id"], "client_secret": own["entity_secret"]}
+    return own
+
+
+def filled(text: str, examples: Mapping[str, str]) -> str:
     """Put examples into a sample's places; what is no place, as a JSON brace, stays."""
-    pair = "{client_id}:{client_secret}".format_map(EXAMPLES)
+    pair = "{client_id}:{client_secret}".format_map(examples)
     text = text.replace("{basic}", "Basic " + b64encode(pair.encode()).decode())
     text = re.sub(r"\{answer\.(\w+\.)*(\w+)\}", r"<\2>", text)
-    for name, value in EXAMPLES.items():
+    for name, value in examples.items():
         text = text.replace(f"{{{name}:form}}", quote_plus(value)).replace(f"{{{name}}}", value)
     return text
 

@@ -15,7 +15,18 @@ from urllib.parse import quote_plus
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from docs.words import CACHED, CACHED_A_WHILE, CONFLICTS, EXAMPLES, FACTS, READERS, SOURCES, TRANSFORMS, WHEN
+from docs.words import (
+    CACHED,
+    CACHED_A_WHILE,
+    CONFLICTS,
+    EXAMPLES,
+    FACTS,
+    READERS,
+    SOURCES,
+    TRANSFORMS,
+    VARIANTS,
+    WHEN,
+)
 from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
 from keyturn.core.vocabulary import OwnerName
 from keyturn.dialects import load_dialects
@@ -127,7 +138,9 @@ def bearer_lines(bearer: Bearer) -> Iterator[str]:
 
 def answer_lines(answer: Answer) -> Iterator[str]:
     """Write one answer of a call: an object, a list, or nothing."""
-    when = "" if answer.when is None else f", where there is {FACTS.get(answer.when, code(answer.when))}"
+    when = (
+        "" if answer.when is None else f", where {VARIANTS.get(answer.when, f'there is {code(answer.when)}')}"
+    )
     if answer.shape is None:
         yield f"Answer {answer.status}{when}, without a body."
         yield ""

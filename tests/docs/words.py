@@ -181,6 +181,14 @@ TRANSFORMS = {
 }
 """What facts and transforms are in words; one that is not here is shown by its name."""
 
+VARIANTS = {
+    "project.id": "`name` asks for one",
+    "request.format": "`format` is given",
+    "scope": "the token has scopes of its own",
+    "subject": "the token is good",
+}
+"""The fact by which an answer is another one -> when that is."""
+
 CACHED_A_WHILE = "may be cached for `jwks_cache_seconds` (300 if nothing else is set)"
 CACHED = {"public_key": "no cache may keep it"}
 """How long a document may be kept, where it is not as long as a key set."""

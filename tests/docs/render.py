@@ -8,13 +8,27 @@ import json
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from keyturn.core import errors
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from docs.words import (
+    CACHED,
+    CACHED_A_WHILE,
+    CONFLICTS,
+    EXAMPLES,
+    FACTS,
+    READERS,
+    SOURCES,
+    TRANSFORMS,
+    VARIANTS,
+    WHEN,
+)
 from keyturn.core.shapes import Constant, Each, Member, Shape, Switch
-from keyturn.core.vocabulary import Code
+from keyturn.core.vocabulary import OwnerName
 from keyturn.dialects import load_dialects
 from keyturn.wire.read import BODILESS
 from keyturn.wire.tables import (
@@ -34,173 +48,6 @@ from keyturn.wire.tables import (
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "dialects"
 BEGIN = "<!-- From the dialect's tables, by python -m tests.docs.render; edit above or below. -->\n"
 END = "<!-- End of what the tables say. -->\n"
-
-EXAMPLES = {
-    "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
-    "client_secret": "kt_cs_EXAMPLE",
-    "organisation": "acme",
-    "email": "mend.user@acme.example",
-    "user_key": "kt_uk_EXAMPLE",
-    "org_token": "5f4dcc3b5aa765d61d8327deb882cf99",
-    "public_client_id": "1f0e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
-    "username": "DemoUser",
-    "password": "violet anchors drift",
-    "tenant": "acme",
-    "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
-    "entity_id": "FIU-ACME",
-    "second_entity_id": "FIP-ACME",
-    "entity_secret": "kt_es_EXAMPLE",
-    "grace.entity_id": "FIU-ACME-GRACE",
-    "grace.entity_secret": "kt_es_GRACE",
-    "expired.entity_id": "FIU-ACME-EXPIRED",
-    "expired.entity_secret": "kt_es_EXPIRED",
-    "org_id": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
-    "api_token": "kt_at_EXAMPLE",
-    "mfa.api_token": "kt_at_GUARDED",
-    "service_api_token": "kt_at_SERVICE",
-    "revoked_api_token": "kt_at_REVOKED",
-}
-"""What stands in samples for what a demo makes; a member without an example is shown by its name."""
-
-READERS = {
-    "text": "text",
-    "secret": "text, kept as a secret",
-    "uuid_or_text": "text; a UUID in any case",
-    "scope_words": "scopes, separated by spaces",
-    "scope_list": "array of scopes",
-    "absolute_uri": "absolute URI without a fragment",
-    "jwt_bearer": "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`",
-    "prefixed_word": "text",
-    "text_list": "array of texts",
-    "integer": "whole number",
-    "boolean": "`true` or `false`",
-    "date_time": "date and time with a zone (RFC 3339)",
-    "email": "e-mail address",
-    "user_name": "user name",
-}
-"""Name of a reader -> what a caller has to send; one that is not here is shown by its name."""
-
-SOURCES = {
-    Source.BODY: "body",
-    Source.QUERY: "query",
-    Source.HEADER: "header",
-    Source.PATH: "path",
-}
-WHEN = {
-    kind.code: (kind.__doc__ or "").strip().splitlines()[0]
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, errors.Refusal) and hasattr(kind, "code")
-} | {Code.SERVER_ERROR: "Something of ours is broken; the log has the request id."}
-
-
-FACTS = {
-    "now": "the time of the answer",
-    "request.txn_id": "`txnId` of the request",
-    "notice": "a warning",
-    "secret": "the secret",
-    "expires_at": "when it expires",
-    "entity.id": "the entity's id",
-    "entity.type": "the entity's type",
-    "id_token": "the ID token, or `null`",
-    "pem": "the key that signs now",
-    "base_url": "the base of every path",
-    "access_token": "the token",
-    "refresh_token": "the refresh token",
-    "presented": "the credential itself, as it was sent",
-    "active": "whether the token is good",
-    "algorithm": "the algorithm of the key that signs now",
-    "algorithms": "the algorithms of the published keys",
-    "client.audience": "the audience of its tokens where it names no resource",
-    "client.id": "the client's id",
-    "client.name": "the client's name",
-    "credential.id": "its id",
-    "credential.name": "its name",
-    "device.totp_secret": "the device that makes its passcodes, in base32",
-    "disabled": "whether it is switched off",
-    "expired.secret": "an API token that has expired",
-    "guarded.secret": "an API token that needs a passcode",
-    "home.id": "the UUID of the user's home organisation",
-    "home.slug": "the user's home organisation, by its slug",
-    "issued_at": "when it was made",
-    "last_used_on": "the day of its last use",
-    "live.secret": "an API token of a user",
-    "revoked.secret": "an API token that was revoked",
-    "roles": "the roles",
-    "service.secret": "an API token of the client",
-    "status": "the HTTP status",
-    "subject": "the UUID of the user or client",
-    "client.scopes": "its scopes",
-    "client.secret": "its secret",
-    "code": "the code from the table below",
-    "description": "one sentence",
-    "issuer": "the issuer",
-    "issuer.jwks": "the URL of the issuer's keys",
-    "item": "one of them",
-    "item.id": "its id",
-    "item.name": "its name",
-    "keys": "the public keys",
-    "item.created_at": "when it was made",
-    "item.organisation_id": "the UUID of the organisation",
-    "item.teams": "the paths of its teams",
-    "last_page": "whether nothing follows",
-    "lifetime": "how long the token lives",
-    "scope": "the granted scopes",
-    "organisation.id": "the UUID of the organisation",
-    "organisation.name": "the name of the organisation",
-    "organisation.slug": "the slug of the organisation",
-    "other.organisation.slug": "the slug of the other organisation",
-    "other.user.name": "the name of a user there",
-    "other.user.password": "their password",
-    "other.user.projects": "the projects that they see",
-    "project.id": "its id",
-    "project.name": "its name",
-    "project.created_at": "when it was made",
-    "project.organisation_id": "the UUID of the organisation",
-    "project.teams": "the paths of its teams",
-    "public.id": "the id of a public client",
-    "public_url": "where Keyturn answers",
-    "organisation.api_key": "the API key of the organisation",
-    "request_id": "the id of the request, as in the header `X-Request-Id`",
-    "text": "the words from the table below",
-    "total": "how many there are in all",
-    "user.id": "the UUID of the user",
-    "user.name": "the user's name, as it is shown",
-    "user.login": "the user name",
-    "user.account": "the user's e-mail address, or user name and home as `name@slug`",
-    "user.email": "the user's e-mail address",
-    "user.password": "the user's password",
-    "user.projects": "the projects that the user sees",
-    "user.email_verified": "whether that was proved",
-    "user.given_name": "the user's given name",
-    "user.family_name": "the user's family name",
-    "user.user_key": "the user's key",
-    "username": "the name of the user, of a user's token",
-    "viewer.name": "the name of a user who may only look",
-    "viewer.password": "their password",
-    "viewer.projects": "the projects that they see",
-    "service.email": "the e-mail address of a service user",
-    "service.user_key": "its key",
-}
-TRANSFORMS = {
-    "iso_millis": ", in UTC with milliseconds and `Z`",
-    "iso_day": ", a day",
-    "urn": ", as a URI",
-    "local_iso_millis": ", in UTC with milliseconds and without a zone",
-    "epoch_seconds": ", in whole seconds since 1970",
-    "epoch_millis": ", in epoch milliseconds",
-    "pem_body": ", in base64 without its frame",
-    "parent_url": " without its last part",
-    "plain": "",
-    "reveal": "",
-    "list": ", an array",
-    "seconds": ", in whole seconds",
-    "second_digits": ", in whole seconds, as a string of digits",
-    "day_seconds": ", in whole seconds since 1970",
-    "pem_one_line": ", as PEM with its body on one line",
-    "short_id": ", its last 8 characters",
-    "words": ", separated by spaces",
-}
-"""What facts and transforms are in words; one that is not here is shown by its name."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -249,7 +96,7 @@ def route_lines(dialect: Dialect, route: Route) -> Iterator[str]:
         yield f"Also at `{alias}`."
         yield ""
     if route.document is not None:
-        yield "Published for anybody; may be cached for `jwks_cache_seconds` (300 if nothing else is set)."
+        yield f"Published for anybody; {CACHED.get(route.document.name, CACHED_A_WHILE)}."
         yield ""
     elif route.method not in BODILESS:
         media = " or ".join(map(code, route.media))
@@ -291,7 +138,9 @@ def bearer_lines(bearer: Bearer) -> Iterator[str]:
 
 def answer_lines(answer: Answer) -> Iterator[str]:
     """Write one answer of a call: an object, a list, or nothing."""
-    when = "" if answer.when is None else f", where there is {FACTS.get(answer.when, code(answer.when))}"
+    when = (
+        "" if answer.when is None else f", where {VARIANTS.get(answer.when, f'there is {code(answer.when)}')}"
+    )
     if answer.shape is None:
         yield f"Answer {answer.status}{when}, without a body."
         yield ""
@@ -330,30 +179,41 @@ def field_row(field: Field, route: Route) -> list[str]:
         says += "; may be repeated"
     if field.aliases:
         says += "; deprecated names " + ", ".join(map(code, field.aliases))
-    login = route.authentication
-    basic = login is not None and login.basic and field.slot in {login.owner, login.secret}
-    required = "yes" if field.required or field.source is Source.PATH or basic else "no"
-    if field.required_by is not None:
-        required = f"as {code(field.required_by)} says"
     return [
         code(field.name),
-        SOURCES[field.source] + (" or HTTP Basic" if basic else ""),
+        SOURCES[field.source] + (" or HTTP Basic" if by_basic(field, route) else ""),
         says,
-        required,
+        needed(field, route),
     ]
 
 
-CONFLICTS = {
-    "one": "Giving both is refused.",
-    "must_agree": "Both may be given if they are equal; different ones are refused.",
-    "header_wins": "If both are given, HTTP Basic counts.",
-    "body_wins": "If both are given, the body counts.",
-}
+def by_basic(field: Field, route: Route) -> bool:
+    """Say whether HTTP Basic may bring a field."""
+    login = route.authentication
+    return login is not None and login.basic and field.slot in {login.owner, login.secret}
+
+
+def needed(field: Field, route: Route) -> str:
+    """Write whether a field has to be there, and what may stand in for it."""
+    login = route.authentication
+    others = [other for other in route.fields if other.slot == field.slot and other is not field]
+    if field.required_by is not None:
+        return f"as {code(field.required_by)} says"
+    if login is not None and by_basic(field, route):
+        signed = any(other.slot == login.assertion for other in route.fields)
+        return f"yes, or {code(login.assertion)}" if signed else "yes"
+    if field.required and others:
+        return "yes, or in the " + " or ".join(SOURCES[other.source] for other in others)
+    return "yes" if field.required or field.source is Source.PATH else "no"
 
 
 def authentication_lines(route: Route) -> Iterator[str]:
     """Write how a client says who it is."""
     if route.authentication is None or not route.authentication.basic:
+        return
+    if all(field.slot != route.authentication.owner for field in route.fields):
+        yield "The client gives id and secret by HTTP Basic."
+        yield ""
         return
     yield "The client gives id and secret by HTTP Basic or in the body."
     yield CONFLICTS[route.authentication.conflict]
@@ -385,6 +245,8 @@ def fact(member: Member) -> str:
     prefix, _, name = member.source.partition(".")
     shown = f"the URL of `{name}`" if prefix == "url" else FACTS.get(member.source, code(member.source))
     how = TRANSFORMS.get(member.transform, f", as {code(member.transform)}")
+    if member.otherwise is not None:
+        how += f"; else {FACTS.get(member.otherwise, code(member.otherwise))}"
     return shown + how + ("; left out if there is none" if member.optional else "")
 
 
@@ -420,6 +282,8 @@ def refusal_lines(refusals: Refusals) -> Iterator[str]:
 def words(row: RefusalRow) -> str:
     """Write the words of a refusal."""
     if row.unexplained is not None:
+        if row.text is not None:
+            return f'one sentence, or "{row.unexplained}" where there is none'
         return f'"{row.unexplained}" where a credential is worth nothing, else no words'
     if row.text is None:
         return "no words"
@@ -444,11 +308,12 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     for name, value in sample.path.items():
         path = path.replace(f"{{{name}}}", value)
     query = f"?{sample.query}" if sample.query else ""
-    yield f"{route.method} {filled(path + query)} HTTP/1.1"
-    yield from (f"{name}: {filled(value)}" for name, value in sample.headers)
+    examples = examples_of(route)
+    yield f"{route.method} {filled(path + query, examples)} HTTP/1.1"
+    yield from (f"{name}: {filled(value, examples)}" for name, value in sample.headers)
     yield ""
     if sample.body:
-        yield filled(sample.body)
+        yield filled(sample.body, examples)
         yield ""
     yield f"HTTP/1.1 {sample.status}"
     yield "Content-Type: application/json"
@@ -459,12 +324,22 @@ def sample_lines(route: Route, sample: Sample) -> Iterator[str]:
     yield ""
 
 
-def filled(text: str) -> str:
+def examples_of(route: Route) -> dict[str, str]:
+    """Give the examples as this call means them: a user named by address, an entity in HTTP Basic."""
+    own = dict(EXAMPLES)
+    if any(field.reader == "email" for field in route.fields):
+        own["username"] = "meera@acme.example"
+    if any(exchange.named is OwnerName.ENTITY_ID for exchange in route.exchanges):
+        own |= {"client_id": own["entity_id"], "client_secret": own["entity_secret"]}
+    return own
+
+
+def filled(text: str, examples: Mapping[str, str]) -> str:
     """Put examples into a sample's places; what is no place, as a JSON brace, stays."""
-    pair = "{client_id}:{client_secret}".format_map(EXAMPLES)
+    pair = "{client_id}:{client_secret}".format_map(examples)
     text = text.replace("{basic}", "Basic " + b64encode(pair.encode()).decode())
     text = re.sub(r"\{answer\.(\w+\.)*(\w+)\}", r"<\2>", text)
-    for name, value in EXAMPLES.items():
+    for name, value in examples.items():
         text = text.replace(f"{{{name}:form}}", quote_plus(value)).replace(f"{{{name}}}", value)
     return text
 

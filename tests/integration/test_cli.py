@@ -280,6 +280,7 @@ def test_config_print(terminal, monkeypatch):
     printed = terminal.table("config", "print")
     assert "hunter2" not in printed
     assert "limits.client.per_minute" in printed
+    assert "leaks.public_keys" in printed, "nothing in it is an answer, too"
     values = terminal.json("config", "print")
     assert (values["master_key"], values["data"]) == ("***", str(terminal.data))
 

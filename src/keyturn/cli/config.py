@@ -26,5 +26,8 @@ def print_settings(data: Data = None, config: Config = None, form: Form = Format
 def _dotted(values: dict[str, Any], prefix: str = "") -> Row:
     row: Row = {}
     for name, value in values.items():
-        row |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        if value == {}:
+            row[prefix + name] = None  # a table without rows is a setting, too
+        else:
+            row |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return row

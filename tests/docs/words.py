@@ -1,0 +1,201 @@
+"""The words in which a dialect's page says what its tables hold by name (``render.py``)."""
+
+from keyturn.core import errors
+from keyturn.core.vocabulary import Code
+from keyturn.wire.tables import Source
+
+EXAMPLES = {
+    "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "client_secret": "kt_cs_EXAMPLE",
+    "organisation": "acme",
+    "email": "mend.user@acme.example",
+    "user_key": "kt_uk_EXAMPLE",
+    "org_token": "5f4dcc3b5aa765d61d8327deb882cf99",
+    "public_client_id": "1f0e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+    "username": "DemoUser",
+    "password": "violet anchors drift",
+    "tenant": "acme",
+    "org_uuid": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    "entity_id": "FIU-ACME",
+    "second_entity_id": "FIP-ACME",
+    "entity_secret": "kt_es_EXAMPLE",
+    "grace.entity_id": "FIU-ACME-GRACE",
+    "grace.entity_secret": "kt_es_GRACE",
+    "expired.entity_id": "FIU-ACME-EXPIRED",
+    "expired.entity_secret": "kt_es_EXPIRED",
+    "org_id": "0190c0de-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    "api_token": "kt_at_EXAMPLE",
+    "mfa.api_token": "kt_at_GUARDED",
+    "service_api_token": "kt_at_SERVICE",
+    "revoked_api_token": "kt_at_REVOKED",
+}
+"""What stands in samples for what a demo makes; a member without an example is shown by its name."""
+
+READERS = {
+    "text": "text",
+    "secret": "text, kept as a secret",
+    "uuid_or_text": "text; a UUID in any case",
+    "scope_words": "scopes, separated by spaces",
+    "scope_list": "array of scopes",
+    "absolute_uri": "absolute URI without a fragment",
+    "jwt_bearer": "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`",
+    "prefixed_word": "text",
+    "text_list": "array of texts",
+    "integer": "whole number",
+    "boolean": "`true` or `false`",
+    "date_time": "date and time with a zone (RFC 3339)",
+    "email": "e-mail address",
+    "user_name": "user name",
+}
+"""Name of a reader -> what a caller has to send; one that is not here is shown by its name."""
+
+SOURCES = {
+    Source.BODY: "body",
+    Source.QUERY: "query",
+    Source.HEADER: "header",
+    Source.PATH: "path",
+}
+WHEN = {
+    kind.code: (kind.__doc__ or "").strip().splitlines()[0]
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.Refusal) and hasattr(kind, "code")
+} | {Code.SERVER_ERROR: "Something of ours is broken; the log has the request id."}
+
+
+FACTS = {
+    "now": "the time of the answer",
+    "request.txn_id": "`txnId` of the request",
+    "notice": "a warning",
+    "secret": "the secret",
+    "expires_at": "when it expires",
+    "entity.id": "the entity's id",
+    "entity.type": "the entity's type",
+    "id_token": "the ID token, or `null`",
+    "pem": "the key that signs now",
+    "base_url": "the base of every path",
+    "access_token": "the token",
+    "refresh_token": "the refresh token",
+    "presented": "the credential itself, as it was sent",
+    "active": "whether the token is good",
+    "algorithm": "the algorithm of the key that signs now",
+    "algorithms": "the algorithms of the published keys",
+    "client.audience": "the audience of its tokens where it names no resource",
+    "client.id": "the client's id",
+    "client.name": "the client's name",
+    "credential.id": "its id",
+    "credential.name": "its name",
+    "device.totp_secret": "the device that makes its passcodes, in base32",
+    "disabled": "whether it is switched off",
+    "expired.secret": "one that has expired",
+    "expired.id": "an entity whose secret is past its grace",
+    "grace.id": "an entity whose secret is in its grace",
+    "grace.secret": "its secret",
+    "second.id": "another entity of the same user",
+    "entity.secret": "the entity's secret",
+    "audience": "whom it is for",
+    "token_id": "the token's id",
+    "token_type": "the type of the token, `Bearer`",
+    "status_lists": "where the status lists are named",
+    "guarded.secret": "an API token that needs a passcode",
+    "home.id": "the UUID of the user's home organisation",
+    "home.slug": "the user's home organisation, by its slug",
+    "issued_at": "when it was made",
+    "last_used_on": "the day of its last use",
+    "live.secret": "an API token of a user",
+    "revoked.secret": "an API token that was revoked",
+    "roles": "the roles",
+    "service.secret": "an API token of the client",
+    "status": "the HTTP status",
+    "subject": "the UUID of the user or client",
+    "client.scopes": "its scopes",
+    "client.secret": "its secret",
+    "code": "the code from the table below",
+    "description": "one sentence",
+    "issuer": "the issuer",
+    "issuer.jwks": "the URL of the issuer's keys",
+    "item": "one of them",
+    "item.id": "its id",
+    "item.name": "its name",
+    "keys": "the public keys",
+    "item.created_at": "when it was made",
+    "item.organisation_id": "the UUID of the organisation",
+    "item.teams": "the paths of its teams",
+    "last_page": "whether nothing follows",
+    "lifetime": "how long the token lives",
+    "scope": "the granted scopes",
+    "organisation.id": "the UUID of the organisation",
+    "organisation.name": "the name of the organisation",
+    "organisation.slug": "the slug of the organisation",
+    "other.organisation.slug": "the slug of the other organisation",
+    "other.user.name": "the name of a user there",
+    "other.user.password": "their password",
+    "other.user.projects": "the projects that they see",
+    "project.id": "its id",
+    "project.name": "its name",
+    "project.created_at": "when it was made",
+    "project.organisation_id": "the UUID of the organisation",
+    "project.teams": "the paths of its teams",
+    "public.id": "the id of a public client",
+    "public_url": "where Keyturn answers",
+    "organisation.api_key": "the API key of the organisation",
+    "request_id": "the id of the request, as in the header `X-Request-Id`",
+    "text": "the words from the table below",
+    "total": "how many there are in all",
+    "user.id": "the UUID of the user",
+    "user.name": "the user's name, as it is shown",
+    "user.login": "the user name",
+    "user.account": "the user's e-mail address, or user name and home as `name@slug`",
+    "user.email": "the user's e-mail address",
+    "user.password": "the user's password",
+    "user.projects": "the projects that the user sees",
+    "user.email_verified": "whether that was proved",
+    "user.given_name": "the user's given name",
+    "user.family_name": "the user's family name",
+    "user.user_key": "the user's key",
+    "username": "the name of the user, of a user's token",
+    "viewer.name": "the name of a user who may only look",
+    "viewer.password": "their password",
+    "viewer.projects": "the projects that they see",
+    "service.email": "the e-mail address of a service user",
+    "service.user_key": "its key",
+}
+TRANSFORMS = {
+    "iso_millis": ", in UTC with milliseconds and `Z`",
+    "iso_day": ", a day",
+    "one_or_list": ", a string, or an array of several",
+    "urn": ", as a URI",
+    "local_iso_millis": ", in UTC with milliseconds and without a zone",
+    "epoch_seconds": ", in whole seconds since 1970",
+    "epoch_millis": ", in epoch milliseconds",
+    "pem_body": ", in base64 without its frame",
+    "parent_url": " without its last part",
+    "plain": "",
+    "reveal": "",
+    "list": ", an array",
+    "seconds": ", in whole seconds",
+    "second_digits": ", in whole seconds, as a string of digits",
+    "day_seconds": ", in whole seconds since 1970",
+    "pem_one_line": ", as PEM with its body on one line",
+    "short_id": ", its last 8 characters",
+    "words": ", separated by spaces",
+}
+"""What facts and transforms are in words; one that is not here is shown by its name."""
+
+VARIANTS = {
+    "project.id": "`name` asks for one",
+    "request.format": "`format` is given",
+    "scope": "the token has scopes of its own",
+    "subject": "the token is good",
+}
+"""The fact by which an answer is another one -> when that is."""
+
+CACHED_A_WHILE = "may be cached for `jwks_cache_seconds` (300 if nothing else is set)"
+CACHED = {"public_key": "no cache may keep it"}
+"""How long a document may be kept, where it is not as long as a key set."""
+
+CONFLICTS = {
+    "one": "Giving both is refused.",
+    "must_agree": "Both may be given if they are equal; different ones are refused.",
+    "header_wins": "If both are given, HTTP Basic counts.",
+    "body_wins": "If both are given, the body counts.",
+}

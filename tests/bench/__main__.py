@@ -133,9 +133,9 @@ def main() -> int:
     except UnfitError as error:
         tell(str(error))
         return 2
-    sys.stdout.write(report.text() + "\n")
     if options.json is not None:
         options.json.write_text(json.dumps(report.data(), indent=2) + "\n")
+    sys.stdout.write(report.text() + "\n")
     if options.page is not None:
         write_page(options.page, report.data())
     return 1 if report.failed else 0

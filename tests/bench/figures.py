@@ -73,9 +73,11 @@ def quantile(values: Sequence[float], share: float) -> float:
 def advantage(ours: Sequence[Round], theirs: Sequence[Round]) -> Spread:
     """Say how many of our requests fit into the processor time of one of theirs.
 
-    Rounds are compared pair by pair: neighbours in time saw the same noise.
+    Rounds are compared pair by pair: neighbours in time saw the same noise. One that was over before its
+    server's processor time was counted on (a hundredth of a second) tells nothing.
     """
-    return Spread.of(their.cpu_micros / our.cpu_micros for our, their in zip(ours, theirs, strict=True))
+    pairs = [(our, their) for our, their in zip(ours, theirs, strict=True) if our.cpu_seconds]
+    return Spread.of(their.cpu_micros / our.cpu_micros for our, their in pairs)
 
 
 @dataclass(frozen=True, slots=True)

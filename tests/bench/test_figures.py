@@ -40,6 +40,12 @@ def test_advantage_compares_neighbours_in_time():
     assert found.high == pytest.approx(3.1)
 
 
+def test_advantage_leaves_out_a_round_without_processor_time():
+    """A round that was over within a tick of the clock tells nothing, and stops no report."""
+    ours, theirs = [measured(0), measured(100)], [measured(300), measured(250)]
+    assert advantage(ours, theirs).middle == pytest.approx(2.5)
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.25, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4)])
 def test_quantile_is_a_value_that_was_seen(share, value):
     """A quantile is the smallest value that enough others do not exceed."""

@@ -35,6 +35,11 @@ class Round:
         return self.cpu_seconds / self.answered * 1e6 if self.answered else float("inf")
 
     @property
+    def counted(self) -> bool:
+        """Whether it lasted until its server's processor time was counted on, by hundredths of a second."""
+        return self.cpu_seconds > 0
+
+    @property
     def busy(self) -> float:
         """How much of its one core the server used: well below 1 means that it was waiting."""
         return self.cpu_seconds / self.seconds
@@ -73,10 +78,10 @@ def quantile(values: Sequence[float], share: float) -> float:
 def advantage(ours: Sequence[Round], theirs: Sequence[Round]) -> Spread:
     """Say how many of our requests fit into the processor time of one of theirs.
 
-    Rounds are compared pair by pair: neighbours in time saw the same noise. One that was over before its
-    server's processor time was counted on (a hundredth of a second) tells nothing.
+    Rounds are compared pair by pair: neighbours in time saw the same noise.
+    One that is not ``counted`` tells nothing.
     """
-    pairs = [(our, their) for our, their in zip(ours, theirs, strict=True) if our.cpu_seconds]
+    pairs = [(our, their) for our, their in zip(ours, theirs, strict=True) if our.counted]
     return Spread.of(their.cpu_micros / our.cpu_micros for our, their in pairs)
 
 

@@ -51,7 +51,7 @@ class Report:
         ours, theirs = rounds.get(comparison.ours), rounds.get(comparison.theirs)
         limit = self.machine.get(f"{comparison.limit} signatures/s")
         if ours and comparison.limit and isinstance(limit, float):
-            return Spread.of(1e6 / limit / measured.cpu_micros for measured in ours)
+            return Spread.of(1e6 / limit / measured.cpu_micros for measured in ours if measured.counted)
         if ours and theirs and comparison.p99:
             pairs = zip(ours, theirs, strict=True)
             return Spread.of(

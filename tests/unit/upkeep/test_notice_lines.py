@@ -99,13 +99,24 @@ async def place():
     return made
 
 
-async def test_a_silent_host_delays_nobody_else(place):
-    """Hosts that never answer hold back no notice of another organisation, nor a stop (RE-03)."""
+async def subscribe_silent(place, targets):
+    """Have one organisation subscribe targets that never answer, nor miss a deadline while a test runs."""
     place.outgoing = msgspec.structs.replace(place.outgoing, deadline_seconds=PATIENCE_SECONDS)
-    for number in range(AT_ONCE):
-        target = f"{SLOW}/{number}"
+    for target in targets:
         place.receiver.silent.add(target)
         await place.subscribe(target, organisation_id=ACME)
+
+
+async def stop(running):
+    """Stop a run as a server that stops does."""
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_silent_host_delays_nobody_else(place):
+    """Hosts that never answer hold back no notice of another organisation, nor a stop (RE-03)."""
+    await subscribe_silent(place, [f"{SLOW}/{number}" for number in range(AT_ONCE)])
     await place.subscribe(FAST, organisation_id=BETA)
     for number in range(9):
         await place.leak(f"n{number}")
@@ -115,9 +126,7 @@ async def test_a_silent_host_delays_nobody_else(place):
     assert not running.done()
     assert place.receiver.under_way == ["hooks.slow.example"] * AT_ONCE_A_HOST
     # A server that stops waits for none of them, and loses nothing.
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    await stop(running)
     assert place.receiver.under_way == []
     waiting = await place.store.outbox.deliveries(dead=False, limit=999)
     assert len(waiting) == 9 * AT_ONCE
@@ -238,11 +247,7 @@ async def test_a_line_that_is_too_old_is_given_up_together(place):
 
 async def test_one_organisation_leaves_places_to_others(place):
     """An organisation whose hosts are all slow, however many, has not every place (RE-03)."""
-    place.outgoing = msgspec.structs.replace(place.outgoing, deadline_seconds=PATIENCE_SECONDS)
-    for number in range(AT_ONCE):
-        target = f"https://hooks.h{number}.example/"
-        place.receiver.silent.add(target)
-        await place.subscribe(target, organisation_id=ACME)
+    await subscribe_silent(place, [f"https://hooks.h{number}.example/" for number in range(AT_ONCE)])
     await place.leak("a")
     await place.subscribe(FAST, organisation_id=BETA)
     for number in range(3):
@@ -250,6 +255,4 @@ async def test_one_organisation_leaves_places_to_others(place):
     running = asyncio.create_task(place.run())
     await place.receiver.until(lambda: len(place.receiver.had(FAST)) == 3)
     assert len(place.receiver.under_way) == AT_ONCE_AN_ORGANISATION
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    await stop(running)

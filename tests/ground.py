@@ -19,6 +19,7 @@ import msgspec
 from keyturn.app import LocalServices, configured_dialects, profiles
 from keyturn.config import load_settings
 from keyturn.core.actors import system
+from keyturn.core.forms import Forms
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Digester, Passwords
 from keyturn.core.profile import RingPlan
@@ -139,6 +140,7 @@ def local_services(
         deployment=store.deployment,
         store=store,
         digester=digester,
+        forms=Forms(),
         passwords=passwords,
         sealer=sealer,
         master_keys=MasterKeys(sealer, None, dice),

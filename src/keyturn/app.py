@@ -16,10 +16,11 @@ from keyturn.core.checkpoints import ChainEnd
 from keyturn.core.clock import Clock, SystemClock
 from keyturn.core.clock_watch import ClockWatch
 from keyturn.core.errors import Unavailable
+from keyturn.core.forms import Forms
 from keyturn.core.identifiers import in_bulk, uuid7
-from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords, Sealer
+from keyturn.core.ports import Digester, Limits, MasterKeyring, Passwords
 from keyturn.core.profile import RingPlan
-from keyturn.core.records import AuditEvent, AuditRow
+from keyturn.core.records import AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKeys
@@ -37,12 +38,11 @@ from keyturn.keys.files import make_master_key as make_master_key
 from keyturn.keys.files import write_private as write_private
 from keyturn.keys.master_file import MasterKeys, parse_keys, sealer_of
 from keyturn.keys.passwords import ArgonPasswords
-from keyturn.keys.peppers import PURPOSE as PEPPER
-from keyturn.keys.peppers import PepperLearner, Peppers, load_peppers
 from keyturn.keys.ring import FOUNDED as FOUNDED
 from keyturn.keys.ring import Rings
 from keyturn.keys.schedule import Rotated
 from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.learned import open_learned
 from keyturn.settings import Settings, plain
 from keyturn.storage import Store, Tail, open_store, verify_chain
 from keyturn.storage import condition as condition
@@ -79,6 +79,7 @@ class LocalServices(msgspec.Struct, frozen=True, kw_only=True):
     deployment: DeploymentStore
     store: Store
     digester: Digester
+    forms: Forms
     passwords: Passwords
     sealer: MasterKeyring
     master_keys: MasterKeys
@@ -179,14 +180,7 @@ async def open_local(
         node_id = uuid7(clock.now(), dice)
         following = Following(store.deployment, store.upkeep, sealer, master_keys.reload, clock, node_id)
         await _seal_under_the_key_in_use(store, sealer)
-        born = AuditEvent(
-            at=clock.now(),
-            kind="pepper.created",
-            actor=system("start").name,
-            request_id=uuid7(clock.now(), dice),
-        )
-        digester = await load_peppers(store.deployment, sealer, dice, born)
-        closing.push_async_callback(_follow_peppers(digester, store, sealer).close)
+        digester, forms = await open_learned(store, sealer, clock, dice, closing)
         custody, let_go = open_custody(_token_of(settings), clock, dice)
         closing.callback(let_go)
         rings = _open_rings(settings, store, sealer, dice, dialects, custody)
@@ -194,6 +188,7 @@ async def open_local(
             deployment=store.deployment,
             store=store,
             digester=digester,
+            forms=forms,
             passwords=ArgonPasswords(dice, **plain(settings.passwords)),
             sealer=sealer,
             master_keys=master_keys,
@@ -230,17 +225,6 @@ def _token_of(settings: Settings) -> TokenPlace | None:
         return None
     # Most commands need no key, and so no PIN.
     return TokenPlace(token.module, token.token, token.pin, token.sessions, settings.keys.signer == "pkcs11")
-
-
-def _follow_peppers(digester: Peppers, store: Store, sealer: Sealer) -> PepperLearner:
-    learner = PepperLearner(digester, store.deployment, sealer)
-
-    def follow(topic: str, key: str) -> None:
-        if topic == EVERYTHING or (topic, key) == ("sealed", PEPPER):
-            learner.learn()
-
-    store.feed.on_change(follow)
-    return learner
 
 
 def _open_rings(
@@ -331,6 +315,7 @@ def assemble(
         roles=role_permissions(local.dialects),
         claims={kind: compile_claims(profile) for kind, profile in profiles(local.dialects).items()},
         public_url=public_url,
+        forms=local.forms,
         clock_watch=local.clock_watch,
         noticed=local.telling.noticed,
     )

@@ -25,7 +25,7 @@ from keyturn.core.actors import system
 from keyturn.core.changes import Add, Change, Recorded, Unit
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent, Client, Credential, Organisation
-from keyturn.core.refresh import make_refresh_token
+from keyturn.core.refresh_token import DICE_BYTES, make_refresh_token
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Algorithm, ClientId, CredentialId, FamilyId, OrganisationId
 from keyturn.directory.clients import ClientWish, create_client
@@ -230,7 +230,9 @@ async def _refresh_tokens(
     async with opened(data) as local:
         digester = local.digester
         pepper = digester.current_pepper_id
-        made: list[Secret] = [make_refresh_token(each, 0, digester.tag, local.dice) for each in families]
+        made: list[Secret] = [
+            make_refresh_token(each, 0, digester.tag, local.dice(DICE_BYTES)) for each in families
+        ]
         rows = [
             (digester.lookup_hash(token.sha256(), pepper), pepper, name)
             for name, token in zip(families, made, strict=True)

@@ -50,7 +50,7 @@ NOT_UNDER_THE_MASTER_KEY = {
     "lockout.name_key": "a digest",
     "refresh_family.current_hash": "a digest",
     "refresh_family.previous_hash": "a digest",
-    "refresh_family.successor_sealed": "under a key that only the refresh token before gives",
+    "refresh_family.successor_sealed": "a salt, or under a key that only the refresh token before gives",
     "signing_key.certificate": "public",
 }
 

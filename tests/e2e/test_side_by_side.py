@@ -160,7 +160,14 @@ def test_an_upgrade_under_load(deployment):
                 assert old.stop() == 0
                 go_on(new_load)
                 assert machine.active(new, before["access_token"])
-                assert machine.renew(new, before["refresh_token"])
+                assert older_form(before)
+                assert deployment.told("upgraded", "--yes") == {"form": 2, "before": 1}
+                within(SECOND, lambda: not older_form(machine.begin(new)))
+                after = machine.renew(new, before["refresh_token"])
+                assert not older_form(after)
+                assert machine.renew(new, before["refresh_token"])["refresh_token"] == after["refresh_token"]
+                assert machine.renew(new, after["refresh_token"])
+                go_on(new_load)
     with deployment.serving(older=True) as back:
         machine.begin(back)
     for node in (old, new, back):
@@ -196,6 +203,11 @@ def test_a_start_that_may_not_migrate(tmp_path):
     told(home, "migrate", "apply", "--data", str(data))
     with serving(data, home, "--public-url", PUBLIC, demo=False, environ=by_hand) as node:
         assert node.health() == 200
+
+
+def older_form(answer):
+    """Tell whether a refresh token has the form that the first release reads."""
+    return answer["refresh_token"].startswith("kt_rt_0")
 
 
 def tokens_of_one_are_good_at_the_other(machine, here, there):

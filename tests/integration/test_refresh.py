@@ -7,17 +7,21 @@ import pytest
 from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
 from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.forms import Form
+from keyturn.core.refresh_token import make_refresh_token, read_refresh_token
+from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import Reason
-from keyturn.exchange import family
+from keyturn.exchange import successor
 from keyturn.seeding import OTHER
 
 REFUSED = {"error": "invalid_grant"}
 
 
-@pytest.fixture
-async def here():
-    """Open a deployment."""
+@pytest.fixture(params=Form, ids=lambda form: form.name.lower())
+async def here(request: pytest.FixtureRequest):
+    """Open a deployment that writes refresh tokens in one form or the other."""
     async with deployment() as opened:
+        opened.local.forms.written = request.param
         yield opened
 
 
@@ -214,7 +218,8 @@ async def test_a_successor_that_cannot_be_made_uses_nothing_up(
         raise Fault("no dice")
 
     with monkeypatch.context() as broken:
-        broken.setattr(family, "make_refresh_token", cannot)
+        broken.setattr(successor, "make_refresh_token", cannot)
+        broken.setattr(successor, "make_numbered_token", cannot)
         assert (await caller.renew(first["refresh_token"])).status == 500
     assert await caller.about(first["refresh_token"]) == before
     assert (await caller.renew(first["refresh_token"])).status == 200
@@ -235,6 +240,47 @@ async def test_made_up_tokens_are_nothing(here: Deployment, made_up: str) -> Non
     assert (await caller.renew(made_up)).json == REFUSED
     assert (await caller.renew(first["access_token"])).json == REFUSED
     assert (await caller.renew(first["refresh_token"])).status == 200
+
+
+async def test_a_forged_tag_ends_no_family(here: Deployment) -> None:
+    """RT-02: who knows a family's id, as every access token tells it, makes no token that ends it."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    second = await caller.renewed(first["refresh_token"])
+    said = read_refresh_token(Secret(first["refresh_token"]))
+    forged = make_refresh_token(said.family_id, said.generation, lambda _body: bytes(32), bytes(46))
+    assert (await caller.renew(forged.reveal())).json == REFUSED
+    assert (await caller.renew(second["refresh_token"])).status == 200
+
+
+async def test_a_family_goes_on_in_another_form(here: Deployment) -> None:
+    """RE-04: between two releases a family's tokens change their form, and a lost answer is given again."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    token = first["refresh_token"]
+    for form in (Form.SPELLED, Form.FIRST, Form.SPELLED):
+        here.local.forms.written = form
+        successor = (await caller.renewed(token))["refresh_token"]
+        assert (successor[6] >= "8") == (form is Form.SPELLED)
+        here.local.forms.written = Form.FIRST
+        assert (await caller.renewed(token))["refresh_token"] == successor
+        token = successor
+    assert (await caller.renew(first["refresh_token"])).json == REFUSED
+    assert (await caller.renew(token)).json == REFUSED
+
+
+async def test_a_salt_that_does_not_fit_is_no_token(here: Deployment) -> None:
+    """RT-02: where a row's salt was altered, a lost answer is a fault and not a token that nobody knows."""
+    here.local.forms.written = Form.SPELLED
+    caller = demo_caller(here)
+    first = await caller.begin()
+    second = await caller.renewed(first["refresh_token"])
+    family = await here.store.registry.find_family(
+        read_refresh_token(Secret(first["refresh_token"])).family_id
+    )
+    await here.replace(family, successor_sealed=bytes(32))
+    assert (await caller.renew(first["refresh_token"])).status == 500
+    assert (await caller.renew(second["refresh_token"])).status == 200
 
 
 async def test_an_older_generation_is_known_without_being_stored(here: Deployment) -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from harness import deployment
 from integration.renewal import Caller, demo_caller
+from keyturn.core.forms import Form
 
 GRACE_SECONDS = 10
 
@@ -57,6 +58,11 @@ class RefreshFamilyMachine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         """Let time pass."""
         self.here.clock.advance(seconds)
+
+    @rule(form=st.sampled_from(Form))
+    def write(self, form: Form) -> None:
+        """Write another form from now on (RE-04)."""
+        self.here.local.forms.written = form
 
     @precondition(lambda self: not self.ended)
     @rule()

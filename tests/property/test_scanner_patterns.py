@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from docs.pages import ROOT
 from keyturn.core.clock import SystemClock
 from keyturn.core.identifiers import uuid7
-from keyturn.core.refresh import make_refresh_token
+from keyturn.core.refresh_token import make_numbered_token, make_refresh_token
 from keyturn.core.secret import PREFIXES, make_secret, parse_secret, scanner_patterns
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.keys.sealing import MasterKey
@@ -18,19 +18,22 @@ from keyturn.keys.sealing import MasterKey
 PATTERNS = scanner_patterns()
 
 
-def made(kind, dice):
-    """Make a secret of a kind as Keyturn makes it."""
+def made(kind, dice, *, older):
+    """Make a secret of a kind as Keyturn makes it, or made it in its first release."""
     if kind is CredentialKind.REFRESH_TOKEN:
         family = uuid7(SystemClock().now(), secrets.token_bytes)
-        return make_refresh_token(family, 3, lambda _message: dice(32), dice).reveal()
+        make = make_numbered_token if older else lambda *given: make_refresh_token(*given[:3], dice(46))
+        return make(family, 3, lambda _message: dice(32), dice).reveal()
     return make_secret(kind, dice).reveal()
 
 
 @pytest.mark.parametrize("kind", PREFIXES)
-@given(noise=st.binary(min_size=64, max_size=64), before=st.text("= \"'`:\n", max_size=3))
-def test_each_made_secret_is_found_whole(kind, noise, before):
+@given(
+    noise=st.binary(min_size=64, max_size=64), older=st.booleans(), before=st.text("= \"'`:\n", max_size=3)
+)
+def test_each_made_secret_is_found_whole(kind, noise, older, before):
     """TK-11: of each kind what is found in a text is the whole secret, and by no other kind's pattern."""
-    text = made(kind, lambda size: noise[:size])
+    text = made(kind, lambda size: noise[:size], older=older)
     inside = f"x{before or ' '}{text}\n"
     found = {name: re.findall(pattern, inside) for name, pattern in PATTERNS.items()}
     assert {name: each for name, each in found.items() if each} == {kind.value: [text]}

@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from keyturn.core.clock_watch import TOLERANCE
+from keyturn.core.forms import NEWEST, Form
 from keyturn.core.upkeep_ports import JobRun
 
 MIB = 1024 * 1024
@@ -23,8 +24,6 @@ EXPIRES_SOON = timedelta(days=14)
 LATE = timedelta(hours=1)
 KEY_SLACK = timedelta(days=7)
 """A ring turns when it is used next, so a key may be a little older than settings say."""
-
-
 LOG_IS_SAFE = (3, 51, 3)
 """From here on SQLite's log may begin anew beside a copy (sqlite.org/wal.html, "The WAL-Reset Bug")."""
 LOG_IS_SAFE_TOO = ((3, 44, 6), (3, 50, 7))
@@ -179,6 +178,14 @@ def check_tables(fact: StoreFact) -> Finding:
             "keyturn migrate apply; a server does it at its start unless migrate_at_start is off.",
         )
     return ok("store.tables", f"at revision {fact.version}")
+
+
+def check_form(written: Form) -> Finding:
+    """Tell whether the store is still written for servers of an earlier release (RE-04)."""
+    if written is NEWEST:
+        return ok("store.upgraded", "no server of an earlier release is left")
+    found = "refresh tokens are made so that the release before can read them, too"
+    return warn("store.upgraded", found, "When no server of an earlier release is left: keyturn upgraded.")
 
 
 def check_disk(free_bytes: int) -> Finding:

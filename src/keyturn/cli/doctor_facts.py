@@ -205,6 +205,7 @@ async def _deployment(settings: Settings) -> AsyncIterator[Finding]:
         async with open_local(dataclasses.replace(settings, migrate_at_start=False)) as local:
             mark = await local.store.upkeep.clock_mark()
             yield judge.check_clock(local.clock.now(), None if mark is None else mark.newest_at)
+            yield judge.check_form(local.forms.written)
             under: dict[str, int] = {}
             for counted in (await local.store.upkeep.count_sealed()).values():
                 for key_id, count in counted.items():

@@ -38,6 +38,7 @@ NOUNS = {
     "backup": "Write the deployment to one sealed file, or check such a file.",
     "restore": "Bring a backup back.",
     "restored": "Say that the database was set back by its own tools.",
+    "upgraded": "Say that no server of an earlier release is left.",
     "export": "Write an organisation to a sealed file.",
     "import": "Bring in an organisation's file, or owners and their secrets from another system.",
     "demo": "Show what a demo made.",

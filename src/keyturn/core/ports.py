@@ -176,8 +176,8 @@ class Digester(Protocol):
         """Give the digest under every pepper there is, to find a secret that does not say whose it is."""
         ...
 
-    def tag(self, message: bytes) -> bytes:
-        """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
+    def tag(self, message: bytes, pepper_id: str | None = None) -> bytes:
+        """Digest a message under a pepper, the current one by default, apart from every look-up hash."""
         ...
 
     def tags(self, message: bytes) -> Sequence[bytes]:

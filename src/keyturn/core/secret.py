@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import NoReturn
 
-from keyturn.core.base62 import encode
+from keyturn.core.base62 import encode, encode_six
 from keyturn.core.vocabulary import CredentialKind
 
 _CHECKSUM_LENGTH = 6
@@ -31,7 +31,7 @@ PREFIXES: dict[CredentialKind, str] = {
 _LONGER = {CredentialKind.API_TOKEN: (39, 53)}
 """Random bytes and base62 digits where callers expect another length: an API token has 65 characters."""
 _REFRESH_LENGTH = 92
-"""Base62 digits of a refresh token, which carries more than dice (``core/refresh.py``)."""
+"""Base62 digits of a refresh token, which carries more than dice (``core/refresh_token.py``)."""
 MASTER_KEY_PREFIX = "kt_master_"
 """How a master key begins; ``keys/sealing.py`` knows the rest."""
 SECRET_PATTERN = re.compile(r"kt_[a-z]{2,5}_[0-9A-Za-z]{49,}")
@@ -90,7 +90,7 @@ class Secret:
 
 
 def _checksum(text: str) -> str:
-    return encode(zlib.crc32(text.encode()), _CHECKSUM_LENGTH)
+    return encode_six(zlib.crc32(text.encode()))
 
 
 def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
@@ -101,7 +101,11 @@ def make_secret(kind: CredentialKind, dice: Dice) -> Secret:
 
 def spell_secret(kind: CredentialKind, number: int, length: int) -> Secret:
     """Write a number as a secret of a kind: prefix, ``length`` base62 digits, checksum."""
-    body = PREFIXES[kind] + encode(number, length)
+    return checked_secret(PREFIXES[kind] + encode(number, length))
+
+
+def checked_secret(body: str) -> Secret:
+    """Put the checksum behind a secret that is spelled but for it."""
     return Secret(body + _checksum(body))
 
 

@@ -14,7 +14,7 @@ from keyturn.core.errors import Concern, InvalidClient, InvalidGrant
 from keyturn.core.life import Standing
 from keyturn.core.ports import Digester
 from keyturn.core.records import Credential, Organisation, RefreshFamily
-from keyturn.core.refresh import RefreshToken
+from keyturn.core.refresh_token import RefreshToken
 from keyturn.core.requests import Asker, Located, PresentedCredential, Proof
 from keyturn.core.secret import Secret
 from keyturn.core.secret_policy import SecretPolicy, policy_of, standing

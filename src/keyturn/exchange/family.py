@@ -1,4 +1,4 @@
-"""What a refresh family needs of ports: its birth, its next token, and the same token again.
+"""What a refresh family needs of ports: its birth, its next token, and its end.
 
 The rule of the family is pure and lives in ``core/refresh.py``; when which of these happens is decided by
 ``exchange/refresh.py``.
@@ -6,25 +6,19 @@ The rule of the family is pure and lives in ``core/refresh.py``; when which of t
 
 from datetime import datetime, timedelta
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-
 from keyturn.core.changes import Add, Change, EndFamily
-from keyturn.core.errors import Fault
+from keyturn.core.forms import Form
 from keyturn.core.identifiers import uuid7
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import RefreshFamily, Revocation
-from keyturn.core.refresh import make_refresh_token, rotated
+from keyturn.core.refresh import rotated
+from keyturn.core.refresh_token import DICE_BYTES, make_numbered_token, make_refresh_token
 from keyturn.core.requests import Decision
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import FamilyId
 from keyturn.exchange.services import Services
+from keyturn.exchange.successor import make_successor
 
-_NONCE_BYTES = 12
-_EXTRACT = HMAC(bytes(32), SHA256())
 _DEFAULT_LIFETIME_SECONDS = 30 * 86_400
 
 
@@ -32,7 +26,7 @@ def open_family(decision: Decision, services: Services, now: datetime) -> tuple[
     """Begin a refresh family with its first token."""
     proof, profile = decision.proof, decision.profile
     family_id = FamilyId(uuid7(now, services.naming))
-    token = make_refresh_token(family_id, 0, services.digester.tag, services.dice)
+    token = _first_token(family_id, services)
     seconds = proof.organisation.setting(
         profile.dialect,
         "refresh_lifetime_seconds",
@@ -63,28 +57,10 @@ def open_family(decision: Decision, services: Services, now: datetime) -> tuple[
 def succeed(
     family: RefreshFamily, presented: Secret, services: Services, now: datetime
 ) -> tuple[RefreshFamily, Secret]:
-    """Make the next token of a family and seal it under a key that only the presented one gives."""
-    successor = make_refresh_token(family.id, family.generation + 1, services.digester.tag, services.dice)
-    nonce = services.naming(_NONCE_BYTES)  # no secret, and the key is of this one token
-    cipher = _cipher(presented, family.id)
-    sealed = nonce + cipher.encrypt(nonce, successor.reveal().encode(), family.id.encode())
+    """Replace the newest token of a family by the next."""
+    successor, kept = make_successor(family, presented, services)
     pepper_id = family.pepper_id
-    turned = rotated(family, _digest(successor, pepper_id, services), pepper_id, sealed, now)
-    return turned, successor
-
-
-def same_again(family: RefreshFamily, presented: Secret) -> Secret:
-    """Open the successor that was made when the presented token was used first (RT-02).
-
-    Raises:
-        Fault: The sealed successor does not open.
-    """
-    sealed = family.successor_sealed or b""
-    nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-    try:
-        return Secret(_cipher(presented, family.id).decrypt(nonce, sealed, family.id.encode()).decode())
-    except (InvalidTag, ValueError) as error:
-        raise Fault("a sealed refresh token does not open") from error
+    return rotated(family, _digest(successor, pepper_id, services), pepper_id, kept, now), successor
 
 
 def end_family(
@@ -102,13 +78,13 @@ def end_family(
     return EndFamily(family.id, family.organisation_id, why, now), Add(revocation)
 
 
+def _first_token(family_id: FamilyId, services: Services) -> Secret:
+    """Make the token that a family begins with."""
+    digester = services.digester
+    if services.forms.written is Form.FIRST:
+        return make_numbered_token(family_id, 0, digester.tag, services.dice)
+    return make_refresh_token(family_id, 0, digester.tag, services.dice(DICE_BYTES))
+
+
 def _digest(token: Secret, pepper_id: str, services: Services) -> bytes:
     return services.digester.lookup_hash(token.sha256(), pepper_id)
-
-
-def _cipher(presented: Secret, family_id: FamilyId) -> AESGCM:
-    """Derive a key by HKDF without a salt, whose first step begins the same each time."""
-    extract = _EXTRACT.copy()
-    extract.update(presented.reveal().encode())
-    info = b"keyturn refresh successor " + family_id.encode()
-    return AESGCM(HKDFExpand(SHA256(), 32, info).derive(extract.finalize()))

@@ -5,12 +5,11 @@ same path, and only ``credentials`` and ``holders`` say no: both look and cost t
 """
 
 from contextvars import ContextVar
-from hmac import compare_digest
 
 from keyturn.core.canonical import canonical_email, canonical_user_name
 from keyturn.core.ports import Digester, Registry
 from keyturn.core.records import Organisation, RefreshFamily
-from keyturn.core.refresh import RefreshToken, split_refresh_token
+from keyturn.core.refresh_token import RefreshToken, recognise_refresh_token
 from keyturn.core.requests import Located, LocatedHolder, PresentedCredential, TokenRequest
 from keyturn.core.secret import Secret
 from keyturn.core.views import ClientView, EntityView, Held, UserView
@@ -149,11 +148,8 @@ async def locate_family(
     presented: Secret, registry: Registry, digester: Digester
 ) -> tuple[RefreshToken, RefreshFamily] | None:
     """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
-    parts = split_refresh_token(presented)
-    if parts is None:
-        return None
-    token, message, tag = parts
-    if not any(compare_digest(ours[: len(tag)], tag) for ours in digester.tags(message)):
+    token = recognise_refresh_token(presented, digester.tags)
+    if token is None:
         return None
     family = await registry.find_family(token.family_id)
     return None if family is None else (token, family)

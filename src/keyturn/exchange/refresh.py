@@ -11,14 +11,15 @@ from typing import Any
 from keyturn.core.changes import Change, RequireVersion
 from keyturn.core.errors import Concern, InvalidGrant
 from keyturn.core.records import RefreshFamily
-from keyturn.core.refresh import RefreshToken, Verdict, judge
+from keyturn.core.refresh import Verdict, judge
+from keyturn.core.refresh_token import RefreshToken
 from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
 from keyturn.core.views import UserView
 from keyturn.core.vocabulary import OwnerKind, Reason
 from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import client_of, prove_asker
 from keyturn.exchange.credentials import check_family
-from keyturn.exchange.family import end_family, same_again, succeed
+from keyturn.exchange.family import end_family, succeed
 from keyturn.exchange.grants import authorize_refresh, require_refresh_token
 from keyturn.exchange.holders import Place, objection_to
 from keyturn.exchange.known import renewed_words
@@ -27,6 +28,7 @@ from keyturn.exchange.policy import decide
 from keyturn.exchange.road import Renewal, Rotation, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
 from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
+from keyturn.exchange.successor import same_successor
 
 ATTEMPTS = 4
 """Racers lose to the one that rotates, then find its successor; who loses this often is refused for now."""
@@ -147,7 +149,7 @@ def _turn(
             consequence=end_family(family, profile, "replayed", services, now),
         )
     if verdict is Verdict.REPEAT:
-        return Renewal(family, same_again(family, presented), _unchanged(family))
+        return Renewal(family, same_successor(family, presented, services), _unchanged(family))
     if setting(profile.dialect, profile.refresh_mode_setting, profile.refresh_mode) == "reuse":
         return Renewal(family, presented, _unchanged(family))
     return Rotation(family, services.company.do(succeed, family, presented, services, now))

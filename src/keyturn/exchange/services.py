@@ -8,6 +8,7 @@ import msgspec
 
 from keyturn.core.clock import Clock
 from keyturn.core.clock_watch import ClockWatch
+from keyturn.core.forms import Forms
 from keyturn.core.histogram import CheckTimes
 from keyturn.core.notices import Noticed
 from keyturn.core.ports import (
@@ -75,6 +76,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         sealer: Opens the seeds of TOTP devices.
         roles: ``<dialect>:<role>`` -> what it permits.
         places: Gives tokens places in status lists; None where that is off.
+        forms: In which form refresh tokens are written.
         clock_watch: Says whether the clock may be trusted (RE-07).
         check_times: How long checks of credentials took.
     """
@@ -106,4 +108,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     token_paths: Mapping[str, str] = {}
     roles: Mapping[str, frozenset[str]] = {}
     places: Places | None = None
+    forms: Forms = msgspec.field(default_factory=Forms)
     check_times: CheckTimes = msgspec.field(default_factory=CheckTimes)

@@ -4,9 +4,7 @@ A pepper is random and sealed, not derived from the master key: the master key c
 making every client secret of the deployment wrong (design.md section 3).
 """
 
-import asyncio
 import hashlib
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from keyturn.core.changes import Add, Unit
-from keyturn.core.errors import Fault, Unavailable
+from keyturn.core.errors import Fault
+from keyturn.core.forms import NEWEST, said
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent, Sealed
@@ -26,9 +25,6 @@ FIRST = "pepper-1"
 """Fixed, so that of two nodes that start together one loses, and takes the other's pepper."""
 
 _PEPPER_BYTES = 32
-_AGAIN_SECONDS = 1.0
-
-log = logging.getLogger("keyturn.keys")
 
 
 class Peppers:
@@ -58,9 +54,9 @@ class Peppers:
         """Tell whether a pepper is in memory."""
         return pepper_id in self._begun
 
-    def tag(self, message: bytes) -> bytes:
-        """Give a keyed digest of a message under the current pepper, apart from every look-up hash."""
-        return _tag(self._begun[self._current], message)
+    def tag(self, message: bytes, pepper_id: str | None = None) -> bytes:
+        """Digest a message under a pepper, the current one by default, apart from every look-up hash."""
+        return _tag(self._begun.get(pepper_id or self._current, self._decoy), message)
 
     def tags(self, message: bytes) -> Sequence[bytes]:
         """Give the digest under every pepper there is."""
@@ -97,7 +93,9 @@ async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born:
         value = sealer.seal(PURPOSE, FIRST, dice(_PEPPER_BYTES))
         first = Sealed(id=FIRST, purpose=PURPOSE, value=value, created_at=born.at)
         # Lost: another node was first. Either way the one in the store is the one that counts.
-        await store.record(Unit(changes=(Add(first),), audit=born))
+        # No process of an older release ever wrote to a store that has no pepper yet.
+        all_read = said(NEWEST, sealer, born.at)
+        await store.record(Unit(changes=(Add(first), Add(all_read)), audit=born))
         kept = await store.sealed(PURPOSE)
     if not kept:
         raise Fault("the first pepper was recorded and cannot be read back")
@@ -105,47 +103,16 @@ async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born:
     return Peppers(peppers, kept[-1].id, dice(_PEPPER_BYTES))
 
 
-class PepperLearner:
-    """Takes in the peppers of organisations that come from elsewhere while this process runs.
+async def learn_peppers(peppers: Peppers, store: DeploymentStore, sealer: Sealer) -> None:
+    """Take in the peppers of organisations that came from elsewhere while this process runs.
 
-    Args:
-        peppers: What this process digests with.
-        store: Keeps them sealed.
-        sealer: Opens them.
+    Raises:
+        Unavailable: The store is away.
+        Fault: A pepper does not open.
     """
-
-    def __init__(self, peppers: Peppers, store: DeploymentStore, sealer: Sealer) -> None:
-        """Have nothing to do."""
-        self._peppers = peppers
-        self._store = store
-        self._sealer = sealer
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def learn(self) -> None:
-        """Begin to read those that are new; to be called on the event loop."""
-        task = asyncio.get_running_loop().create_task(self._learn())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """Give up what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _learn(self) -> None:
-        while True:
-            try:
-                for each in await self._store.sealed(PURPOSE):
-                    if not self._peppers.knows(each.id):
-                        self._peppers.learn(each.id, self._sealer.open(PURPOSE, each.id, each.value))
-            except Unavailable:
-                await asyncio.sleep(_AGAIN_SECONDS)
-            except Fault as error:
-                log.error("a pepper does not open, so some secrets are unknown here: %s", error)  # noqa: TRY400
-                return
-            else:
-                return
+    for each in await store.sealed(PURPOSE):
+        if not peppers.knows(each.id):
+            peppers.learn(each.id, sealer.open(PURPOSE, each.id, each.value))
 
 
 async def open_peppers(store: DeploymentStore, sealer: Sealer) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from keyturn.core.json_guard import BadJson, decode_json
-from keyturn.core.refresh import RefreshToken, split_refresh_token
+from keyturn.core.refresh_token import RefreshToken, read_refresh_token
 from keyturn.core.secret import MASTER_KEY_PREFIX, PREFIXES, Secret, parse_secret
 from keyturn.core.vocabulary import CredentialKind
 from keyturn.tokens import base64url
@@ -65,10 +65,10 @@ def _secret(presented: Secret) -> Sight:
     kind = parse_secret(presented.reveal())
     if kind is not None and kind is not CredentialKind.REFRESH_TOKEN:
         return Sight(look=Look.SECRET, kind=kind)
-    parts = split_refresh_token(presented)
-    if parts is None:
+    refresh = read_refresh_token(presented)
+    if refresh is None:
         return Sight(look=Look.DAMAGED)
-    return Sight(look=Look.REFRESH_TOKEN, refresh=parts[0])
+    return Sight(look=Look.REFRESH_TOKEN, refresh=refresh)
 
 
 def _jwt(text: str) -> Sight | None:

@@ -1,0 +1,53 @@
+"""What a process learns from the store's sealed values, at its start and whenever they change."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+from keyturn.core.actors import system
+from keyturn.core.clock import Clock
+from keyturn.core.forms import PURPOSE, Forms, read_by_all
+from keyturn.core.identifiers import uuid7
+from keyturn.core.ports import Sealer
+from keyturn.core.records import AuditEvent
+from keyturn.core.secret import Dice
+from keyturn.keys import peppers
+from keyturn.keys.learning import Learner
+from keyturn.storage import Store
+from keyturn.storage.feed import EVERYTHING
+
+
+async def open_learned(
+    store: Store, sealer: Sealer, clock: Clock, dice: Dice, closing: AsyncExitStack
+) -> tuple[peppers.Peppers, Forms]:
+    """Read the peppers, making the first one in a new store, and the form that every process reads.
+
+    Args:
+        closing: Ends what goes on learning.
+
+    Raises:
+        Unavailable: The store is away.
+        Fault: A value does not open.
+    """
+    now = clock.now()
+    born = AuditEvent(at=now, kind="pepper.created", actor=system("start").name, request_id=uuid7(now, dice))
+    digester = await peppers.load_peppers(store.deployment, sealer, dice, born)
+    learn_peppers = partial(peppers.learn_peppers, digester, store.deployment, sealer)
+    _follow(store, peppers.PURPOSE, Learner(learn_peppers, "some secrets are unknown here"), closing)
+    forms = Forms()
+
+    async def learn_forms() -> None:
+        forms.written = read_by_all(await store.deployment.sealed(PURPOSE), sealer)
+
+    await learn_forms()
+    _follow(store, PURPOSE, Learner(learn_forms, "refresh tokens keep their form"), closing)
+    return digester, forms
+
+
+def _follow(store: Store, purpose: str, learner: Learner, closing: AsyncExitStack) -> None:
+    closing.push_async_callback(learner.close)
+
+    def follow(topic: str, key: str) -> None:
+        if topic == EVERYTHING or (topic, key) == ("sealed", purpose):
+            learner.learn()
+
+    store.feed.on_change(follow)

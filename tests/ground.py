@@ -33,8 +33,10 @@ from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.signers import make_private_key
+from keyturn.outward import OutwardSender
 from keyturn.seeding import ORGANISATIONS, seed_dialect, seed_organisations
 from keyturn.storage.memory import MemoryStore
+from keyturn.telling import Telling
 from keyturn.upkeep.master_key import Following
 from keyturn.wire.compile import CompiledRoute, compile_routes
 from keyturn.wire.tables import Dialect
@@ -156,6 +158,7 @@ def local_services(
         dice=dice,
         dialects=dialects,
         cache_seconds=cache_seconds,
+        telling=Telling(OutwardSender(["hooks.example.com"])),
     )
 
 

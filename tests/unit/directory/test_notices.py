@@ -93,3 +93,16 @@ async def test_something_is_subscribed_to(place):
     """A subscription to nothing is refused."""
     with pytest.raises(OperatorError, match="at least one kind"):
         await place.subscribe(kinds=())
+
+
+async def test_others_fill_no_page(place):
+    """TN-02: whoever is confined reads its own of the outbox, however much of others' is newer."""
+    for name in (ACME, BETA, None):
+        made, _ = await place.subscribe(organisation_id=name)
+        await verbs.send_test(ACTOR, place.store.deployment, place.store.outbox, made.id, **place.common)
+        place.clock.advance(1)
+        place.receiver.problem = "status 500"
+        await place.run()
+    [own] = await verbs.list_deliveries(BOUND, place.store.outbox, dead=False, limit=1)
+    assert own.organisation_id == ACME
+    assert await verbs.list_deliveries(BOUND, place.store.outbox, dead=False, limit=9, of=BETA) == []

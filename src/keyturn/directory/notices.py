@@ -40,7 +40,7 @@ from keyturn.directory.owners import living_organisation, raise_version
 
 MOST_LIVING = 20
 """Subscriptions of one organisation, or of the deployment: each multiplies what is sent."""
-MOST_KEPT = 200
+MOST_A_MONTH = 200
 """With those that ended within a month: whoever sends reads them all."""
 
 
@@ -116,9 +116,9 @@ async def _require_room(actor: Actor, outbox: Outbox, organisation_id: Organisat
     there = [each for each in listed if each.organisation_id == organisation_id]
     if sum(each.ended_at is None for each in there) >= MOST_LIVING:
         raise Clash(f"there are {MOST_LIVING} subscriptions already; end one first")
-    if len(there) >= MOST_KEPT:
+    if len(there) >= MOST_A_MONTH:
         raise Clash(
-            f"there were {MOST_KEPT} subscriptions within a month; wait until ended ones are forgotten"
+            f"there were {MOST_A_MONTH} subscriptions within a month; wait until ended ones are forgotten"
         )
 
 

@@ -58,7 +58,7 @@ async def test_a_limit_holds_in_one_moment(place, monkeypatch):
 
 async def test_ended_ones_count_for_a_month(place, monkeypatch):
     """TN-04: whoever makes and ends subscriptions all day does not make the list long that all share."""
-    monkeypatch.setattr(verbs, "MOST_KEPT", 3)
+    monkeypatch.setattr(verbs, "MOST_A_MONTH", 3)
     for _ in range(3):
         made, _secret = await place.subscribe(actor=BOUND, organisation_id=ACME)
         common = (BOUND, place.store.deployment, place.store.outbox)

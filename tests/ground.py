@@ -21,6 +21,7 @@ from keyturn.config import load_settings
 from keyturn.core.actors import system
 from keyturn.core.forms import Forms
 from keyturn.core.identifiers import uuid7
+from keyturn.core.notices import NotDelivered
 from keyturn.core.ports import Digester, Passwords
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent
@@ -34,8 +35,10 @@ from keyturn.keys.peppers import load_peppers
 from keyturn.keys.ring import Rings
 from keyturn.keys.sealing import MasterKey, MasterSealer
 from keyturn.keys.signers import make_private_key
+from keyturn.outward import MailServer, OutwardSender
 from keyturn.seeding import ORGANISATIONS, seed_dialect, seed_organisations
 from keyturn.storage.memory import MemoryStore
+from keyturn.telling import Telling
 from keyturn.upkeep.master_key import Following
 from keyturn.wire.compile import CompiledRoute, compile_routes
 from keyturn.wire.tables import Dialect
@@ -88,6 +91,15 @@ class PooledKeys:
             if number == len(pool):
                 pool.append(make_private_key(algorithm, rsa_bits))
             return pool[number]
+
+
+MAIL = MailServer(host="127.0.0.1", port=1, security="none", sender="keyturn@example.com")
+"""Where nobody listens."""
+
+
+async def nowhere(_host: str, _port: int) -> Sequence[str]:
+    """Find no host, without asking anybody (``outward.addresses.Resolver``)."""
+    raise NotDelivered("the host's name does not resolve")
 
 
 def cheap_passwords(dice: Callable[[int], bytes]) -> ArgonPasswords:
@@ -158,6 +170,7 @@ def local_services(
         dice=dice,
         dialects=dialects,
         cache_seconds=cache_seconds,
+        telling=Telling(OutwardSender(["hooks.example.com"], mail=MAIL, resolver=nowhere)),
     )
 
 

@@ -370,6 +370,8 @@ def _open_administration(local: LocalServices, services: "Services") -> "Adminis
         dialects=local.dialects,
         rates=services.limits.rates,
         every_dialect=local.every_dialect(),
+        outbox=local.store.outbox,
+        sender=local.telling.sender,
         clock=local.clock,
         dice=local.dice,
     )

@@ -202,6 +202,7 @@ class NoticeSettings:
     smtp_user: str | None = None
     smtp_password: Hidden | None = None
     smtp_from: str | None = None
+    mail_domains: Hosts = ()
 
     def problems(self) -> Iterator[str]:
         """Tell what is wrong with them together."""

@@ -81,6 +81,7 @@ def open_telling(notices: NoticeSettings) -> Telling:
             sender=notices.smtp_from,
             user=notices.smtp_user,
             password=notices.smtp_password,
+            domains=notices.mail_domains,
         )
     return Telling(
         OutwardSender(notices.hosts, loopback=notices.loopback, ca_file=notices.ca_file, mail=mail)

@@ -58,6 +58,12 @@ class World:
             "entity": "SHOP-1",
             "setting": "oauth2.lifetime_seconds",
             "issuer": "checkmarx",
+            "subscription": (
+                await make(
+                    "/notice-subscriptions",
+                    {"channel": "webhook", "target": "https://hooks.example.com/in", "organisation": "acme"},
+                )
+            )["id"],
         }
 
 

@@ -10,6 +10,8 @@ from keyturn.admin import ADMIN
 from keyturn.wire.tables import Source
 
 ACME, GLOBEX = "/organisations/acme", "/organisations/globex"
+HOOKS, HOST = "/notice-subscriptions", "https://hooks.example.com"
+WISH = {"channel": "webhook", "target": f"{HOST}/in"}
 FOLDERS = (
     "clients",
     "users",
@@ -50,6 +52,7 @@ async def furnish(admin, inside, mark):
         "signing_key": (await admin.get(f"{inside}/signing-keys"))["items"][-1]["id"],
         "setting": "oauth2.lifetime_seconds",
         "issuer": "checkmarx",
+        "subscription": (await make(HOOKS, WISH | {"target": f"{HOST}/{mark}", "organisation": slug}))["id"],
         "code": (await make(f"{inside}/users/{user}/email-code", status=200))["code"],
     }
 
@@ -58,26 +61,31 @@ async def kept(admin, slug):
     """Read all that an organisation has."""
     inside = f"/organisations/{slug}"
     folders = [await admin.get(f"{inside}/{folder}", "limit=200") for folder in FOLDERS]
-    return await admin.get(inside), folders
+    deliveries = await admin.get("/notice-deliveries", f"organisation={slug}")
+    return await admin.get(inside), folders, await admin.get(HOOKS, f"organisation={slug}"), deliveries
 
 
 def body_of(route, theirs):
     """Fill every member of a body, with a name of somebody else's where one fits."""
-    values = theirs | {
-        "owner": theirs["user"],
-        "organisation": "globex",
-        "parent": theirs["team"],
-        "teams": [theirs["team"]],
-        "scopes": ["clients:read"],
-        "overlap_seconds": 60,
-        "value": 600,
-        "user_name": "nobody",
-        "id": "new-1",
-        "type": "party",
-        "name": "x",
-        "slug": "fresh",
-        "password": "violet otters juggle lanterns",
-    }
+    values = (
+        theirs
+        | WISH
+        | {
+            "owner": theirs["user"],
+            "organisation": "globex",
+            "parent": theirs["team"],
+            "teams": [theirs["team"]],
+            "scopes": ["clients:read"],
+            "overlap_seconds": 60,
+            "value": 600,
+            "user_name": "nobody",
+            "id": "new-1",
+            "type": "party",
+            "name": "x",
+            "slug": "fresh",
+            "password": "violet otters juggle lanterns",
+        }
+    )
     fields = [each for each in route.fields if each.source is Source.BODY]
     return {each.name: values[each.name] for each in fields if each.name in values}
 

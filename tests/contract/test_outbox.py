@@ -14,7 +14,9 @@ from keyturn.core.notices import (
     Delivery,
     Happening,
     Subscription,
+    delivery_id,
     expiry_id,
+    id_of_test,
     make_notice,
 )
 
@@ -127,6 +129,43 @@ async def test_a_later_one_waits_for_an_older_one(store):
     for after, names in ((0 * SECOND, ["b1", "a1"]), (ORDER_KEPT - SECOND, ["b1", "a1", "a3"])):
         due = await store.outbox.due_deliveries(NOW + after, 10)
         assert [each.id for each in due] == names
+
+
+async def test_each_organisation_reads_its_own(store):
+    """TN-02: subscriptions and deliveries are read of one organisation or of all, in pages, newest first."""
+    made = [
+        delivery("a1", created_at=NOW - SECOND),
+        delivery("a2"),
+        delivery("a3"),
+        delivery("b1", organisation_id=None),
+        delivery("a4", next_at=None, dead_at=NOW),
+    ]
+    await record(store, Add(subscription()), Add(subscription("sub-2", organisation_id=None)), Add(notice()))
+    await store.outbox.spread(notice(), made, NOW)
+    assert [each.id for each in await store.outbox.subscriptions()] == ["sub-1", "sub-2"]
+    assert [each.id for each in await store.outbox.subscriptions(ACME)] == ["sub-1"]
+    asked = store.outbox.deliveries
+    assert [each.id for each in await asked(dead=False, limit=9)] == ["b1", "a3", "a2", "a1"]
+    assert [each.id for each in await asked(dead=False, limit=2, of=ACME)] == ["a3", "a2"]
+    rest = await asked(dead=False, limit=9, of=ACME, before=(NOW, "a2"))
+    assert [each.id for each in rest] == ["a1"]
+    assert [each.id for each in await asked(dead=True, limit=9, of=ACME)] == ["a4"]
+
+
+async def test_a_test_is_on_its_way(store):
+    """A test is on its way from when it is written until it is delivered or given up, or too old to count."""
+    of_one, of_other = (notice(id_of_test(name, "x")) for name in ("sub-1", "sub-10"))
+    sent = delivery(delivery_id(of_one.id, "sub-1"), notice_id=of_one.id)
+    asked = store.outbox.has_test
+    await record(store, Add(of_other), Add(notice()))
+    assert not await asked("sub-1", NOW - SECOND)
+    await record(store, Add(of_one))
+    assert await asked("sub-1", NOW - SECOND)
+    assert not await asked("sub-1", NOW)
+    await store.outbox.spread(of_one, [sent], NOW)
+    assert await asked("sub-1", NOW - SECOND)
+    await store.outbox.settle(msgspec.structs.replace(sent, next_at=None, delivered_at=NOW))
+    assert not await asked("sub-1", NOW - SECOND)
 
 
 async def test_what_will_expire_is_told_once(store):

@@ -16,10 +16,11 @@ from keyturn.cli.root import REMOTE, run
 from keyturn.core import totp
 from keyturn.core.secret import Secret
 
+HOOK = "https://hooks.invalid/in"
 WORD = "violet otters juggle lanterns"
 MASKS = (
-    (re.compile(r"kt_[a-z]+_[0-9A-Za-z]+"), "secret"),
-    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "time"),
+    (re.compile(r"kt_[a-z]+_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+"), "secret"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"), "time"),
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:\.\d+\.[0-9a-f]+)?"), "id"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "api key"),
     (re.compile(r"\b[A-Z2-7]{32}\b"), "seed"),
@@ -93,6 +94,7 @@ def journey(t):
     machines(t, org)
     people(t, org)
     entities(t, org)
+    notices(t, org)
     t("keys", "rotate", "--org", org, "--algorithm", "ES256")
     # Of keys that were published in one instant the ids say which comes first: nothing that two rings share.
     for each in json.loads(t.code("keys", "list", "--org", org, "--format", "json")[1]):
@@ -229,6 +231,23 @@ def entities(t, org):
     t("entity", "show", entity)
 
 
+def notices(t, org):
+    """Subscribe to an organisation's notices and to all; what waits of the latter would change by itself."""
+    made = t("notice", "create", "--url", HOOK, "--organisation", org)["id"]
+    t("notice", "show", made.upper())
+    t("notice", "rotate", made)
+    t.fails("notice", "rotate", made)
+    t("notice", "test", made)
+    t.fails("notice", "test", made)
+    t("notice", "end", made)
+    t.fails("notice", "test", made)
+    t.fails("notice", "show", "nobody")
+    t.fails("notice", "create", "--url", HOOK, "--organisation", "nobody")
+    t.fails("notice", "create", "--url", "https://elsewhere.invalid/")
+    t.fails("notice", "create", "--mail", "ops@example.com")
+    t("notice", "end", t("notice", "create", "--url", HOOK, "--kind", "lockout.began")["id"])
+
+
 def looks(t, client, user):
     """Read what is there, as tables and as JSON."""
     for words in (
@@ -241,6 +260,9 @@ def looks(t, client, user):
         ("membership", "list", "acme"),
         ("project", "list", "acme"),
         ("keys", "list"),
+        ("notice", "list"),
+        ("notice", "outbox"),
+        ("notice", "outbox", "--dead"),
         ("org", "show", "nobody"),
         ("audit", "search", "--org", "acme", "--kind", "client.created"),
         ("explain", t.request),
@@ -248,6 +270,13 @@ def looks(t, client, user):
     ):
         for form in ("table", "json"):
             t.said.append((words, *t.code(*words, "--format", form)))
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory, new_demo):
+    """A running demo that may send to one host, which there is not."""
+    with new_demo(tmp_path_factory.mktemp("changing"), {"KEYTURN_NOTICES__HOSTS": "hooks.invalid"}) as node:
+        yield node
 
 
 @pytest.fixture
@@ -258,6 +287,7 @@ def sides(changing, capsys, monkeypatch, tmp_path):
     token.write_text(demo["admin"]["token"] + "\n")
     token.chmod(0o600)
     monkeypatch.setenv("KEYTURN_TOKEN_FILE", str(token))
+    monkeypatch.setenv("KEYTURN_NOTICES__HOSTS", "hooks.invalid")
     here = Terminal(capsys, monkeypatch, ["--data", str(changing.data)], "twinl")
     there = Terminal(capsys, monkeypatch, ["--server", changing.url], "twinr")
     guest = json.loads(here.code("user", "list", "acme", "--format", "json")[1])[0]["user_id"]

@@ -55,6 +55,17 @@ def test_what_is_refused(terminal, arguments, words):
     assert words in line
 
 
+def test_where_mail_may_go(terminal, monkeypatch):
+    """HT-10: mail goes to the domains that the settings list, and nowhere else."""
+    monkeypatch.setenv("KEYTURN_NOTICES__SMTP_HOST", "mail.invalid")
+    monkeypatch.setenv("KEYTURN_NOTICES__SMTP_FROM", "keyturn@example.com")
+    monkeypatch.setenv("KEYTURN_NOTICES__MAIL_DOMAINS", "example.com")
+    assert terminal.json("notice", "create", "--mail", "ops@example.com")["channel"] == "mail"
+    code, line = terminal.refused("notice", "create", "--mail", "ops@example.org")
+    assert code == 1
+    assert "not among notices.mail_domains" in line
+
+
 def test_patterns(terminal):
     """The patterns for scanners are printed for programs and people."""
     assert {row["kind"]: row["pattern"] for row in _patterns(terminal)} == scanner_patterns()

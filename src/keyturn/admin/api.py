@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from keyturn.admin import clients, deployment, entities, organisations, people
+from keyturn.admin import clients, deployment, entities, notices, organisations, people
 from keyturn.admin.ground import REFUSALS, fact_schemas
 from keyturn.core.admin_records import BASE
 from keyturn.wire.compile import CompiledRoute, compile_dialect
@@ -19,6 +19,7 @@ ADMIN = Dialect(
         *people.TEAMS,
         *entities.ROUTES,
         *deployment.ROUTES,
+        *notices.ROUTES,
     ),
     refusals=REFUSALS,
     facts=fact_schemas(),

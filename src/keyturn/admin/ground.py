@@ -128,9 +128,12 @@ def page(path: str, operation: str, scope: str, sorts: tuple[str, ...], *filters
 
     Args:
         sorts: The facts it may be sorted by, the usual one first; with ``-`` before it the other way round.
+            One that is given with it goes that way only.
         filters: What may be asked to be equal.
     """
-    every = tuple(spelled for name in sorts for spelled in (name, f"-{name}"))
+    every = tuple(
+        spelled for name in sorts for spelled in ((name,) if name.startswith("-") else (name, f"-{name}"))
+    )
     return call(
         "GET",
         path,

@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from keyturn.admin.requests import Facts
 from keyturn.cli.link import HttpWire, Link, server_of
 from keyturn.cli.profiles import Profile, token_of
-from keyturn.cli.remote_ground import further, given, record_of
+from keyturn.cli.remote_ground import given, record_of
 from keyturn.cli.remote_machine import OnTheMachine
+from keyturn.cli.remote_notices import RemoteNotices
 from keyturn.cli.remote_people import RemotePeople
 from keyturn.cli.remote_secrets import RemoteSecrets
 from keyturn.cli.verbs import Gone, KeySight, Ring, Turned, Verbs
@@ -38,7 +38,7 @@ async def open_remote(profile: Profile) -> AsyncIterator[Verbs]:
         link.close()
 
 
-class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
+class RemoteVerbs(RemotePeople, RemoteSecrets, RemoteNotices, OnTheMachine):
     """The ``Verbs`` of a server."""
 
     async def create_organisation(self, slug: str, name: str) -> Organisation:
@@ -122,14 +122,14 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
 
     async def tail_audit(self, limit: int) -> Sequence[AuditRow]:
         """Read the newest audit rows."""
-        return [_row(each) for each in reversed(await self._newest(limit))]
+        return [_row(each) for each in reversed(await self._newest("audit.list", limit))]
 
     async def search_audit(self, wish: AuditWish, slug: str | None) -> Found:
         """Find rows, newest first, to the end of what is wanted: a server has no positions to go on from."""
         narrow = given(
             organisation=slug, client=wish.client, since=_sent(wish.since), until=_sent(wish.until)
         )
-        found = await self._newest(wish.limit, **narrow, **wish.equal)
+        found = await self._newest("audit.list", wish.limit, **narrow, **wish.equal)
         hits = [AuditHit(0, _row(each), each["personal"]) for each in found]
         return Found(hits, None, AuditSpan(0, 0, None))
 
@@ -138,17 +138,6 @@ class RemoteVerbs(RemotePeople, RemoteSecrets, OnTheMachine):
         told = await self._ask("requests.show", request=request_id)
         seen = {"status": told["http_status"], "code": told["public_code"]}
         return record_of(Explained, {**told, **seen}, request_id=told["id"])
-
-    async def _newest(self, limit: int, **narrow: Any) -> Sequence[Facts]:
-        found: list[Facts] = []
-        more: Facts = {}
-        while len(found) < limit:
-            page = await self._ask("audit.list", limit=min(200, limit - len(found)), **narrow, **more)
-            found += page["items"]
-            if page["next"] is None:
-                break
-            more = further(page["next"], more)
-        return found
 
     async def _issuers(self, slug: str | None, shared: str | None) -> Sequence[_Issuer]:
         if shared is not None:

@@ -60,6 +60,19 @@ class RemoteGround:
                 return found
             more = further(page["next"], more)
 
+    async def _newest(self, operation: str, limit: int, **arguments: Any) -> Sequence[Facts]:
+        """Read so many of a list, the newest of which come first."""
+        found: list[Facts] = []
+        more: Facts = {}
+        while len(found) < limit:
+            wanted = min(_MOST_ITEMS, limit - len(found))
+            page = await self._ask(operation, **arguments, **more, limit=wanted)
+            found += page["items"]
+            if page["next"] is None:
+                break
+            more = further(page["next"], more)
+        return found
+
     # --- what is named ---
 
     async def _client(self, client_id: str) -> Facts:

@@ -59,34 +59,6 @@ class OnTheMachine:
         """No key goes over a network."""
         _refuse("a master key is retired")
 
-    async def create_subscription(self, *_: Any) -> NoReturn:
-        """The admin API has no call for it yet, nor for any other verb about notices."""
-        _refuse("a subscription is made")
-
-    async def subscriptions(self) -> NoReturn:
-        """As for making one."""
-        _refuse("subscriptions are looked at")
-
-    async def subscription(self, *_: Any) -> NoReturn:
-        """As for making one."""
-        _refuse("a subscription is looked at")
-
-    async def end_subscription(self, *_: Any) -> NoReturn:
-        """As for making one."""
-        _refuse("a subscription is ended")
-
-    async def rotate_subscription(self, *_: Any) -> NoReturn:
-        """As for making one."""
-        _refuse("a webhook's secret is made anew")
-
-    async def test_subscription(self, *_: Any) -> NoReturn:
-        """As for making one."""
-        _refuse("a subscription is tested")
-
-    async def deliveries(self, **_: Any) -> NoReturn:
-        """As for making one."""
-        _refuse("the outbox is looked at")
-
     async def audit_since(self, *_: Any) -> NoReturn:
         """A server is asked, it does not tell by itself."""
         _refuse("the audit trail is followed")

@@ -72,7 +72,7 @@ NOUNS = {
 """Every noun; the module of that name holds its ``app``."""
 
 PANELS: Mapping[str, Sequence[str]] = {
-    "Everyday": ("serve", "org", "token", "lockout", "audit", "explain"),
+    "Everyday": ("serve", "org", "token", "lockout", "audit", "explain", "notice"),
     "Machines": ("client", "secret", "key", "entity"),
     "People": ("user", "service-user", "membership", "team", "project", "user-key", "api-token"),
     "Signing keys and administrators": ("keys", "admin-token"),
@@ -91,6 +91,7 @@ REMOTE = frozenset(
         "keys",
         "lockout",
         "membership",
+        "notice",
         "org",
         "project",
         "secret",

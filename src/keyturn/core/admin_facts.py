@@ -195,6 +195,29 @@ RESOURCES: dict[str, dict[str, str]] = {
         "deleted": "object?",
         "left": "object",
     },
+    "notice_subscription": {
+        "id": "text",
+        "organisation_id": "text?",
+        "channel": "text",
+        "target": "text",
+        "kinds": "texts",
+        "created_at": "instant",
+        "previous_until": "instant?",
+        "ended_at": "instant?",
+        "version": "number",
+    },
+    "notice_test": {"notice_id": "text"},
+    "notice_delivery": {
+        "id": "text",
+        "notice_id": "text",
+        "subscription_id": "text",
+        "organisation_id": "text?",
+        "created_at": "instant",
+        "tries": "number",
+        "next_at": "instant?",
+        "dead_at": "instant?",
+        "problem": "text",
+    },
 }
 """Name of a resource -> its facts and what each is."""
 RESOURCES["new_admin_token"] = {**RESOURCES["admin_token"], "token": "secret"}
@@ -203,6 +226,7 @@ RESOURCES["deleted_organisation"] = {
     "records_erased": "number",
     "complete": "flag",
 }
+RESOURCES["new_notice_subscription"] = {**RESOURCES["notice_subscription"], "secret": "secret?"}
 
 MANY = "*"
 """After a resource's name: a list of them, ``items``, and the ``next`` cursor, None at the end."""
@@ -326,6 +350,13 @@ OPERATIONS: dict[str, str] = {
     "limits.list": "limit*",
     "audit.list": "audit_row*",
     "requests.show": "request",
+    "notice_subscriptions.list": "notice_subscription*",
+    "notice_subscriptions.create": "new_notice_subscription",
+    "notice_subscriptions.show": "notice_subscription",
+    "notice_subscriptions.rotate": "new_notice_subscription",
+    "notice_subscriptions.test": "notice_test",
+    "notice_subscriptions.end": "notice_subscription",
+    "notice_deliveries.list": "notice_delivery*",
 }
 """Name of an operation, without the ``admin.`` before it, -> the resource that its answer shows."""
 

@@ -18,6 +18,7 @@ RESOURCES = (
     "clients",
     "entities",
     "keys",
+    "notices",
     "organisations",
     "teams",
     "projects",

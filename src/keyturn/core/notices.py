@@ -187,8 +187,8 @@ class Sender(Protocol):
 class Outbox(Protocol):
     """The notices, subscriptions and deliveries of a deployment; whatever cannot be reached raises."""
 
-    async def subscriptions(self) -> Sequence[Subscription]:
-        """Read all subscriptions, oldest first, ended ones included."""
+    async def subscriptions(self, of: OrganisationId | None = None) -> Sequence[Subscription]:
+        """Read the subscriptions of one organisation, or all there are: oldest first, ended ones included."""
         ...
 
     async def subscription(self, subscription_id: str) -> Subscription | None:
@@ -220,8 +220,24 @@ class Outbox(Protocol):
         """Keep what became of a try."""
         ...
 
-    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
-        """Read the newest that were given up, or that are still tried."""
+    async def deliveries(
+        self,
+        *,
+        dead: bool,
+        limit: int,
+        of: OrganisationId | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Sequence[Delivery]:
+        """Read those that were given up, or that are still tried, the newest first.
+
+        Args:
+            of: Whose subscriptions; None for all there are.
+            before: When the last one that was read was made, and its id; None to begin.
+        """
+        ...
+
+    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+        """Tell whether a test of a subscription that was made after an instant is still on its way."""
         ...
 
     async def depth(self) -> tuple[int, datetime | None]:
@@ -248,6 +264,16 @@ def webhook_secrets(opened: bytes) -> tuple[bytes, ...]:
 def spell_webhook_secret(secret: bytes) -> Secret:
     """Write a webhook's secret as receivers' libraries read it (Standard Webhooks)."""
     return Secret(WEBHOOK_SECRET_PREFIX + base64.b64encode(secret).decode())
+
+
+def delivery_id(notice_id: str, subscription_id: str) -> str:
+    """Name a delivery by both, so that a spread that was cut off and is done again adds nothing twice."""
+    return f"{notice_id}>{subscription_id}"
+
+
+def id_of_test(subscription_id: str, name: str = "") -> str:
+    """Name a test of a subscription; without a name of its own it is how all of them begin."""
+    return f"test:{subscription_id}:{name}"
 
 
 def expiry_id(credential_id: str, threshold: str) -> str:

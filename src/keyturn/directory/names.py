@@ -87,7 +87,7 @@ def check_choices(what: str, asked: Iterable[str], known: Collection[str]) -> tu
     if unknown:
         raise OperatorError(f"unknown {what} {', '.join(unknown)}; there is {', '.join(sorted(known))}")
     if not kept:
-        raise OperatorError(f"a client needs at least one {what}")
+        raise OperatorError(f"there must be at least one {what}")
     return kept
 
 

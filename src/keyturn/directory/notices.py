@@ -16,12 +16,14 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
     KINDS,
     OLD_SECRET,
+    ORDER_KEPT,
     Channel,
     Delivery,
     Happening,
     Outbox,
     Sender,
     Subscription,
+    id_of_test,
     make_notice,
     make_webhook_secret,
     spell_webhook_secret,
@@ -34,10 +36,12 @@ from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory.events import carry_out, told
 from keyturn.directory.names import check_choices
-from keyturn.directory.owners import living_organisation
+from keyturn.directory.owners import living_organisation, raise_version
 
 MOST_LIVING = 20
 """Subscriptions of one organisation, or of the deployment: each multiplies what is sent."""
+MOST_A_MONTH = 200
+"""With those that ended within a month: whoever sends reads them all."""
 
 
 class SubscriptionWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,16 +72,18 @@ async def create_subscription(
     Raises:
         OperatorError: The settings do not let anything go there, or something of the wish is not acceptable.
         NothingThere: There is no such organisation for this actor.
+        Clash: There are enough, or somebody else made one in the same moment.
     """
     _require_reach(actor, wish.organisation_id)
+    guard: tuple[Replace, ...] = ()
     if wish.organisation_id is not None:
-        await living_organisation(actor, store.organisation_store(wish.organisation_id))
+        inside = store.organisation_store(wish.organisation_id)
+        # Of two that count at once one loses, or the limit would be none to whoever asks often enough.
+        guard = (raise_version(await living_organisation(actor, inside)),)
     kinds = check_choices("kind", wish.kinds, KINDS)
     if refused := sender.is_allowed(wish.channel, wish.target):
         raise OperatorError(refused)
-    there = [each for each in await list_subscriptions(actor, outbox) if each.ended_at is None]
-    if sum(each.organisation_id == wish.organisation_id for each in there) >= MOST_LIVING:
-        raise Clash(f"there are {MOST_LIVING} subscriptions already; end one first")
+    await _require_room(actor, outbox, wish.organisation_id)
     name, secret = uuid7(now, dice), make_webhook_secret(dice)
     webhook = wish.channel is Channel.WEBHOOK
     subscription = Subscription(
@@ -101,13 +107,27 @@ async def create_subscription(
         details={"channel": subscription.channel.value, "kinds": " ".join(kinds)},
         personal={"target": subscription.target},
     )
-    await carry_out(store, event, Add(subscription))
+    await carry_out(store, event, *guard, Add(subscription))
     return subscription, spell_webhook_secret(secret) if webhook else None
 
 
-async def list_subscriptions(actor: Actor, outbox: Outbox) -> Sequence[Subscription]:
-    """List the subscriptions there are for an actor, oldest first, ended ones included."""
-    return [each for each in await outbox.subscriptions() if _is_there(actor, each.organisation_id)]
+async def _require_room(actor: Actor, outbox: Outbox, organisation_id: OrganisationId | None) -> None:
+    listed = await list_subscriptions(actor, outbox, organisation_id)
+    there = [each for each in listed if each.organisation_id == organisation_id]
+    if sum(each.ended_at is None for each in there) >= MOST_LIVING:
+        raise Clash(f"there are {MOST_LIVING} subscriptions already; end one first")
+    if len(there) >= MOST_A_MONTH:
+        raise Clash(
+            f"there were {MOST_A_MONTH} subscriptions within a month; wait until ended ones are forgotten"
+        )
+
+
+async def list_subscriptions(
+    actor: Actor, outbox: Outbox, of: OrganisationId | None = None
+) -> Sequence[Subscription]:
+    """List an actor's subscriptions, of one organisation or all there are: oldest first, ended ones too."""
+    found = await outbox.subscriptions(of or actor.organisation_id)
+    return [each for each in found if _is_there(actor, each.organisation_id)]
 
 
 async def show_subscription(actor: Actor, outbox: Outbox, subscription_id: str) -> Subscription:
@@ -171,25 +191,38 @@ async def send_test(
 ) -> str:
     """Put a notice of no consequence into the outbox, for one subscription; gives its id.
 
+    One that is not taken is tried again by itself, at first soon, and lets later notices past after a while:
+    until then there is no other. So whoever may ask cannot fill the outbox, nor send more than one a run.
+
     Raises:
-        Clash: The subscription has ended.
+        Clash: The subscription has ended, or a test of it is on its way.
     """
     subscription = await _living(actor, outbox, subscription_id)
+    if await outbox.has_test(subscription.id, now - ORDER_KEPT):
+        raise Clash("a test is on its way, and tried again by itself; the outbox shows what became of it")
     notice = make_notice(
-        f"test:{uuid7(now, dice)}",
+        id_of_test(subscription.id, uuid7(now, dice)),
         Happening.TEST,
         subscription.organisation_id,
         now,
         subscription=subscription.id,
     )
     event = told("notice.tested", actor, subscription.organisation_id, subscription.id, now=now, dice=dice)
-    await carry_out(store, event, Add(notice))
+    await carry_out(store, event, raise_version(subscription), Add(notice))
     return notice.id
 
 
-async def list_deliveries(actor: Actor, outbox: Outbox, *, dead: bool, limit: int) -> Sequence[Delivery]:
-    """List the newest deliveries that were given up, or that are still tried."""
-    found = await outbox.deliveries(dead=dead, limit=limit)
+async def list_deliveries(
+    actor: Actor,
+    outbox: Outbox,
+    *,
+    dead: bool,
+    limit: int,
+    of: OrganisationId | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> Sequence[Delivery]:
+    """List deliveries that were given up, or that are still tried, as ``Outbox.deliveries`` does."""
+    found = await outbox.deliveries(dead=dead, limit=limit, of=of or actor.organisation_id, before=before)
     return [each for each in found if _is_there(actor, each.organisation_id)]
 
 

@@ -21,6 +21,7 @@ class MailServer(msgspec.Struct, frozen=True, kw_only=True):
         security: ``starttls``, ``tls`` from the first byte, or ``none``, to this machine only.
         user: None where the server asks for none.
         sender: The address that mail comes from.
+        domains: Names and ``*.`` patterns of the domains that mail may go to; without any, to all.
     """
 
     host: str
@@ -29,6 +30,7 @@ class MailServer(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     user: str | None = None
     password: Secret | None = None
+    domains: tuple[str, ...] = ()
 
 
 class OutwardSender:
@@ -63,16 +65,24 @@ class OutwardSender:
     def is_allowed(self, channel: Channel, target: str) -> str | None:
         """Say why nothing can be sent to a target; None if something can."""
         if channel is Channel.MAIL:
-            from keyturn.outward.mail import is_address
-
-            if self._mail is None:
-                return "no mail server is set: notices.smtp_host"
-            return None if is_address(target) else "that is not one plain mail address"
+            return self._mail_refused(target)
         place = webhook.parse_url(target)
         if place is None:
             return "a webhook is an https:// URL with a host name, without user, password or fragment"
         if not addresses.is_listed(place.host, self._hosts):
             return f"{place.host} is not among notices.hosts"
+        return None
+
+    def _mail_refused(self, address: str) -> str | None:
+        from keyturn.outward.mail import is_address
+
+        if self._mail is None:
+            return "no mail server is set: notices.smtp_host"
+        if not is_address(address):
+            return "that is not one plain mail address"
+        domain = address.rpartition("@")[2].lower()
+        if self._mail.domains and not addresses.is_listed(domain, self._mail.domains):
+            return f"{domain} is not among notices.mail_domains"
         return None
 
     def host_of(self, channel: Channel, target: str) -> str:

@@ -7,8 +7,17 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from keyturn.core.life import State
-from keyturn.core.notices import ORDER_KEPT, Delivery, Notice, Subscription, expiry_id
+from keyturn.core.notices import (
+    ORDER_KEPT,
+    Delivery,
+    Notice,
+    Subscription,
+    delivery_id,
+    expiry_id,
+    id_of_test,
+)
 from keyturn.core.records import Credential
+from keyturn.core.vocabulary import OrganisationId
 
 _ANY = TypeVar("_ANY", Notice, Subscription, Delivery, Credential)
 
@@ -31,9 +40,10 @@ class MemoryOutbox:
     def __init__(self, shelf: _Rows) -> None:
         self._shelf = shelf
 
-    async def subscriptions(self) -> Sequence[Subscription]:
-        """Read all subscriptions, oldest first, ended ones included."""
-        return sorted(self._shelf.all(Subscription), key=lambda each: each.created_at)
+    async def subscriptions(self, of: OrganisationId | None = None) -> Sequence[Subscription]:
+        """Read the subscriptions of one organisation, or all there are: oldest first, ended ones included."""
+        found = [each for each in self._shelf.all(Subscription) if of in (None, each.organisation_id)]
+        return sorted(found, key=_age)
 
     async def subscription(self, subscription_id: str) -> Subscription | None:
         """Read a subscription by its id."""
@@ -69,12 +79,32 @@ class MemoryOutbox:
         if self._shelf.find(Delivery, delivery.id) is not None:
             self._shelf.update(delivery)
 
-    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
-        """Read the newest that were given up, or that are still tried."""
+    async def deliveries(
+        self,
+        *,
+        dead: bool,
+        limit: int,
+        of: OrganisationId | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Sequence[Delivery]:
+        """Read those that were given up, or that are still tried, the newest first."""
         wanted = [
-            each for each in self._shelf.all(Delivery) if (each.dead_at if dead else each.next_at) is not None
+            each
+            for each in self._shelf.all(Delivery)
+            if (each.dead_at if dead else each.next_at) is not None
+            and of in (None, each.organisation_id)
+            and (before is None or _age(each) < before)
         ]
-        return sorted(wanted, key=lambda each: each.created_at, reverse=True)[:limit]
+        return sorted(wanted, key=_age, reverse=True)[:limit]
+
+    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+        """Tell whether a test of a subscription that was made after an instant is still on its way."""
+        for each in self._shelf.all(Notice):
+            if each.id.startswith(id_of_test(subscription_id)) and each.at > since:
+                delivery = self._shelf.find(Delivery, delivery_id(each.id, subscription_id))
+                if each.spread_at is None or (delivery is not None and delivery.next_at is not None):
+                    return True
+        return False
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
@@ -97,6 +127,10 @@ class MemoryOutbox:
             if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None
         ]
         return untold[:limit]
+
+
+def _age(record: Subscription | Delivery) -> tuple[datetime, str]:
+    return record.created_at, record.id
 
 
 def _turns(line: list[Delivery], now: datetime) -> Iterator[tuple[tuple[int, bool, datetime], Delivery]]:

@@ -7,8 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, Select, Text, func, literal, select
 
 from keyturn.core.life import State
-from keyturn.core.notices import ORDER_KEPT, Delivery, Notice, Subscription, expiry_id
+from keyturn.core.notices import (
+    ORDER_KEPT,
+    Delivery,
+    Notice,
+    Subscription,
+    delivery_id,
+    expiry_id,
+    id_of_test,
+)
 from keyturn.core.records import Credential
+from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage import rows
 from keyturn.storage.ground import Ground
 from keyturn.storage.notice_schema import DELIVERY, NOTICE, SUBSCRIPTION
@@ -34,9 +43,12 @@ class SqlOutbox:
         self._errand = writer.errand
         self._ask = reads.ask
 
-    async def subscriptions(self) -> Sequence[Subscription]:
-        """Read all subscriptions, oldest first, ended ones included."""
-        return await self._records(Subscription, select(SUBSCRIPTION).order_by(SUBSCRIPTION.c.created_at))
+    async def subscriptions(self, of: OrganisationId | None = None) -> Sequence[Subscription]:
+        """Read the subscriptions of one organisation, or all there are: oldest first, ended ones included."""
+        columns = SUBSCRIPTION.c
+        query = select(SUBSCRIPTION).order_by(columns.created_at, columns.id)
+        whose = query if of is None else query.where(columns.organisation_id == of)
+        return await self._records(Subscription, whose)
 
     async def subscription(self, subscription_id: str) -> Subscription | None:
         """Read a subscription by its id."""
@@ -71,11 +83,42 @@ class SqlOutbox:
         """Keep what became of a try."""
         await self._errand(lambda c: rows.SqlShelf(c).update(delivery))
 
-    async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
-        """Read the newest that were given up, or that are still tried."""
-        wanted = DELIVERY.c.dead_at if dead else DELIVERY.c.next_at
-        query = select(DELIVERY).where(wanted.is_not(None)).order_by(DELIVERY.c.created_at.desc())
-        return await self._records(Delivery, query.limit(limit))
+    async def deliveries(
+        self,
+        *,
+        dead: bool,
+        limit: int,
+        of: OrganisationId | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Sequence[Delivery]:
+        """Read those that were given up, or that are still tried, the newest first."""
+        columns = DELIVERY.c
+        query = select(DELIVERY).where((columns.dead_at if dead else columns.next_at) > _LONG_AGO)
+        if of is not None:
+            query = query.where(columns.organisation_id == of)
+        if before is not None:
+            at, name = before
+            older = (columns.created_at < at) | ((columns.created_at == at) & (columns.id < name))
+            query = query.where(older)
+        newest = query.order_by(columns.created_at.desc(), columns.id.desc())
+        return await self._records(Delivery, newest.limit(limit))
+
+    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+        """Tell whether a test of a subscription that was made after an instant is still on its way."""
+        first, columns = id_of_test(subscription_id), NOTICE.c
+        named = columns.id.concat(delivery_id("", subscription_id))
+        query = (
+            select(columns.id)
+            .outerjoin_from(NOTICE, DELIVERY, DELIVERY.c.id == named)
+            .where(
+                columns.id > first,
+                columns.id < f"{first}~",
+                columns.at > since,
+                columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None),
+            )
+            .limit(1)
+        )
+        return await self._ask(lambda c: c.execute(query).first() is not None)
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""

@@ -30,6 +30,7 @@ from keyturn.core.notices import (
     Sender,
     Subscription,
     Tallies,
+    delivery_id,
     expiry_id,
     notice_of,
     webhook_secrets,
@@ -210,9 +211,8 @@ class _Run:
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:
-    # Named by both, so that a spread that was cut off and is done again adds nothing twice.
     return Delivery(
-        id=f"{notice.id}>{subscription.id}",
+        id=delivery_id(notice.id, subscription.id),
         notice_id=notice.id,
         subscription_id=subscription.id,
         organisation_id=subscription.organisation_id,

@@ -152,3 +152,23 @@ async def test_one_address_and_nothing_else(target):
     assert not is_address(target)
     with pytest.raises(NotDelivered, match="not one plain mail address"):
         await sender(1).send(NOTICE, Channel.MAIL, target, (), NOW)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("ops@example.com", None),
+        ("OPS@Eu.Example.ORG", None),
+        ("ops@evil.example", "evil.example is not among"),
+        ("ops@example.com.evil.example", "not among"),
+        ("ops@example.org", "not among"),
+        ("ops", "not one plain mail address"),
+    ],
+)
+def test_where_mail_may_go(target, words):
+    """HT-10: where domains are listed no mail goes to another, whoever subscribes."""
+    server = MailServer(
+        host="m", port=25, security="none", sender="a@b.example", domains=("example.com", "*.example.org")
+    )
+    told = OutwardSender(mail=server).is_allowed(Channel.MAIL, target)
+    assert told is None if words is None else words in told

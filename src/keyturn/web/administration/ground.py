@@ -12,6 +12,7 @@ from keyturn.core.changes import Add, Change, Replace, RequireVersion, Versioned
 from keyturn.core.clock import Clock
 from keyturn.core.errors import InsufficientScope, NothingThere, PreconditionFailed
 from keyturn.core.limits import Rate
+from keyturn.core.notices import Outbox, Sender
 from keyturn.core.ports import Digester, Lockout, Passwords, Sealer
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import Credential, Organisation
@@ -94,6 +95,7 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
         every_dialect: All there are: a credential also works in one that is switched on later.
         kept: What is written in the same transaction, so that a request is not done twice.
         rates: The limits there are, by the kind of counter.
+        sender: Says where notices may go.
         kept_before: The expired row in whose place that is.
         searches: Those of the audit trail that are under way.
     """
@@ -109,6 +111,8 @@ class AdminPorts(msgspec.Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     every_dialect: Mapping[str, Dialect]
     rates: Mapping[str, Rate]
+    outbox: Outbox
+    sender: Sender
     clock: Clock
     dice: Dice
     required: tuple[Change, ...] = ()

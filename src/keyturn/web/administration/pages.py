@@ -115,6 +115,11 @@ def _value(position: str | int) -> datetime | str:
     return _EPOCH + position * _MICROSECOND if isinstance(position, int) else position
 
 
+def instant_in(position: Position) -> datetime:
+    """Give the instant that the last item was sorted by, of a list that is sorted by nothing else."""
+    return _EPOCH + int(position[0]) * _MICROSECOND
+
+
 def _follows(position: Position, last: Position, *, descending: bool) -> bool:
     # Of one list all positions are of one type; another type is another list's, and has another digest.
     return position < last if descending else position > last

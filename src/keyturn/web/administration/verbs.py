@@ -6,6 +6,7 @@ from keyturn.web.administration import (
     entities,
     found,
     members,
+    notices,
     organisations,
     people,
     teams,
@@ -22,5 +23,6 @@ ADMIN_VERBS: dict[str, AdminVerb] = {
     **entities.VERBS,
     **deployment.VERBS,
     **found.VERBS,
+    **notices.VERBS,
     **trail.VERBS,
 }

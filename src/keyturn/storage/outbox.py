@@ -74,12 +74,12 @@ class SqlOutbox:
     async def deliveries(self, *, dead: bool, limit: int) -> Sequence[Delivery]:
         """Read the newest that were given up, or that are still tried."""
         wanted = DELIVERY.c.dead_at if dead else DELIVERY.c.next_at
-        query = select(DELIVERY).where(wanted.is_not(None)).order_by(DELIVERY.c.created_at.desc())
+        query = select(DELIVERY).where(wanted > _LONG_AGO).order_by(DELIVERY.c.created_at.desc())
         return await self._records(Delivery, query.limit(limit))
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
-        waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at.is_not(None))
+        waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at > _LONG_AGO)
         told = select(func.count(), func.min(NOTICE.c.at)).where(NOTICE.c.spread_at.is_(None))
 
         def count(connection: Connection) -> tuple[int, datetime | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import load, machine
 from bench.measure import Pace, carry_out, tell
 from bench.page import write_page
-from bench.processes import on_core
+from bench.processes import on_cores
 from bench.report import Report
 from bench.scenarios import SCENARIOS, Scenario, Tier
 from bench.server import Place, UnfitError
@@ -96,12 +96,12 @@ def run(options: argparse.Namespace) -> Report:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
         # Where this is root, PostgreSQL runs as somebody else, and has to get to its own folder in there.
         folder.chmod(0o711)
-        stack.enter_context(on_core(options.load_core))
+        stack.enter_context(on_cores({options.load_core}))
         tell("measuring the disk and signatures")
         report.machine["fdatasync/s"] = machine.syncs_a_second(folder, 1.0)
         for name, rate in machine.signatures_a_second(0.7).items():
             report.machine[f"{name} signatures/s"] = rate
-        place = Place(folder, options.scratch, options.server_core, stack)
+        place = Place(folder, options.scratch, {options.server_core}, stack)
         for scenario in picked(options):
             try:
                 report.found.append((scenario, carry_out(scenario, place, pace)))

@@ -4,7 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
-from bench.processes import on_core
+from bench.processes import on_cores
 from bench.server import AbsentError, Place
 
 
@@ -28,7 +28,7 @@ class Cluster:
         from postgres import PostgresServer
 
         try:
-            with on_core(place.core):
+            with on_cores(place.cores):
                 server = place.stack.enter_context(PostgresServer(place.folder / f"{name}-postgres"))
         except (AssertionError, OSError) as error:
             raise AbsentError(f"PostgreSQL does not start here: {error}") from error

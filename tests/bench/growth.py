@@ -28,7 +28,7 @@ from bench.kinds import KINDS, Chore, Kind
 from bench.measure import tell
 from bench.ours import MEGABYTES, READY, Keyturn, SqliteTrail
 from bench.page import markdown
-from bench.processes import on_core, resident_megabytes
+from bench.processes import on_cores, resident_megabytes
 from bench.report import plain
 from bench.server import Place, Server, UnfitError
 from bench.talks import each_once
@@ -324,7 +324,7 @@ def main(given: list[str] | None = None) -> int:
     data: dict[str, Any] = {"machine": about, "kinds": {}, "failed": []}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
-        stack.enter_context(on_core(options.load_core))
+        stack.enter_context(on_cores({options.load_core}))
         about["fdatasync/s"] = machine.syncs_a_second(folder, 0.5)
         lines = [
             "# Growth",
@@ -332,7 +332,7 @@ def main(given: list[str] | None = None) -> int:
             *markdown(("machine", ""), [(name, plain(it)) for name, it in about.items()]),
         ]
         sys.stdout.write("\n".join([*lines, "", ""]))
-        place = Place(folder, options.scratch, options.server_core, stack)
+        place = Place(folder, options.scratch, {options.server_core}, stack)
         for kind in KINDS:
             if options.only and kind.name not in options.only:
                 continue

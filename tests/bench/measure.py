@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from os import sched_getaffinity
 from time import monotonic
 
 from bench import load
 from bench.figures import Round
+from bench.processes import on_cores
 from bench.scenarios import Line, Scenario
 from bench.server import AbsentError, Place, Server, Setup, Trail, UnfitError
 
@@ -65,7 +67,10 @@ def carry_out(scenario: Scenario, place: Place, pace: Pace) -> Found:
         folder = place.folder / scenario.name
         folder.mkdir()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        servers = _start(scenario, place.inside(stack, folder), found)
+        shared = place.cores | sched_getaffinity(0) if scenario.shares_cores else frozenset[int]()
+        if shared:
+            stack.enter_context(on_cores(shared))
+        servers = _start(scenario, place.inside(stack, folder, shared), found)
         lines = _fit(scenario, servers, found)
         answers: Counter[str] = Counter()
         warmed: set[Setup] = set()

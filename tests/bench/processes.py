@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,10 +14,10 @@ PATIENCE_SECONDS = 5.0
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Keep this thread, and what it starts meanwhile, on one core."""
+def on_cores(cores: AbstractSet[int]) -> Iterator[None]:
+    """Keep this thread, and what it starts meanwhile, on some cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -25,10 +26,10 @@ def on_core(core: int) -> Iterator[None]:
 
 @contextmanager
 def running(
-    command: Sequence[str], core: int, log: Path, environ: Mapping[str, str]
+    command: Sequence[str], cores: AbstractSet[int], log: Path, environ: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server pinned to a core, in a process group of its own; end the whole group at the end."""
-    with log.open("wb") as out, on_core(core):
+    """Run a server pinned to cores, in a process group of its own; end the whole group at the end."""
+    with log.open("wb") as out, on_cores(cores):
         process = subprocess.Popen(
             [*_mortal(), *command],
             stdin=subprocess.DEVNULL,

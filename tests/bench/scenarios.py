@@ -88,6 +88,7 @@ class Scenario:
         starts: The key of a line whose server's start and memory are judged.
         inside: In place of lines: gives rounds by key, measured in this process; told how many, and their
             seconds.
+        shares_cores: Whether servers and load run on all cores that either has.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Scenario:
     starts: str = ""
     tier: Tier = Tier.DEFAULT
     inside: Callable[[int, float], dict[str, list[Round]]] | None = None
+    shares_cores: bool = False
 
 
 def ratio(says: str, ours: str, theirs: str, must: float = 0.0, moonshot: float = 0.0) -> Comparison:
@@ -360,6 +362,8 @@ WORKERS = Scenario(
             *("2 workers RS256, 64 each", "1 worker RS256", 1 / 1.05, 1.0),
         ),
     ),
+    # On one core two processes would only push each other out of its caches, which nobody has them for.
+    shares_cores=True,
 )
 
 POSTGRES = Scenario(

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,12 @@ class Place:
     Args:
         folder: Gone with the run.
         scratch: Kept between runs: what was installed.
+        cores: Which they are pinned to.
     """
 
     folder: Path
     scratch: Path
-    core: int
+    cores: AbstractSet[int]
     stack: ExitStack
 
     def start(
@@ -47,16 +49,18 @@ class Place:
         """Start a server that ends with the run; settings of Keyturn that the caller exported are not its."""
         log = self.folder / f"{name}.log"
         inherited = {key: text for key, text in os.environ.items() if not key.startswith(OURS)}
-        return self.stack.enter_context(running(command, self.core, log, {**inherited, **environ}))
+        return self.stack.enter_context(running(command, self.cores, log, {**inherited, **environ}))
 
     def last_words(self, name: str) -> str:
         """Give the end of what a server said."""
         lines = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()
         return " / ".join(lines[-2:])
 
-    def inside(self, stack: ExitStack, folder: Path | None = None) -> "Place":
-        """Give a place where something else ends what is started."""
-        return Place(folder or self.folder, self.scratch, self.core, stack)
+    def inside(
+        self, stack: ExitStack, folder: Path | None = None, also: AbstractSet[int] = frozenset()
+    ) -> "Place":
+        """Give a place where something else ends what is started, and which has more cores."""
+        return Place(folder or self.folder, self.scratch, self.cores | also, stack)
 
 
 class Trail(Protocol):

@@ -15,7 +15,7 @@ from bench import load
 from bench.jobs import ISSUED
 from bench.load import Request
 from bench.measure import Pace, carry_out
-from bench.processes import running, tree
+from bench.processes import on_cores, running, tree
 from bench.scenarios import Line, Scenario
 from bench.server import AbsentError, Place, Server, UnfitError, algorithm_of
 from bench.talks import Repeat, each_once
@@ -139,7 +139,7 @@ def carried_out(tmp_path, *servers):
     """Measure each server as one line."""
     lines = tuple(Line(f"line {number}", server, Get()) for number, server in enumerate(servers))
     with ExitStack() as stack:
-        return carry_out(Scenario("test", "A test.", lines), Place(tmp_path, tmp_path, 0, stack), SHORT)
+        return carry_out(Scenario("test", "A test.", lines), Place(tmp_path, tmp_path, {0}, stack), SHORT)
 
 
 def test_a_peer_that_cannot_be_had_is_skipped(tmp_path):
@@ -149,6 +149,24 @@ def test_a_peer_that_cannot_be_had_is_skipped(tmp_path):
     assert set(found.rounds) == {"line 0"}
     assert found.skipped["line 1"] == "no toolchain"
     assert "403" in found.skipped["line 2"]
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_who_runs_where(tmp_path, shares):
+    """Servers have a core of their own; where cores are shared, each side may use what either has."""
+    mine, seen = os.sched_getaffinity(0), []
+
+    class Looking(Fake):
+        def start(self, place):
+            seen.append((set(place.cores), os.sched_getaffinity(0)))
+            raise AbsentError("seen")
+
+    scenario = Scenario("test", "A test.", (Line("line", Looking(), Get()),), shares_cores=shares)
+    with ExitStack() as stack, on_cores({min(mine)}):
+        carry_out(scenario, Place(tmp_path, tmp_path, {max(mine)}, stack), SHORT)
+    both = {min(mine), max(mine)}
+    assert seen == [(both, both) if shares else ({max(mine)}, {min(mine)})]
+    assert os.sched_getaffinity(0) == mine
 
 
 def test_a_missing_row_makes_a_run_worthless(tmp_path):

@@ -1,5 +1,6 @@
 """What a process learns from the store's sealed values, at its start and whenever they change."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -32,18 +33,21 @@ async def open_learned(
     born = AuditEvent(at=now, kind="pepper.created", actor=system("start").name, request_id=uuid7(now, dice))
     digester = await peppers.load_peppers(store.deployment, sealer, dice, born)
     learn_peppers = partial(peppers.learn_peppers, digester, store.deployment, sealer)
-    _follow(store, peppers.PURPOSE, Learner(learn_peppers, "some secrets are unknown here"), closing)
+    await _follow(store, peppers.PURPOSE, learn_peppers, "some secrets are unknown here", closing)
     forms = Forms()
 
     async def learn_forms() -> None:
         forms.written = read_by_all(await store.deployment.sealed(PURPOSE), sealer)
 
-    await learn_forms()
-    _follow(store, PURPOSE, Learner(learn_forms, "refresh tokens keep their form"), closing)
+    await _follow(store, PURPOSE, learn_forms, "refresh tokens keep their form", closing)
     return digester, forms
 
 
-def _follow(store: Store, purpose: str, learner: Learner, closing: AsyncExitStack) -> None:
+async def _follow(
+    store: Store, purpose: str, read: Callable[[], Awaitable[None]], loss: str, closing: AsyncExitStack
+) -> None:
+    """Read now and whenever something changes; it listens first, so that nothing falls in between."""
+    learner = Learner(read, loss)
     closing.push_async_callback(learner.close)
 
     def follow(topic: str, key: str) -> None:
@@ -51,3 +55,4 @@ def _follow(store: Store, purpose: str, learner: Learner, closing: AsyncExitStac
             learner.learn()
 
     store.feed.on_change(follow)
+    await learner.read()

@@ -10,6 +10,7 @@ import pytest
 from contract.test_store_on_disk import eventually
 from integration.test_cli import Terminal
 from keyturn.app import open_local
+from keyturn.cli.local import local_actor
 from keyturn.config import load_settings
 from keyturn.core.actors import Actor
 from keyturn.core.errors import OperatorError
@@ -68,6 +69,24 @@ def test_upgraded(terminal):
     assert terminal.json("upgraded", "--yes") == {"form": 2, "before": 2}
     rows = [row for row in terminal.json("audit", "tail") if row["kind"] == "deployment.upgraded"]
     assert [row["details"] for row in rows] == [{"form": "2", "before": "1"}]
+
+
+def test_operators_who_say_it_at_once(terminal):
+    """RE-04: whoever is not first has nothing to do either: no error, and it was said once."""
+
+    async def say():
+        async with open_local(settings(terminal)) as one, open_local(settings(terminal)) as other:
+            words = (
+                mark_upgraded(
+                    local_actor(), each.deployment, each.sealer, now=each.clock.now(), dice=each.dice
+                )
+                for each in (one, other) * 3
+            )
+            return await asyncio.gather(*words)
+
+    assert {said.now for said in asyncio.run(say())} == {Form.SPELLED}
+    rows = [row for row in terminal.json("audit", "tail") if row["kind"] == "deployment.upgraded"]
+    assert [row["outcome"] for row in rows] == ["ok"]
 
 
 def test_a_new_deployment(capsys, tmp_path):

@@ -3,6 +3,9 @@
 import asyncio
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from harness import Deployment, deployment
 from integration.renewal import another_caller, demo_caller
@@ -267,6 +270,23 @@ async def test_a_family_goes_on_in_another_form(here: Deployment) -> None:
         token = successor
     assert (await caller.renew(first["refresh_token"])).json == REFUSED
     assert (await caller.renew(token)).json == REFUSED
+
+
+async def test_the_first_release_never_meets_a_salt(here: Deployment) -> None:
+    """RE-04: where 0.1.0 knows the token before, what its row keeps opens there, whatever was said."""
+    here.local.forms.written = Form.FIRST
+    caller = demo_caller(here)
+    first = (await caller.begin())["refresh_token"]
+    here.local.forms.written = Form.SPELLED
+    second = (await caller.renewed(first))["refresh_token"]
+    family_id = read_refresh_token(Secret(first)).family_id
+    kept = (await here.store.registry.find_family(family_id)).successor_sealed
+    info = b"keyturn refresh successor " + family_id.encode()
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(first.encode())
+    assert AESGCM(key).decrypt(kept[:12], kept[12:], family_id.encode()).decode() == second
+    assert second[6] >= "8"
+    await caller.renewed(second)
+    assert len((await here.store.registry.find_family(family_id)).successor_sealed) == 32
 
 
 async def test_a_salt_that_does_not_fit_is_no_token(here: Deployment) -> None:

@@ -303,7 +303,7 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
         current_hash: Digest of the newest token.
         previous_hash: Digest of the one before it, while a lost answer may still be asked for again.
         rotated_at: When the newest replaced the previous.
-        successor_sealed: What gives the newest token to who presents the previous one: a salt, or it sealed.
+        successor_sealed: What gives the newest token to whoever shows the previous one: a salt, or it sealed.
         client_id: The client it is bound to; of a contract without clients its built-in one.
         owner_kind: What its subject is.
         epochs: As ``OwnClaim`` has them, at birth: below the current ones it is dead.

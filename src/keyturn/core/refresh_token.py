@@ -100,6 +100,11 @@ def recognise_refresh_token(
     return parts.token
 
 
+def has_older_form(token: Secret) -> bool:
+    """Tell whether a genuine refresh token has the form that the first release reads."""
+    return not _is_spelled(token.reveal())
+
+
 class _Parts(msgspec.Struct, frozen=True):
     """A token taken apart; ``spell`` cuts a keyed digest to what stands in it as the tag."""
 

@@ -11,7 +11,7 @@ from keyturn.core.forms import NEWEST, PURPOSE, Form, read_by_all, said
 from keyturn.core.ports import Sealer
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
-from keyturn.directory.events import carry_out, told
+from keyturn.directory.events import attempt, told
 
 KIND = "deployment.upgraded"
 
@@ -40,7 +40,6 @@ async def mark_upgraded(
 
     Raises:
         OperatorError: The actor is confined to one organisation.
-        Clash: Another said so at the same moment.
     """
     if actor.organisation_id is not None:
         raise OperatorError("only an operator of the deployment upgrades it")
@@ -48,5 +47,5 @@ async def mark_upgraded(
     if before is not NEWEST:
         details = {"form": str(NEWEST.value), "before": str(before.value)}
         event = told(KIND, actor, None, "deployment", now=now, dice=dice, details=details)
-        await carry_out(store, event, Add(said(NEWEST, sealer, now)))
+        await attempt(store, event, Add(said(NEWEST, sealer, now)))  # lost: another has just said the same
     return Upgraded(before)

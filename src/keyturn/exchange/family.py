@@ -7,17 +7,15 @@ The rule of the family is pure and lives in ``core/refresh.py``; when which of t
 from datetime import datetime, timedelta
 
 from keyturn.core.changes import Add, Change, EndFamily
-from keyturn.core.forms import Form
 from keyturn.core.identifiers import uuid7
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import RefreshFamily, Revocation
 from keyturn.core.refresh import rotated
-from keyturn.core.refresh_token import DICE_BYTES, make_numbered_token, make_refresh_token
 from keyturn.core.requests import Decision
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import FamilyId
 from keyturn.exchange.services import Services
-from keyturn.exchange.successor import make_successor
+from keyturn.exchange.successor import fresh_token, make_successor
 
 _DEFAULT_LIFETIME_SECONDS = 30 * 86_400
 
@@ -26,7 +24,7 @@ def open_family(decision: Decision, services: Services, now: datetime) -> tuple[
     """Begin a refresh family with its first token."""
     proof, profile = decision.proof, decision.profile
     family_id = FamilyId(uuid7(now, services.naming))
-    token = _first_token(family_id, services)
+    token = fresh_token(family_id, 0, services)
     seconds = proof.organisation.setting(
         profile.dialect,
         "refresh_lifetime_seconds",
@@ -76,14 +74,6 @@ def end_family(
         expires_at=last_token_expires,
     )
     return EndFamily(family.id, family.organisation_id, why, now), Add(revocation)
-
-
-def _first_token(family_id: FamilyId, services: Services) -> Secret:
-    """Make the token that a family begins with."""
-    digester = services.digester
-    if services.forms.written is Form.FIRST:
-        return make_numbered_token(family_id, 0, digester.tag, services.dice)
-    return make_refresh_token(family_id, 0, digester.tag, services.dice(DICE_BYTES))
 
 
 def _digest(token: Secret, pepper_id: str, services: Services) -> bytes:

@@ -1,9 +1,10 @@
 """The next token of a refresh family: whoever presents the one before again can be given the same (RT-02).
 
 It comes from the presented token and a fresh salt, and its family keeps the salt: without that token the salt
-gives nothing, and without the salt, 256 bits of the system's dice, the token gives nothing (TK-11). While a
-process of the first release may be about (``core/forms.py``) the next token is made of dice alone, and kept
-sealed under a key that the presented one gives.
+gives nothing, and without the salt, 256 bits of the system's dice, the token gives nothing (TK-11). Whoever
+presents a token that the first release reads may present it there again, whatever was said of that release
+(``core/forms.py``): then the next one is made of dice alone, and kept sealed under a key that the presented
+one gives.
 
 Source: design.md section 4; RFC 7693 for the keyed digest, RFC 5869 and NIST SP 800-38D for the seal.
 """
@@ -22,7 +23,12 @@ from keyturn.core.errors import Fault
 from keyturn.core.forms import Form
 from keyturn.core.ports import Digester
 from keyturn.core.records import RefreshFamily
-from keyturn.core.refresh_token import DICE_BYTES, make_numbered_token, make_refresh_token
+from keyturn.core.refresh_token import (
+    DICE_BYTES,
+    has_older_form,
+    make_numbered_token,
+    make_refresh_token,
+)
 from keyturn.core.secret import Secret
 from keyturn.core.vocabulary import FamilyId
 from keyturn.exchange.services import Services
@@ -33,9 +39,17 @@ _NONCE_BYTES = 12
 _EXTRACT = HMAC(bytes(32), SHA256())
 
 
+def fresh_token(family_id: FamilyId, generation: int, services: Services) -> Secret:
+    """Make a token of dice alone, in the form that is written now."""
+    tag = services.digester.tag
+    if services.forms.written is Form.FIRST:
+        return make_numbered_token(family_id, generation, tag, services.dice)
+    return make_refresh_token(family_id, generation, tag, services.dice(DICE_BYTES))
+
+
 def make_successor(family: RefreshFamily, presented: Secret, services: Services) -> tuple[Secret, bytes]:
     """Make the next token of a family, and what its row keeps to make it again."""
-    if services.forms.written is Form.FIRST:
+    if services.forms.written is Form.FIRST or has_older_form(presented):
         return _make_sealed(family, presented, services)
     salt = services.dice(_SALT_BYTES)
     return _derived(family, family.generation + 1, presented, salt, services.digester), salt
@@ -64,11 +78,11 @@ def _derived(
     return make_refresh_token(family.id, generation, tag, random, presented)
 
 
-# --- as the first release makes and opens it ---
+# --- as the first release keeps and opens it ---
 
 
 def _make_sealed(family: RefreshFamily, presented: Secret, services: Services) -> tuple[Secret, bytes]:
-    token = make_numbered_token(family.id, family.generation + 1, services.digester.tag, services.dice)
+    token = fresh_token(family.id, family.generation + 1, services)
     nonce = services.naming(_NONCE_BYTES)  # no secret, and the key is of this one token
     cipher = _cipher(presented, family.id)
     return token, nonce + cipher.encrypt(nonce, token.reveal().encode(), family.id.encode())

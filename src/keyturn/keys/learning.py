@@ -24,6 +24,17 @@ class Learner:
         self._read = read
         self._loss = loss
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    async def read(self) -> None:
+        """Take in what is there now, one at a time: what was read last is what holds.
+
+        Raises:
+            Unavailable: The store is away.
+            Fault: A value does not open.
+        """
+        async with self._turn:
+            await self._read()
 
     def learn(self) -> None:
         """Begin to read; to be called on the event loop."""
@@ -40,7 +51,7 @@ class Learner:
     async def _until_read(self) -> None:
         while True:
             try:
-                await self._read()
+                await self.read()
             except Unavailable:
                 await asyncio.sleep(_AGAIN_SECONDS)
             except Fault as error:

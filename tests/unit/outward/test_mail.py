@@ -163,6 +163,8 @@ async def test_one_address_and_nothing_else(target):
         ("ops@example.com.evil.example", "not among"),
         ("ops@example.org", "not among"),
         ("ops", "not one plain mail address"),
+        ("ops%evil.example@example.com", "not one plain mail address"),
+        ("evil.example!ops@example.com", "not one plain mail address"),
     ],
 )
 def test_where_mail_may_go(target, words):

@@ -165,8 +165,12 @@ class NotDelivered(Exception):
 class Sender(Protocol):
     """The edge over which notices leave."""
 
-    def is_allowed(self, channel: Channel, target: str) -> str | None:
-        """Say why nothing can be sent to a target, whatever its state; None if something can."""
+    def is_allowed(self, channel: Channel, target: str, *, listed: bool = False) -> str | None:
+        """Say why nothing can be sent to a target, whatever its state; None if something can.
+
+        Args:
+            listed: Whether only what the settings name will do, also where they name nothing and so allow all.
+        """
         ...
 
     def host_of(self, channel: Channel, target: str) -> str:

@@ -166,6 +166,9 @@ async def test_a_test_is_on_its_way(store):
     assert await asked("sub-1", NOW - SECOND)
     await store.outbox.settle(msgspec.structs.replace(sent, next_at=None, delivered_at=NOW))
     assert not await asked("sub-1", NOW - SECOND)
+    assert await asked("sub-1", NOW - SECOND, settled=True)
+    assert not await asked("sub-1", NOW, settled=True)
+    assert not await asked("sub-2", NOW - SECOND, settled=True)
 
 
 async def test_what_will_expire_is_told_once(store):

@@ -169,7 +169,7 @@ class Sender(Protocol):
         """Say why nothing can be sent to a target, whatever its state; None if something can.
 
         Args:
-            listed: Whether only what the settings name will do, also where they name nothing and so allow all.
+            listed: Whether only what the settings name will do, also where naming nothing allows all.
         """
         ...
 
@@ -240,8 +240,12 @@ class Outbox(Protocol):
         """
         ...
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
-        """Tell whether a test of a subscription that was made after an instant is still on its way."""
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
+        """Tell whether a test of a subscription that was made after an instant is still on its way.
+
+        Args:
+            settled: Whether one counts too that was delivered or given up.
+        """
         ...
 
     async def depth(self) -> tuple[int, datetime | None]:

@@ -97,12 +97,13 @@ class MemoryOutbox:
         ]
         return sorted(wanted, key=_age, reverse=True)[:limit]
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
         """Tell whether a test of a subscription that was made after an instant is still on its way."""
         for each in self._shelf.all(Notice):
             if each.id.startswith(id_of_test(subscription_id)) and each.at > since:
                 delivery = self._shelf.find(Delivery, delivery_id(each.id, subscription_id))
-                if each.spread_at is None or (delivery is not None and delivery.next_at is not None):
+                waits = each.spread_at is None or (delivery is not None and delivery.next_at is not None)
+                if settled or waits:
                     return True
         return False
 

@@ -103,22 +103,18 @@ class SqlOutbox:
         newest = query.order_by(columns.created_at.desc(), columns.id.desc())
         return await self._records(Delivery, newest.limit(limit))
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
         """Tell whether a test of a subscription that was made after an instant is still on its way."""
         first, columns = id_of_test(subscription_id), NOTICE.c
         named = columns.id.concat(delivery_id("", subscription_id))
         query = (
             select(columns.id)
             .outerjoin_from(NOTICE, DELIVERY, DELIVERY.c.id == named)
-            .where(
-                columns.id > first,
-                columns.id < f"{first}~",
-                columns.at > since,
-                columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None),
-            )
-            .limit(1)
+            .where(columns.id > first, columns.id < f"{first}~", columns.at > since)
         )
-        return await self._ask(lambda c: c.execute(query).first() is not None)
+        if not settled:
+            query = query.where(columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None))
+        return await self._ask(lambda c: c.execute(query.limit(1)).first() is not None)
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""

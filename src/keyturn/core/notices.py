@@ -255,7 +255,10 @@ class Outbox(Protocol):
     async def expiring(
         self, after: datetime, until: datetime, threshold: str, limit: int
     ) -> Sequence[Credential]:
-        """Read living credentials that expire in a time and whose ``expiry_id`` was not told."""
+        """Read living credentials that expire in a time and whose ``expiry_id`` was not told.
+
+        The first of each organisation come before the second of any, so that none crowds out another.
+        """
         ...
 
 

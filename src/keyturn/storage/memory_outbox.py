@@ -1,5 +1,6 @@
 """Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -122,12 +123,13 @@ class MemoryOutbox:
             for each in self._shelf.all(Credential)
             if each.life.expires_at is not None and each.life.state is not State.ENDED
         ]
-        untold = [
-            each
-            for at, each in sorted(found, key=lambda pair: pair[0])
-            if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None
-        ]
-        return untold[:limit]
+        turns: Counter[str] = Counter()
+        untold: list[tuple[int, datetime, Credential]] = []
+        for at, each in sorted(found, key=lambda pair: pair[0]):
+            if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None:
+                turns[each.organisation_id] += 1
+                untold.append((turns[each.organisation_id], at, each))
+        return [each for _turn, _at, each in sorted(untold, key=lambda one: one[:2])][:limit]
 
 
 def _age(record: Subscription | Delivery) -> tuple[datetime, str]:

@@ -134,14 +134,20 @@ class SqlOutbox:
         columns = CREDENTIAL.c
         named = literal(expiry_id("", threshold), Text).concat(columns.id)
         told = select(NOTICE.c.id).where(NOTICE.c.id == named).exists()
-        query = select(CREDENTIAL).where(
-            columns.expires_at > after,
-            columns.expires_at <= until,
-            columns.ended_at.is_(None),
-            columns.state != State.ENDED,
-            ~told,
+        turn = func.row_number().over(partition_by=columns.organisation_id, order_by=columns.expires_at)
+        untold = (
+            select(columns.id, turn.label("turn"))
+            .where(
+                columns.expires_at > after,
+                columns.expires_at <= until,
+                columns.ended_at.is_(None),
+                columns.state != State.ENDED,
+                ~told,
+            )
+            .subquery()
         )
-        return await self._records(Credential, query.order_by(columns.expires_at).limit(limit))
+        query = select(CREDENTIAL).join(untold, untold.c.id == columns.id)
+        return await self._records(Credential, query.order_by(untold.c.turn, columns.expires_at).limit(limit))
 
     async def _records(self, kind: type[Any], query: Select[Any]) -> Sequence[Any]:
         return await self._ask(lambda c: rows.records(c, kind, query))

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from keyturn.core.errors import ConfigError, OperatorError
+from keyturn.core.secret_text import read_secret_text
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
 from keyturn.secret_sources import keep_one_master_key, open_secret_files, why
@@ -151,12 +152,14 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
     values: dict[str, Any] = {}
     read = False
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = read_secret_text(file, path, "settings alone")
+        values = tomllib.loads(text)
         read = True
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"configuration file {why(error, path)}")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")
+    except (OSError, ValueError) as error:
+        problems.append(f"configuration file {why(error, path)}")
     tls = values.get("tls")
     paths = (
         *((values, "data"), (tls, "certificate"), (tls, "key"), (values.get("pkcs11"), "module")),

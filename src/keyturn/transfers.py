@@ -114,13 +114,17 @@ async def import_organisation(
 
 
 def is_bundle(file: Path) -> bool:
-    """Tell by its first line whether a file is an organisation's; what cannot be read is not."""
+    """Tell by its first line whether a file is an organisation's.
+
+    Raises:
+        OperatorError: It cannot be read.
+    """
     line = MAGIC.encode() + b"\n"
     try:
         with file.open("rb") as opened:
             return opened.read(len(line)) == line
-    except OSError:
-        return False
+    except OSError as error:
+        raise OperatorError(f"{file}: {error.strerror}") from None
 
 
 async def _bundle(local: LocalServices, household: Household, *, with_keys: bool) -> Bundle:

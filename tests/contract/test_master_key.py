@@ -311,7 +311,7 @@ async def test_a_damaged_value_holds_up_no_other(here, place, caplog):
     rows[at] = msgspec.structs.replace(was, sealed_private=was.sealed_private[:-1] + b"?")
     assert (await here.job().work(here.now)).endswith(", 1 left")
     assert "kid-1" in caplog.text
-    with pytest.raises(Clash, match="1 values still need"):
+    with pytest.raises(Clash, match="1 value still needs"):
         await here.retire(here.old)
 
 

@@ -548,17 +548,40 @@ async def test_nothing_acknowledged_is_lost_by_kill(shared):
 
 async def test_one_client_of_many_is_found_by_its_own_index(file_store, path):
     """A client's secrets are looked up by their owner, however many its organisation has."""
+    asked = listened(file_store)
+    assert (await file_store.deployment.client_view("client-1")).credentials
+    plans = plans_of([each for each in asked if "FROM credential" in each[0]], path)
+    assert plans
+    assert all("ix_credential_owner_id_kind" in steps[0] for steps in plans), plans
+
+
+async def test_what_waits_is_counted_without_what_was_delivered(file_store, path):
+    """What waits, and what was given up, is found by its index: not beside a month of deliveries."""
+    asked = listened(file_store)
+    await file_store.outbox.depth()
+    for dead in (False, True):
+        await file_store.outbox.deliveries(dead=dead, limit=10)
+    plans = plans_of([each for each in asked if "FROM notice" in each[0]], path)
+    found = [re.search(r"USING (?:COVERING )?INDEX (\w+)", steps[0]) for steps in plans]
+    names = [None if each is None else each[1] for each in found]
+    waiting, given_up = "ix_notice_delivery_next_at", "ix_notice_delivery_dead_at"
+    assert names == [waiting, "ix_notice_spread_at", waiting, given_up], plans
+
+
+def listened(store):
+    """Give the list of what a store asks from now on."""
     asked = []
 
     def listen(connection, cursor, statement, parameters, context, executemany):
         asked.append((statement, parameters))
 
-    event.listen(file_store._reads._engine, "before_cursor_execute", listen)
-    assert (await file_store.deployment.client_view("client-1")).credentials
-    of_credentials = [each for each in asked if "FROM credential" in each[0]]
+    event.listen(store._reads._engine, "before_cursor_execute", listen)
+    return asked
+
+
+def plans_of(asked, path):
+    """Give the steps by which SQLite would answer each question."""
     with closing(sqlite3.connect(path)) as other:
-        plans = [
-            other.execute("EXPLAIN QUERY PLAN " + text, sent).fetchall() for text, sent in of_credentials
+        return [
+            [step[-1] for step in other.execute("EXPLAIN QUERY PLAN " + text, sent)] for text, sent in asked
         ]
-    assert plans
-    assert all("ix_credential_owner_id_kind" in steps[0][-1] for steps in plans), plans

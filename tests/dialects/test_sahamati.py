@@ -233,6 +233,15 @@ async def test_wrong_user(member, changes):
     assert answer.seen() == wrong.seen()
 
 
+@pytest.mark.parametrize("username", ["nobody@x.in", "no address"])
+async def test_wrong_user_without_password(member, username):
+    """PW-04: whoever the user is said to be, a missing or malformed password is the same 400, to the byte."""
+    for password in (None, "", "a\nb"):
+        known = await member.log_in(password=password)
+        bad(known)
+        assert (await member.log_in(username=username, password=password)).seen() == known.seen()
+
+
 async def test_wrong_entity(member):
     """TE-09: a wrong secret, an unknown entity, another's id or secret and another case are one answer."""
     other = Member(member.here, "globex").shown
@@ -685,7 +694,8 @@ async def test_realm_switched_off(member):
     """An organisation can switch the predecessor off; the tokens of today go on."""
     await member.settings(sahamati={"deprecated_forms": False})
     answer = await member.realm(grant_type="client_credentials")
-    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    told = "no longer accepted: this way to ask for a token"
+    assert (answer.status, answer.json) == (400, {"error": "invalid_request", "error_description": told})
     assert (await member.generate()).status == 200
 
 

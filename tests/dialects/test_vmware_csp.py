@@ -231,8 +231,10 @@ async def test_deprecated_forms_can_be_switched_off(here, caller):
         await caller.exchange(query="refresh_token=" + caller.api_token, api_token=None),
         await caller.as_client(query="grant_type=client_credentials"),
     ]
-    for answer in answers:
+    places = ("refresh_token", "refresh_token in the query", "grant_type in the query")
+    for answer, place in zip(answers, places, strict=True):
         await check(here, answer, 400, "invalid_request")
+        assert answer.json["message"].endswith(f"no longer accepted: {place}")
     assert (await caller.as_client(grant_type="client_credentials")).status == 200
 
 

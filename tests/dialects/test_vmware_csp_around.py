@@ -251,6 +251,19 @@ async def test_who_the_user_is(here, caller):
     assert told == plain | {"orgId": org, "organizationRoles": [{"name": "csp:org_owner"}]}
 
 
+async def test_who_a_service_account_is(caller):
+    """A service account goes by its client's id and name; what only a person has is there, and null."""
+    answer = await caller.exchange(api_token=caller.shown["service_api_token"])
+    token, org = answer.json["access_token"], caller.shown["org_id"]
+    plain = (await caller.call("/loggedin/user", token)).json
+    assert plain.pop("userId")
+    assert plain.pop("username")
+    person = {"firstName": None, "lastName": None, "email": None}
+    assert plain == {"domain": "acme", "idpId": org, **person}
+    told = (await caller.call(f"/loggedin/user/orgs/{org}/info", token)).json
+    assert {name: told[name] for name in person} == person
+
+
 async def test_names_are_not_shown_names(here, caller):
     """A user goes by user name and account, not by the name that is shown, which may be another's."""
     user = await caller.user()

@@ -43,7 +43,7 @@ def test_in_order(terminal):
     assert kinds <= found.keys()
     assert len(found["store.disk"]) == 1
     (keys,) = found["keys"]
-    assert keys["found"] == "1 rings can sign and go on"
+    assert keys["found"] == "can sign and go on: 1 ring"
 
 
 def test_ailing(terminal, tmp_path, monkeypatch):

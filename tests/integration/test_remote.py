@@ -252,6 +252,7 @@ def test_profiles(home):
         ("[prod]\nserver = 'https://a.example'\ntoken = 'x'\n", 0o600, "unknown field `token`"),
         ("[prod]\nserver = 'x'\ntoken_file = 'a'\ntoken_command = ['b']\n", 0o600, "not both"),
         ("[prod\n", 0o600, "profiles.toml"),
+        ("#" * 65_537, 0o600, "profiles.toml: has more than 65536 characters"),
     ],
 )
 def test_profiles_that_are_none(home, text, mode, words):

@@ -121,7 +121,7 @@ async def test_a_ring_in_use_turns_and_an_idle_one_waits():
     await rings.signer("acme", ES256, world.clock.now())
     await rotation.note()
     assert await world.store.upkeep.due_rings(10) == [("acme", ES256)]
-    assert await rotation.work(world.clock.now()) == "turned 1 of 1 rings"
+    assert await rotation.work(world.clock.now()) == "turned 1 of 1 ring"
     assert (await rings.signer("acme", ES256, world.clock.now())).key_id != first
     assert len(await world.store.deployment.signing_keys("acme")) == 3
     assert len(await world.store.deployment.signing_keys("zeta")) == 2

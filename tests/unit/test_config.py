@@ -295,6 +295,18 @@ def test_secret_files_without_an_end(tmp_path, endless):
         assert caught.value.problems == (f"master key: {says}",)
 
 
+@pytest.mark.parametrize("endless", [True, False])
+def test_configuration_without_an_end(tmp_path, endless):
+    """HT-01: a configuration file that is huge or has no end is refused; nothing else of it is told."""
+    path = tmp_path / "keyturn.toml"
+    if endless:
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text("workers = 1\n" + "# a remark\n" * 10_000, encoding="utf-8")
+    told = f"configuration file {path}: has more than 65536 characters: it should hold settings alone"
+    assert problems({}, config=path) == (told,)
+
+
 def test_secrets_do_not_show():
     """No way of showing settings, and no problem told about them, shows a secret (AD-04)."""
     clear = "postgresql://keyturn:hunter2@db.example/keyturn"

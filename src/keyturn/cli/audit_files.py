@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from keyturn.cli.given_file import require_file
 from keyturn.core.errors import OperatorError
 from keyturn.directory.audit_export import Record
 from keyturn.directory.audit_file import Lines
@@ -43,6 +45,8 @@ _NUMBERS = {"format", "after", "to", "position", "seq", "rows", "checkpoints"}
 _OBJECTS = {"key", "details", "personal"}
 _LONGEST = 1 << 24
 """Characters in one line: a checkpoint names every chain that there is."""
+_LONGEST_KEY = 1 << 16
+"""Bytes of a key's file."""
 
 
 @contextlib.contextmanager
@@ -88,6 +92,7 @@ def records_of(path: Path) -> Lines:
     Raises:
         OperatorError: It cannot be read, or a line is no record.
     """
+    require_file(path)
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             first = lines.readline(_LONGEST)
@@ -114,7 +119,7 @@ def _of_json(path: Path, lines: IO[str]) -> Lines:
 
 def _of_csv(lines: IO[str]) -> Lines:
     csv.field_size_limit(_LONGEST)
-    table = csv.DictReader(lines)
+    table = csv.DictReader(iter(partial(lines.readline, _LONGEST), ""))  # a line may have no end
     for row in table:
         yield table.line_num, {name: _read(name, text) for name, text in row.items()}
 
@@ -137,10 +142,11 @@ def read_key(path: Path) -> Mapping[str, str]:
         OperatorError: It is none.
     """
     try:
-        key = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            key = json.loads(file.read(_LONGEST_KEY))
     except OSError as error:
         raise OperatorError(f"{path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         key = None
     if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
         raise OperatorError(f"{path} is no public key, as `keyturn audit key --format json` prints it")

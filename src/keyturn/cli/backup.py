@@ -10,6 +10,7 @@ import typer
 
 from keyturn.backups import Seen, Verified, make_backup, verify_backup
 from keyturn.cli.command import Config, Data, Form, epilog, settings_of
+from keyturn.cli.given_file import require_file
 from keyturn.cli.local import local_actor
 from keyturn.cli.output import Format, Row, instant, show
 from keyturn.core.errors import OperatorError
@@ -43,6 +44,7 @@ def backup(
         if form is Format.TABLE:
             print(_KEY.format(key_id=made.head.key_id))
         return
+    require_file(name)
     verified = asyncio.run(verify_backup(settings, name, local_actor()))
     if not verified.good:
         raise OperatorError(f"{name} is not good: {_wrong(verified)}")

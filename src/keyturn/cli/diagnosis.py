@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from keyturn.core.clock_watch import TOLERANCE
+from keyturn.core.counting import counted
 from keyturn.core.forms import NEWEST, Form
 from keyturn.core.upkeep_ports import JobRun
 
@@ -332,13 +333,13 @@ def check_master_key(in_use: str, held: Sequence[str], under: dict[str, int]) ->
     strange = {key_id: count for key_id, count in under.items() if count and key_id not in held}
     for key_id, count in strange.items():
         to_do = "Bring that key back from its copy, and give it beside the others (docs/operations/keys.md)."
-        yield fail("master-key", f"{count} values lie under {key_id}, which was not given", to_do)
+        yield fail("master-key", f"under {key_id}, which was not given: {counted(count, 'value')}", to_do)
     elsewhere = sum(count for key_id, count in under.items() if key_id != in_use and key_id in held)
     if elsewhere:
         to_do = "keyturn master-key rotate goes on with it."
-        yield warn("master-key", f"{elsewhere} values are not yet sealed under {in_use}", to_do)
+        yield warn("master-key", f"not yet sealed under {in_use}: {counted(elsewhere, 'value')}", to_do)
     if not strange and not elsewhere:
-        yield ok("master-key", f"{in_use} opens all {sum(under.values())} values")
+        yield ok("master-key", f"{in_use} opens all: {counted(sum(under.values()), 'value')}")
 
 
 # --- certificates ---
@@ -410,7 +411,7 @@ def check_job(name: str, last: JobRun | None, due_at: datetime | None, now: date
     if last.failures:
         return fail(
             check,
-            f"failed {last.failures} times: {last.outcome}",
+            f"failed {counted(last.failures, 'time')}: {last.outcome}",
             f"The log says why; keyturn upkeep run {name}.",
         )
     if due_at is not None and now - due_at > LATE:

@@ -22,6 +22,7 @@ from keyturn.app import LocalServices, cause_of, condition, open_local, upkeep_o
 from keyturn.cli import diagnosis as judge
 from keyturn.cli.diagnosis import CertificateFact, FileFact, Finding, KeyFact, StoreFact
 from keyturn.core.clock import SystemClock
+from keyturn.core.counting import counted
 from keyturn.core.errors import ConfigError, Fault, Unavailable
 from keyturn.core.vocabulary import Algorithm
 from keyturn.directory.ring_state import state_of
@@ -237,7 +238,7 @@ async def _rings(local: LocalServices, settings: Settings) -> list[Finding]:
             good += finding.verdict is judge.Verdict.OK
             found += [] if finding.verdict is judge.Verdict.OK else [finding]
     more = f"; of {len(living)} organisations the first {MOST_RINGS}" if len(living) > MOST_RINGS else ""
-    return [*found, judge.ok("keys", f"{good} rings can sign and go on{more}")]
+    return [*found, judge.ok("keys", f"can sign and go on: {counted(good, 'ring')}{more}")]
 
 
 async def _ring_facts(local: LocalServices, issuer_id: str, name: str) -> list[KeyFact]:

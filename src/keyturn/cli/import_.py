@@ -11,6 +11,7 @@ import typer
 
 from keyturn.cli.command import Config, Data, Form, epilog
 from keyturn.cli.export import PassphraseFile, bring_in, shown
+from keyturn.cli.given_file import require_file
 from keyturn.cli.import_rows import import_rows
 from keyturn.cli.output import Format, show
 from keyturn.core.errors import OperatorError
@@ -52,6 +53,8 @@ def import_(
     An organisation's file comes in whole, with its identifiers and secrets; its tokens end. Exit code 1 where
     something of it is taken here, or was once.
     """
+    if str(file) != "-":
+        require_file(file)
     if str(file) == "-" or not is_bundle(file):
         if organisation is None:
             raise typer.BadParameter("say --organisation: it is no file that `keyturn export` wrote")

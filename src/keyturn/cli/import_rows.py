@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keyturn.cli.command import settings_of
 from keyturn.cli.output import Format, Row, show
+from keyturn.core.counting import counted
 from keyturn.core.errors import OperatorError
 from keyturn.directory.import_plan import Outcome
 from keyturn.directory.import_rows import MAX_BYTES, FileForm
@@ -42,7 +43,9 @@ def import_rows(
     refused = came.count(Outcome.REFUSED)
     if refused:
         _complain(rows)
-        raise OperatorError(f"{refused} of {len(rows)} rows cannot be imported, and nothing was changed")
+        raise OperatorError(
+            f"{refused} of {counted(len(rows), 'row')} cannot be imported, and nothing was changed"
+        )
     show(_summary(organisation, came, rows), form)
 
 

@@ -127,7 +127,9 @@ class LocalMaster(LocalGround):
                 raise OperatorError(f"{run.outcome}; say it again")
             tell(run.outcome)
             if not run.outcome.startswith("sealed ") or run.outcome.startswith("sealed 0 "):
-                raise OperatorError(f"{standing.elsewhere()} values do not open; the log above names them")
+                raise OperatorError(
+                    f"values that do not open: {standing.elsewhere()}; the log above names them"
+                )
         return standing
 
     async def _run_job(self, patience: timedelta, tell: Callable[[str], None]) -> JobRun:

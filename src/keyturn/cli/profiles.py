@@ -23,6 +23,7 @@ import typer
 
 from keyturn.core.errors import ConfigError
 from keyturn.core.secret import Secret, parse_secret
+from keyturn.core.secret_text import read_secret_text
 from keyturn.core.vocabulary import CredentialKind
 
 SERVER, PROFILE = "KEYTURN_SERVER", "KEYTURN_PROFILE"
@@ -89,11 +90,15 @@ def _read(name: str, folder: Path) -> Profile:
     path = folder / "profiles.toml"
     try:
         _require_own(path)
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = read_secret_text(file, path, "profiles alone")
+        found = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"profiles {path}: {error.strerror}"]) from None
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: {error}"]) from None
+    except ValueError as error:
+        raise ConfigError([f"profiles {error}"]) from None
     if name not in found:
         raise ConfigError([f"no profile {name!r} in {path}; there is {', '.join(sorted(found)) or 'none'}"])
     try:

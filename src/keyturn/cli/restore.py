@@ -10,6 +10,7 @@ from keyturn.app import FOUNDED
 from keyturn.backups import restore_backup
 from keyturn.cli.backup import shown
 from keyturn.cli.command import Config, Data, Form, epilog, settings_of
+from keyturn.cli.given_file import require_file
 from keyturn.cli.local import local_actor
 from keyturn.cli.output import Format, instant, show
 from keyturn.directory.restoring import RestoreWish
@@ -49,6 +50,7 @@ def restore(
     Tokens that were issued before end, refresh tokens too, and one-time codes that may have been used since
     the backup. Secrets, clients and users that were ended since the backup work again: end them again.
     """
+    require_file(file)
     wish = RestoreWish(keep_tokens=keep_tokens, rings=FOUNDED if new_signing_keys else None)
     back = asyncio.run(restore_backup(settings_of(data, config), file, local_actor(), wish, replace=replace))
     answer = {

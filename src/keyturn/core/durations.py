@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+from keyturn.core.counting import counted
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 LONGEST = timedelta(days=36_500)
@@ -26,9 +28,5 @@ def in_words(duration: timedelta) -> str:
     seconds = int(abs(duration).total_seconds())
     for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
-            return _counted(seconds // length, name)
-    return _counted(seconds, "second")
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+            return counted(seconds // length, name)
+    return counted(seconds, "second")

@@ -1,17 +1,18 @@
-"""The text of a file that holds a secret: bounded, and nothing of it is told when it is wrong (HT-07)."""
+"""The text of a file that may hold a secret: bounded, and nothing of it is told when it is wrong (HT-07)."""
 
 from pathlib import Path
 from typing import TextIO
 
 MOST_CHARACTERS = 64 * 1024
-"""More than eight keys and all that is remarked about them; ``/dev/zero`` has no end."""
+"""More than eight master keys and all that is remarked about them; ``/dev/zero`` has no end."""
 
 
-def read_secret_text(file: TextIO, path: Path) -> str:
+def read_secret_text(file: TextIO, path: Path, what: str = "the secret alone") -> str:
     """Read an open file to its end.
 
     Args:
         path: What it is called where something is wrong with it.
+        what: What should be in it.
 
     Raises:
         ValueError: It is too long, or no UTF-8 text.
@@ -22,6 +23,6 @@ def read_secret_text(file: TextIO, path: Path) -> str:
         message = f"{path}: is not UTF-8 text"
         raise ValueError(message) from None
     if len(text) > MOST_CHARACTERS:
-        message = f"{path}: has more than {MOST_CHARACTERS} characters: it should hold the secret alone"
+        message = f"{path}: has more than {MOST_CHARACTERS} characters: it should hold {what}"
         raise ValueError(message)
     return text

@@ -13,6 +13,7 @@ import msgspec
 
 from keyturn.core.actors import Actor
 from keyturn.core.clock import moved
+from keyturn.core.counting import counted
 from keyturn.core.errors import NothingThere, OperatorError
 from keyturn.core.identifiers import time_of
 from keyturn.core.reasons import meaning_of
@@ -191,11 +192,12 @@ def _words(chosen: AuditHit, *, refused: bool, counted: int) -> tuple[str, str |
 def _counted(chosen: AuditHit, summaries: int) -> tuple[str, str | None]:
     details = chosen.row.details
     reasons = [part.partition("=")[0] for part in details.get("reasons", "").split(",") if part]
-    count = details.get("count", "some")
+    count = details.get("count", "")
+    requests = counted(int(count), "request") if count.isdecimal() else "nobody knows how many requests"
     where = "in one summary row" if summaries == 1 else f"in {summaries} summary rows that it may be one of"
     happened = (
         f"It has no row of its own: one address was refused more than 20 times in a minute with this code,"
-        f" and the rest, {count} requests, were counted {where}."
+        f" and the rest was counted {where}: {requests}."
     )
     meanings = [meaning for reason in reasons if (meaning := meaning_of(reason)) is not None]
     if len(meanings) != 1:

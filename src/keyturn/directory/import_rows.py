@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from keyturn.core.counting import counted
 from keyturn.core.errors import OperatorError
 from keyturn.core.json_guard import BadJson, decode_json
 from keyturn.core.secret import Secret
@@ -161,7 +162,7 @@ def _check_heading(heading: list[str]) -> None:
 def _cells(heading: list[str], cells: list[str]) -> Any:
     """Make members of cells; an empty cell says nothing."""
     if len(cells) != len(heading):
-        return f"{len(cells)} cells, and {len(heading)} columns in the first line"
+        return f"{counted(len(cells), 'cell')}, and {counted(len(heading), 'column')} in the first line"
     return {
         name: cell.split() if name in _LISTS else cell
         for name, cell in zip(heading, cells, strict=True)

@@ -148,7 +148,8 @@ async def retire_master_key(
     if key_id == standing.in_use:
         raise Clash(f"the master key {key_id} is in use: `keyturn master-key rotate` brings in another")
     if left := standing.under(key_id):
-        raise Clash(f"{left} values still need the master key {key_id}: run `keyturn master-key rotate`")
+        need = "value still needs" if left == 1 else "values still need"
+        raise Clash(f"{left} {need} the master key {key_id}: run `keyturn master-key rotate`")
     if behind := [node.id for node in standing.nodes if node.sealing_under == key_id]:
         raise Clash(f"a running server seals under the master key {key_id}: {', '.join(behind)}")
     if standing.since is not None and not standing.since + SETTLED_AFTER <= now:

@@ -5,8 +5,15 @@ from datetime import timedelta
 from keyturn.core.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Client, Organisation
-from keyturn.core.requests import Authorization, Decision, Origin, Proof
-from keyturn.core.vocabulary import API_TOKEN, OFFLINE_ACCESS, PASSWORD, REFRESH_TOKEN, Reason
+from keyturn.core.requests import Authorization, Decision, Origin, Proof, TokenRequest
+from keyturn.core.vocabulary import (
+    API_TOKEN,
+    OFFLINE_ACCESS,
+    PASSWORD,
+    REFRESH_TOKEN,
+    GrantType,
+    Reason,
+)
 
 
 def decide(asked: Authorization) -> Decision:
@@ -120,15 +127,21 @@ def allows_password(organisation: Organisation, origin: Origin, *, built_in: boo
     return allowed
 
 
-def require_current_forms(origin: Origin, proof: Proof) -> None:
+def require_current_forms(request: TokenRequest, proof: Proof) -> None:
     """Refuse a deprecated form of a request where the organisation switched those off.
 
     Raises:
         InvalidRequest: It did.
     """
+    origin = request.origin
     if origin.deprecated and not proof.organisation.setting(origin.dialect, "deprecated_forms", True):
-        raise InvalidRequest(
-            Reason.FIELD_INVALID,
-            f"no longer accepted: {', '.join(origin.deprecated)}",
-            about=proof.about,
-        )
+        told = ", ".join(_for_the_caller(form, request.grant_type) for form in origin.deprecated)
+        raise InvalidRequest(Reason.FIELD_INVALID, f"no longer accepted: {told}", about=proof.about)
+
+
+def _for_the_caller(form: str, grant_type: GrantType) -> str:
+    """Say a form in words of the contract; the audit trail's have the core's name of an exchange."""
+    if form == grant_type:
+        return "this way to ask for a token"
+    source, _, field = form.rpartition(":")
+    return f"{field} in the {source}" if source else field

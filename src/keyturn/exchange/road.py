@@ -97,7 +97,7 @@ async def conclude(
     Args:
         renewal: Of a family that was there before.
     """
-    require_current_forms(request.origin, decision.proof)
+    require_current_forms(request, decision.proof)
     terms = _terms(request, decision, services)
     services.terms.keep(request, terms, None if renewal is None else renewal.family)
     return await finish(request, terms, services, now, renewal)

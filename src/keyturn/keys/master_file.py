@@ -13,7 +13,7 @@ from pathlib import Path
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.secret import Dice
-from keyturn.core.secret_text import read_secret_text
+from keyturn.core.secret_text import MOST_CHARACTERS, read_secret_text
 from keyturn.keys.files import write_private
 from keyturn.keys.sealing import MasterKey, MasterSealer
 
@@ -92,13 +92,16 @@ class MasterKeys:
         """Make a key and put it last in the file; give its id.
 
         Raises:
-            OperatorError: The keys do not come from a file, or it cannot be read or written.
+            ConfigError: What the file has is no keys.
+            OperatorError: The keys do not come from a file, or it is full, or cannot be read or written.
         """
         path = self._file()
         fresh = MasterKey.generate(self._dice)
         with _written(path):
             text = _read(path)
-            _replace(path, text.rstrip("\n") + "\n" + fresh.reveal() + "\n")
+            longer = text.rstrip("\n") + "\n" + fresh.reveal() + "\n"
+            _require_room(path, len(parse_keys(text)), len(longer))
+            _replace(path, longer)
             self.reload()
         return fresh.id.hex()
 
@@ -150,6 +153,24 @@ def _without(line: str, key_id: str) -> str | None:
     if len(kept) == len(words):
         return line
     return " ".join([*kept, mark + remark]).rstrip() if kept else None
+
+
+def _require_room(path: Path, keys: int, characters: int) -> None:
+    """Refuse to make what would be refused when it is read.
+
+    Raises:
+        OperatorError: There are as many keys as there may be, or too many remarks.
+    """
+    if keys >= MOST_KEYS:
+        raise OperatorError(
+            f"{path} has {MOST_KEYS} master keys, and a process takes no more: `keyturn master-key retire`"
+            " takes away one that nothing needs"
+        )
+    if characters > MOST_CHARACTERS:
+        raise OperatorError(
+            f"{path} would have more than {MOST_CHARACTERS} characters, and no process could read it:"
+            " shorten its remarks, or take an old key away with `keyturn master-key retire`"
+        )
 
 
 def _replace(path: Path, text: str) -> None:

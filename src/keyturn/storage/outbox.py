@@ -118,7 +118,7 @@ class SqlOutbox:
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
-        waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at.is_not(None))
+        waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at > _LONG_AGO)
         told = select(func.count(), func.min(NOTICE.c.at)).where(NOTICE.c.spread_at.is_(None))
 
         def count(connection: Connection) -> tuple[int, datetime | None]:

@@ -24,6 +24,7 @@ from keyturn.core.checkpoints import (
     message_of,
     sign_statement,
 )
+from keyturn.core.counting import counted
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent, AuditRow
@@ -135,13 +136,14 @@ class Retention(msgspec.Struct, frozen=True):
         if made is None:
             return "other processes were faster"
         removed = sum(cut.seq - (before[cut.chain].seq if cut.chain in before else 0) for cut in cuts)
+        told = f"{counted(removed, 'row')} of {counted(len(cuts), 'chain')}"
         # Told first: if we are killed now, the rows go in the next run, which would not know of it.
         await self.trail.record(self._told(made, removed, now))
         if not await self._remove(cuts, until):
-            return f"cut {removed} rows of {len(cuts)} chains, and removed a part of them"
+            return f"cut {told}, and removed a part of them"
         needless = ledger.needless_before(now - self.kept)
         await delete_in_batches(partial(self.store.prune_checkpoints, needless), self.pause_seconds)
-        return f"removed {removed} rows of {len(cuts)} chains"
+        return f"removed {told}"
 
     async def _follow(self, ledger: Ledger, key: AuditKey) -> None:
         """Take in the checkpoints that are new to a ledger."""

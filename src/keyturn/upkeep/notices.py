@@ -16,6 +16,7 @@ import msgspec
 from keyturn.core.actors import system
 from keyturn.core.changes import Add, Unit
 from keyturn.core.clock import Clock
+from keyturn.core.counting import counted
 from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
@@ -252,7 +253,7 @@ class Expiry(msgspec.Struct, frozen=True, kw_only=True):
                 if len(page) < PAGE:
                     break
             after = until
-        return f"told of {told} credentials"
+        return f"told of {counted(told, 'credential')}"
 
     def _unit(self, credential: Credential, days: int, now: datetime) -> Unit:
         expires_at = credential.life.expires_at

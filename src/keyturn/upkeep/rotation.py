@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from keyturn.core.clock import Clock
+from keyturn.core.counting import counted
 from keyturn.core.errors import Fault
 from keyturn.core.upkeep_ports import DueRings
 from keyturn.core.vocabulary import Algorithm
@@ -65,4 +66,4 @@ class Rotation(msgspec.Struct, frozen=True):
                     log.exception("the %s ring of %s cannot be turned", algorithm, issuer_id)
                 await self.due.forget_due_ring(issuer_id, algorithm)
                 seen += 1
-        return f"turned {turned} of {seen} rings"
+        return f"turned {turned} of {counted(seen, 'ring')}"

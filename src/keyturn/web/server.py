@@ -96,7 +96,7 @@ def bind_sockets(
         try:
             others += (undo.enter_context(_beside(bound[0])) for _ in range(workers - 1) if not problems)
         except OSError as error:
-            problems.append(f"cannot listen {workers} times on {public[0]}: {error.strerror or error}")
+            problems.append(f"no place for {workers} workers on {public[0]}: {error.strerror or error}")
         if problems:
             raise ConfigError(problems)
         undo.pop_all()

@@ -2,7 +2,8 @@
 
 ``compile_reader`` resolves every name in the table once; the returned function does the same few steps for
 every route: media type, fields, client authentication, what is asked. It raises a ``Refusal`` with one issue
-for each bad field; the first bad field of the table decides the public code.
+for each bad field; the first bad field of the table decides the public code. A name that nobody can have
+counts as a wrong one, and that is told only of a request in which nothing else is bad.
 """
 
 from collections.abc import Callable, Iterable
@@ -196,11 +197,16 @@ def _is_told(field: str, reading: Reading) -> bool:
 def _refusal(problems: list[Problem], route: Route) -> errors.Refusal:
     """Make one refusal of all problems: the first in the order of the table names the code."""
     order = {field.name: place for place, field in enumerate(route.fields)}
-    ranked = sorted(problems, key=lambda problem: order.get(problem.field, len(order)))
+    ranked = sorted(problems, key=lambda problem: (_is_nobody(problem), order.get(problem.field, len(order))))
     first = ranked[0]
     refusal = REFUSAL_OF[first.code](first.reason, first.issue, issues=[problem.issue for problem in ranked])
     refusal.errors = [_located(problem) for problem in ranked]
     return refusal
+
+
+def _is_nobody(problem: Problem) -> bool:
+    """Tell a name that nobody can have: it waits as long as others, which are looked up last."""
+    return problem.code is Code.INVALID_GRANT and problem.reason is Reason.FIELD_INVALID
 
 
 def _located(problem: Problem) -> dict[str, str | None]:

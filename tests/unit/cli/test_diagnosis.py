@@ -135,6 +135,20 @@ def test_master_keys():
     assert verdicts(("new",), {"new": 3, "old": 1}) == [FAIL]
 
 
+def test_one_is_counted_as_one():
+    """A sentence about one thing counts one thing."""
+    (lost,) = judge.check_master_key("new", ("new",), {"new": 3, "old": 1})
+    (left,) = judge.check_master_key("new", ("new", "old"), {"new": 3, "old": 1})
+    (good,) = judge.check_master_key("new", ("new",), {"new": 1})
+    failed = judge.check_job("keys", JobRun(ran_at=NOW, failures=1, outcome="failed: Fault"), None, NOW)
+    assert [each.found for each in (lost, left, good, failed)] == [
+        "under old, which was not given: 1 value",
+        "not yet sealed under new: 1 value",
+        "new opens all: 1 value",
+        "failed 1 time: failed: Fault",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "verdicts"),
     [

@@ -119,9 +119,22 @@ def test_no_file_that_nobody_can_start_with(kept, file):
     """One key more than a process takes is not written: the next start would fail everywhere."""
     whole = text(*(MasterKey.generate(secrets.token_bytes) for _ in range(MOST_KEYS)))
     file.write_text(whole)
-    with pytest.raises(ConfigError, match="more than"):
+    with pytest.raises(OperatorError, match="master-key retire"):
         kept.add()
     assert file.read_text() == whole
+
+
+def test_no_file_that_nobody_can_read(kept, file):
+    """A key that makes the file longer than a process reads is not written; to the last character it is."""
+    most, line = 65_536, len(text(KEYS[0]))
+    file.write_text(text(KEYS[0]) + "#" * (most - 2 * line))
+    with pytest.raises(OperatorError, match=r"65536 characters.*remarks.*master-key retire"):
+        kept.add()
+    assert len(file.read_text()) == most - line
+    file.write_text(text(KEYS[0]) + "#" * (most - 2 * line - 1))
+    kept.add()
+    assert len(file.read_text()) == most
+    assert len(parse_keys(file.read_text())) == 2
 
 
 def test_durable_under_its_name(kept, file, monkeypatch):

@@ -245,7 +245,7 @@ async def test_retention_leaves_a_trail_that_can_be_checked(trail, monkeypatch):
     rows = await signed(trail, 7, 2)
     trail.clock.advance(10 * 86_400)
     await trail.write(4)
-    assert await trail.cut(days=5) == "removed 10 rows of 1 chains"
+    assert await trail.cut(days=5) == "removed 10 rows of 1 chain"
     assert [row.seq for row in rows] == [11, 12, 13, 14, 15]
     assert rows[-1].kind == "audit.pruned"
     [verdict] = (await trail.verify()).chains
@@ -332,7 +332,7 @@ async def test_retention_signs_again_where_another_process_was_faster(trail, mon
         return await add(checkpoint)
 
     monkeypatch.setattr(trail.store.upkeep, "add_checkpoint", beaten)
-    assert await trail.cut(days=5) == "removed 5 rows of 1 chains"
+    assert await trail.cut(days=5) == "removed 5 rows of 1 chain"
     assert (await trail.verify()).intact
 
 
@@ -385,7 +385,7 @@ async def test_retention_goes_on_where_a_slow_disk_stopped_it(trail, monkeypatch
     await trail.write(1)
     slow = iter(range(0, 100_000, 400))
     told = await trail.cut(lambda: float(next(slow)), days=1)
-    assert told == f"cut {batches.BATCH + 51} rows of 1 chains, and removed a part of them"
+    assert told == f"cut {batches.BATCH + 51} rows of 1 chain, and removed a part of them"
     assert 51 <= len(rows) < batches.BATCH
     assert (await trail.verify()).intact
     assert await trail.cut(days=1) == "nothing is old enough"

@@ -135,9 +135,9 @@ async def test_expiry_is_told_at_each_threshold(place):
     job = Expiry(
         outbox=place.store.outbox, trail=place.store.deployment, dice=secrets.token_bytes, days=(30, 7, 1)
     )
-    assert await job.work(now) == "told of 1 credentials"
+    assert await job.work(now) == "told of 1 credential"
     assert await job.work(now) == "told of 0 credentials"
-    assert await job.work(now + timedelta(days=4, hours=1)) == "told of 1 credentials"
+    assert await job.work(now + timedelta(days=4, hours=1)) == "told of 1 credential"
     told = await place.store.outbox.unspread(9)
     assert [each.details["days"] for each in told] == ["7", "1"]
 

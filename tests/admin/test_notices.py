@@ -73,6 +73,16 @@ async def test_mail_has_no_secret(admin):
     )
 
 
+async def test_an_organisation_mails_nobody_who_is_not_listed(admin):
+    """HT-10, TN-04: where no domain is listed only the operator subscribes mail, also an organisation's."""
+    bound = await bound_to(admin, "acme")
+    wish = {"channel": "mail", "target": "ops@example.com"}
+    problem = await refused(bound, "POST", MANY, 400, wish)
+    assert "example.com is not among notices.mail_domains" in problem["detail"]
+    made = await admin.make(MANY, wish | {"organisation": "acme"})
+    assert [each["id"] for each in (await bound.get(MANY))["items"]] == [made["id"]]
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [

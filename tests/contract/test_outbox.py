@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from contract.store_kit import ACME, NOW, credential, next_version, open_at, seed, unit
+from contract.store_kit import ACME, BETA, NOW, credential, next_version, open_at, organisation, seed, unit
 from keyturn.core.changes import Add, Recorded
 from keyturn.core.life import Life
 from keyturn.core.notices import (
@@ -21,6 +21,7 @@ from keyturn.core.notices import (
 )
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 
 
@@ -166,6 +167,9 @@ async def test_a_test_is_on_its_way(store):
     assert await asked("sub-1", NOW - SECOND)
     await store.outbox.settle(msgspec.structs.replace(sent, next_at=None, delivered_at=NOW))
     assert not await asked("sub-1", NOW - SECOND)
+    assert await asked("sub-1", NOW - SECOND, settled=True)
+    assert not await asked("sub-1", NOW, settled=True)
+    assert not await asked("sub-2", NOW - SECOND, settled=True)
 
 
 async def test_what_will_expire_is_told_once(store):
@@ -182,6 +186,17 @@ async def test_what_will_expire_is_told_once(store):
     await record(store, Add(notice(expiry_id("soon", "7"))))
     assert await store.outbox.expiring(NOW, NOW + 7 * DAY, "7", 10) == []
     assert len(await store.outbox.expiring(NOW, NOW + 7 * DAY, "3", 10)) == 1
+
+
+async def test_no_organisation_hides_what_others_lose(store):
+    """TN-04: of each organisation the first to expire is found before the second of any, however many."""
+    await record(store, Add(organisation(BETA)), organisation_id=BETA)
+    for name, organisation_id, hours in (("a1", ACME, 1), ("a2", ACME, 2), ("a3", ACME, 3), ("b1", BETA, 9)):
+        life = Life(created_at=NOW, expires_at=NOW + hours * HOUR)
+        made = credential(name, organisation_id=organisation_id, life=life, lookup_hash=name.encode())
+        await record(store, Add(made), organisation_id=organisation_id)
+    found = await store.outbox.expiring(NOW, NOW + DAY, "1", 3)
+    assert [each.id for each in found] == ["a1", "b1", "a2"]
 
 
 async def test_an_organisation_leaves_none(store):

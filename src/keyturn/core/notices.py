@@ -165,8 +165,12 @@ class NotDelivered(Exception):
 class Sender(Protocol):
     """The edge over which notices leave."""
 
-    def is_allowed(self, channel: Channel, target: str) -> str | None:
-        """Say why nothing can be sent to a target, whatever its state; None if something can."""
+    def is_allowed(self, channel: Channel, target: str, *, listed: bool = False) -> str | None:
+        """Say why nothing can be sent to a target, whatever its state; None if something can.
+
+        Args:
+            listed: Whether only what the settings name will do, also where naming nothing allows all.
+        """
         ...
 
     def host_of(self, channel: Channel, target: str) -> str:
@@ -236,8 +240,12 @@ class Outbox(Protocol):
         """
         ...
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
-        """Tell whether a test of a subscription that was made after an instant is still on its way."""
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
+        """Tell whether a test of a subscription that was made after an instant is still on its way.
+
+        Args:
+            settled: Whether one counts too that was delivered or given up.
+        """
         ...
 
     async def depth(self) -> tuple[int, datetime | None]:
@@ -247,7 +255,10 @@ class Outbox(Protocol):
     async def expiring(
         self, after: datetime, until: datetime, threshold: str, limit: int
     ) -> Sequence[Credential]:
-        """Read living credentials that expire in a time and whose ``expiry_id`` was not told."""
+        """Read living credentials that expire in a time and whose ``expiry_id`` was not told.
+
+        The first of each organisation come before the second of any, so that none crowds out another.
+        """
         ...
 
 

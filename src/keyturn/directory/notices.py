@@ -81,7 +81,10 @@ async def create_subscription(
         # Of two that count at once one loses, or the limit would be none to whoever asks often enough.
         guard = (raise_version(await living_organisation(actor, inside)),)
     kinds = check_choices("kind", wish.kinds, KINDS)
-    if refused := sender.is_allowed(wish.channel, wish.target):
+    # The mail server is the operator's, and so is its good name: an organisation's administrator may not
+    # have it mail just anybody.
+    confined = actor.organisation_id is not None
+    if refused := sender.is_allowed(wish.channel, wish.target, listed=confined):
         raise OperatorError(refused)
     await _require_room(actor, outbox, wish.organisation_id)
     name, secret = uuid7(now, dice), make_webhook_secret(dice)
@@ -192,14 +195,18 @@ async def send_test(
     """Put a notice of no consequence into the outbox, for one subscription; gives its id.
 
     One that is not taken is tried again by itself, at first soon, and lets later notices past after a while:
-    until then there is no other. So whoever may ask cannot fill the outbox, nor send more than one a run.
+    until then there is no other. So whoever may ask cannot fill the outbox, nor send more than one a run. Of
+    mail there is none after one that arrived either: a mailbox is full sooner than a log of calls.
 
     Raises:
-        Clash: The subscription has ended, or a test of it is on its way.
+        Clash: The subscription has ended, or a test of it is on its way, or a mail was sent lately.
     """
     subscription = await _living(actor, outbox, subscription_id)
-    if await outbox.has_test(subscription.id, now - ORDER_KEPT):
+    since = now - ORDER_KEPT
+    if await outbox.has_test(subscription.id, since):
         raise Clash("a test is on its way, and tried again by itself; the outbox shows what became of it")
+    if subscription.channel is Channel.MAIL and await outbox.has_test(subscription.id, since, settled=True):
+        raise Clash("a test was sent by mail already; there may be another a quarter of an hour after it")
     notice = make_notice(
         id_of_test(subscription.id, uuid7(now, dice)),
         Happening.TEST,

@@ -18,12 +18,18 @@ SECONDS = 10.0
 """For each step: the connection, each line of an answer."""
 ALL_SECONDS = 20.0
 """For all of it, below the deadline of a try: what was left at that must not arrive all the same."""
+_ROUTE = frozenset("%!")
 
 
 def is_address(target: str) -> bool:
-    """Tell whether a text is one mail address and nothing else: no list, no header, no control character."""
+    """Tell whether a text is one mail address and nothing else: no list, no header, no control character.
+
+    Nor a route: of ``a%b.example@c.example`` and ``b.example!a@c.example`` the mail server of ``c.example``
+    may make ``a@b.example``, for whoever logs in to it, and that is no domain we may have said mail goes to.
+    """
     try:
-        return target.isascii() and canonical_email(target) == target.lower()
+        plain = target.isascii() and _ROUTE.isdisjoint(target)
+        return plain and canonical_email(target) == target.lower()
     except ValueError:
         return False
 

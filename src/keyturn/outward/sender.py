@@ -62,10 +62,10 @@ class OutwardSender:
         self._resolver = resolver
         self._seconds = seconds
 
-    def is_allowed(self, channel: Channel, target: str) -> str | None:
+    def is_allowed(self, channel: Channel, target: str, *, listed: bool = False) -> str | None:
         """Say why nothing can be sent to a target; None if something can."""
         if channel is Channel.MAIL:
-            return self._mail_refused(target)
+            return self._mail_refused(target, listed=listed)
         place = webhook.parse_url(target)
         if place is None:
             return "a webhook is an https:// URL with a host name, without user, password or fragment"
@@ -73,7 +73,7 @@ class OutwardSender:
             return f"{place.host} is not among notices.hosts"
         return None
 
-    def _mail_refused(self, address: str) -> str | None:
+    def _mail_refused(self, address: str, *, listed: bool) -> str | None:
         from keyturn.outward.mail import is_address
 
         if self._mail is None:
@@ -81,7 +81,7 @@ class OutwardSender:
         if not is_address(address):
             return "that is not one plain mail address"
         domain = address.rpartition("@")[2].lower()
-        if self._mail.domains and not addresses.is_listed(domain, self._mail.domains):
+        if (listed or self._mail.domains) and not addresses.is_listed(domain, self._mail.domains):
             return f"{domain} is not among notices.mail_domains"
         return None
 

@@ -29,6 +29,8 @@ MOST_URL_CHARS = 2_000
 _HTTPS_PORT = 443
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 _TARGET = re.compile(r"[!-~]*")
+_HOST = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+"""What a resolver takes: it breaks at an empty label or a long one, which a ``*.`` pattern lets through."""
 _REDIRECTS = range(300, 400)
 _GOOD = range(200, 300)
 
@@ -57,7 +59,7 @@ def parse_url(url: str) -> Place | None:
         return None
     if parts.scheme != "https" or not host or parts.fragment or "@" in parts.netloc:
         return None
-    if ":" in host or parts.netloc.lower() not in (host, f"{host}:{port}"):
+    if _HOST.fullmatch(host) is None or parts.netloc.lower() not in (host, f"{host}:{port}"):
         return None
     return Place(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 

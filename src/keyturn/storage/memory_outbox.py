@@ -1,5 +1,6 @@
 """Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -97,12 +98,13 @@ class MemoryOutbox:
         ]
         return sorted(wanted, key=_age, reverse=True)[:limit]
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
         """Tell whether a test of a subscription that was made after an instant is still on its way."""
         for each in self._shelf.all(Notice):
             if each.id.startswith(id_of_test(subscription_id)) and each.at > since:
                 delivery = self._shelf.find(Delivery, delivery_id(each.id, subscription_id))
-                if each.spread_at is None or (delivery is not None and delivery.next_at is not None):
+                waits = each.spread_at is None or (delivery is not None and delivery.next_at is not None)
+                if settled or waits:
                     return True
         return False
 
@@ -121,12 +123,13 @@ class MemoryOutbox:
             for each in self._shelf.all(Credential)
             if each.life.expires_at is not None and each.life.state is not State.ENDED
         ]
-        untold = [
-            each
-            for at, each in sorted(found, key=lambda pair: pair[0])
-            if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None
-        ]
-        return untold[:limit]
+        turns: Counter[str] = Counter()
+        untold: list[tuple[int, datetime, Credential]] = []
+        for at, each in sorted(found, key=lambda pair: pair[0]):
+            if after < at <= until and self._shelf.find(Notice, expiry_id(each.id, threshold)) is None:
+                turns[each.organisation_id] += 1
+                untold.append((turns[each.organisation_id], at, each))
+        return [each for _turn, _at, each in sorted(untold, key=lambda one: one[:2])][:limit]
 
 
 def _age(record: Subscription | Delivery) -> tuple[datetime, str]:

@@ -103,22 +103,18 @@ class SqlOutbox:
         newest = query.order_by(columns.created_at.desc(), columns.id.desc())
         return await self._records(Delivery, newest.limit(limit))
 
-    async def has_test(self, subscription_id: str, since: datetime) -> bool:
+    async def has_test(self, subscription_id: str, since: datetime, *, settled: bool = False) -> bool:
         """Tell whether a test of a subscription that was made after an instant is still on its way."""
         first, columns = id_of_test(subscription_id), NOTICE.c
         named = columns.id.concat(delivery_id("", subscription_id))
         query = (
             select(columns.id)
             .outerjoin_from(NOTICE, DELIVERY, DELIVERY.c.id == named)
-            .where(
-                columns.id > first,
-                columns.id < f"{first}~",
-                columns.at > since,
-                columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None),
-            )
-            .limit(1)
+            .where(columns.id > first, columns.id < f"{first}~", columns.at > since)
         )
-        return await self._ask(lambda c: c.execute(query).first() is not None)
+        if not settled:
+            query = query.where(columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None))
+        return await self._ask(lambda c: c.execute(query.limit(1)).first() is not None)
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
@@ -138,14 +134,20 @@ class SqlOutbox:
         columns = CREDENTIAL.c
         named = literal(expiry_id("", threshold), Text).concat(columns.id)
         told = select(NOTICE.c.id).where(NOTICE.c.id == named).exists()
-        query = select(CREDENTIAL).where(
-            columns.expires_at > after,
-            columns.expires_at <= until,
-            columns.ended_at.is_(None),
-            columns.state != State.ENDED,
-            ~told,
+        turn = func.row_number().over(partition_by=columns.organisation_id, order_by=columns.expires_at)
+        untold = (
+            select(columns.id, turn.label("turn"))
+            .where(
+                columns.expires_at > after,
+                columns.expires_at <= until,
+                columns.ended_at.is_(None),
+                columns.state != State.ENDED,
+                ~told,
+            )
+            .subquery()
         )
-        return await self._records(Credential, query.order_by(columns.expires_at).limit(limit))
+        query = select(CREDENTIAL).join(untold, untold.c.id == columns.id)
+        return await self._records(Credential, query.order_by(untold.c.turn, columns.expires_at).limit(limit))
 
     async def _records(self, kind: type[Any], query: Select[Any]) -> Sequence[Any]:
         return await self._ask(lambda c: rows.records(c, kind, query))

@@ -244,8 +244,8 @@ class Expiry(msgspec.Struct, frozen=True, kw_only=True):
         """Tell of each credential the one threshold that it has passed last."""
         told, after = 0, now
         for days in sorted(set(self.days)):
-            until = now + timedelta(days=days)
-            while told < MOST_A_RUN:
+            until, most = now + timedelta(days=days), told + MOST_A_RUN
+            while told < most:
                 page = await self.outbox.expiring(after, until, str(days), PAGE)
                 for credential in page:
                     await self.trail.record(self._unit(credential, days, now))

@@ -8,7 +8,7 @@ import pytest
 
 from contract.store_kit import ACME, BETA
 from keyturn.core.errors import Clash, OperatorError
-from keyturn.core.notices import ORDER_KEPT
+from keyturn.core.notices import ORDER_KEPT, Channel
 from keyturn.directory import notices as verbs
 from unit.upkeep.told import ACTOR, Place
 
@@ -87,6 +87,22 @@ async def test_one_test_is_on_its_way(place):
     await place.run()
     assert len(place.receiver.got) == 2
     assert len(await at_once(1, test)) == 1
+
+
+async def test_a_mailbox_is_tested_now_and_then(place):
+    """TN-04: whoever asks fast sends a mailbox four tests an hour, though each arrives at once."""
+    made, _ = await place.subscribe("mail://ops@example.com", channel=Channel.MAIL, organisation_id=ACME)
+
+    def test():
+        common = (BOUND, place.store.deployment, place.store.outbox, made.id)
+        return verbs.send_test(*common, now=place.clock.now(), dice=secrets.token_bytes)
+
+    sent = []
+    for _minute in range(60):
+        sent += await at_once(1, test)
+        await place.run()
+        place.clock.advance(60)
+    assert len(place.receiver.got) == len(sent) == 4
 
 
 async def test_something_is_subscribed_to(place):

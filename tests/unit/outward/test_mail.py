@@ -163,6 +163,8 @@ async def test_one_address_and_nothing_else(target):
         ("ops@example.com.evil.example", "not among"),
         ("ops@example.org", "not among"),
         ("ops", "not one plain mail address"),
+        ("ops%evil.example@example.com", "not one plain mail address"),
+        ("evil.example!ops@example.com", "not one plain mail address"),
     ],
 )
 def test_where_mail_may_go(target, words):
@@ -172,3 +174,11 @@ def test_where_mail_may_go(target, words):
     )
     told = OutwardSender(mail=server).is_allowed(Channel.MAIL, target)
     assert told is None if words is None else words in told
+
+
+def test_nothing_listed_is_all_or_nothing():
+    """HT-10: where no domain is listed mail goes to all, but not for whoever may name listed ones only."""
+    server = MailServer(host="m", port=25, security="none", sender="a@b.example")
+    asked = OutwardSender(mail=server).is_allowed
+    assert asked(Channel.MAIL, "ops@example.com") is None
+    assert "not among notices.mail_domains" in asked(Channel.MAIL, "ops@example.com", listed=True)

@@ -170,6 +170,11 @@ async def test_only_listed_hosts_and_trusted_names(authority, receiver, monkeypa
         "https://hooks.example.com:99999/",
         "https://hooks.example.com\\@evil.example/",
         "https://hooks.example.com/" + "x" * 2_000,
+        "https://.hooks.example.com/",
+        "https://a..hooks.example.com/",
+        f"https://{'a' * 64}.hooks.example.com/",
+        f"https://{'a.' * 120}hooks.example.com/",
+        "https://a,b.hooks.example.com/",
     ],
 )
 def test_urls_that_are_none(url):

@@ -18,6 +18,7 @@ from keyturn.core.notices import (
     spell_webhook_secret,
 )
 from keyturn.directory import notices as verbs
+from keyturn.upkeep import notices as jobs
 from keyturn.upkeep.notices import Expiry, Noticing, wait_after
 from unit.upkeep.told import ACTOR, URL, Place
 
@@ -139,6 +140,23 @@ async def test_expiry_is_told_at_each_threshold(place):
     assert await job.work(now + timedelta(days=4, hours=1)) == "told of 1 credential"
     told = await place.store.outbox.unspread(9)
     assert [each.details["days"] for each in told] == ["7", "1"]
+
+
+async def test_one_organisation_silences_no_other(place, monkeypatch):
+    """TN-04: who has more secrets that expire than a run tells of silences no other, at no threshold."""
+    monkeypatch.setattr(jobs, "MOST_A_RUN", 2)
+    monkeypatch.setattr(jobs, "PAGE", 2)
+    now = place.clock.now()
+    wanted = [(ACME, f"a{days}-{n}", days) for days in (1, 7) for n in range(5)]
+    wanted += [(BETA, f"b{days}", days) for days in (1, 7)]
+    for of, name, days in wanted:
+        life = Life(created_at=now, expires_at=now + timedelta(days=days) - timedelta(hours=of == ACME))
+        made = credential(name, organisation_id=of, life=life, lookup_hash=name.encode())
+        await place.record(Add(made), organisation_id=of)
+    outbox = place.store.outbox
+    job = Expiry(outbox=outbox, trail=place.store.deployment, dice=secrets.token_bytes, days=(7, 1))
+    assert await job.work(now) == "told of 4 credentials"
+    assert {each.details["subject"] for each in await outbox.unspread(9)} == {"a1-0", "b1", "a7-0", "b7"}
 
 
 async def test_what_a_process_noticed_is_written_once(place):

@@ -193,7 +193,7 @@ def test_a_server_ends_with_its_block(tmp_path):
     """Its whole process group is gone afterwards, what it started itself included."""
     script = "sleep 60 & echo $! > child; wait"
     core = min(os.sched_getaffinity(0))
-    with running(["sh", "-c", f"cd {tmp_path}; {script}"], core, tmp_path / "log", os.environ) as process:
+    with running(["sh", "-c", f"cd {tmp_path}; {script}"], {core}, tmp_path / "log", os.environ) as process:
         child = tmp_path / "child"
         while not (child.exists() and child.read_text().strip()):
             assert process.poll() is None

@@ -93,7 +93,8 @@ async def load_peppers(store: DeploymentStore, sealer: Sealer, dice: Dice, born:
         value = sealer.seal(PURPOSE, FIRST, dice(_PEPPER_BYTES))
         first = Sealed(id=FIRST, purpose=PURPOSE, value=value, created_at=born.at)
         # Lost: another node was first. Either way the one in the store is the one that counts.
-        # No process of an older release ever wrote to a store that has no pepper yet.
+        # No process of an older release ever wrote to a store that has no pepper yet; two releases that begin
+        # one together are nobody's upgrade.
         all_read = said(NEWEST, sealer, born.at)
         await store.record(Unit(changes=(Add(first), Add(all_read)), audit=born))
         kept = await store.sealed(PURPOSE)

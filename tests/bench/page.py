@@ -36,8 +36,11 @@ def chart(scenario: Mapping[str, Any]) -> str:
     """Draw what a request of each line costs."""
     rows = []
     for key, line in scenario["lines"].items():
-        costs = [1e6 * each["cpu_seconds"] / each["answered"] for each in scenario["rounds"][key]]
-        rows.append(Bar(key, line["cpu_micros"], min(costs), max(costs), _is_ours(key, scenario)))
+        # A round that had nothing left to use up tells nothing.
+        told = [each for each in scenario["rounds"][key] if each["answered"]]
+        costs = [1e6 * each["cpu_seconds"] / each["answered"] for each in told]
+        if costs:
+            rows.append(Bar(key, line["cpu_micros"], min(costs), max(costs), _is_ours(key, scenario)))
     return bars(f"{scenario['name']}: processor time of a request", UNIT, rows)
 
 

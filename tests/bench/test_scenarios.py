@@ -139,6 +139,15 @@ def test_chart_is_well_formed_and_in_proportion():
     assert "us</text>" in chart(report().data()["scenarios"][0])
 
 
+def test_a_round_that_had_nothing_left_is_in_no_chart():
+    """A round without an answer is passed over, and a line of nothing else has no bar."""
+    drawn = report().data()["scenarios"][0]
+    drawn["rounds"]["ours"].append({"answered": 0, "refused": 0, "seconds": 0.001, "cpu_seconds": 0.0})
+    assert chart(drawn) == chart(report().data()["scenarios"][0])
+    drawn["rounds"]["ours"] = drawn["rounds"]["ours"][-1:]
+    assert ">ours</text>" not in chart(drawn)
+
+
 def test_guard_tells_dearer_from_noise():
     """A count a little off passes, one well above fails, and one that nobody kept fails too."""
     rows, good = judge({"a": 1010, "b": 900}, {"a": 1000, "b": 1000})

@@ -6,11 +6,12 @@ from functools import partial
 
 from keyturn.core.actors import system
 from keyturn.core.clock import Clock
-from keyturn.core.forms import PURPOSE, Forms, read_by_all
+from keyturn.core.forms import PURPOSE, Forms
 from keyturn.core.identifiers import uuid7
 from keyturn.core.ports import Sealer
 from keyturn.core.records import AuditEvent
 from keyturn.core.secret import Dice
+from keyturn.directory.upgrading import written_form
 from keyturn.keys import peppers
 from keyturn.keys.learning import Learner
 from keyturn.storage import Store
@@ -37,7 +38,7 @@ async def open_learned(
     forms = Forms()
 
     async def learn_forms() -> None:
-        forms.written = read_by_all(await store.deployment.sealed(PURPOSE), sealer)
+        forms.written = await written_form(store.deployment, sealer)
 
     await _follow(store, PURPOSE, learn_forms, "refresh tokens keep their form", closing)
     return digester, forms

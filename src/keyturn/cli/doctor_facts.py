@@ -208,8 +208,8 @@ async def _deployment(settings: Settings) -> AsyncIterator[Finding]:
             yield judge.check_clock(local.clock.now(), None if mark is None else mark.newest_at)
             yield judge.check_form(local.forms.written)
             under: dict[str, int] = {}
-            for counted in (await local.store.upkeep.count_sealed()).values():
-                for key_id, count in counted.items():
+            for of_table in (await local.store.upkeep.count_sealed()).values():
+                for key_id, count in of_table.items():
                     under[key_id] = under.get(key_id, 0) + count
             for finding in judge.check_master_key(local.sealer.current, local.sealer.held, under):
                 yield finding

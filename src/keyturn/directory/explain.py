@@ -145,7 +145,7 @@ async def _told(
         organisation = await store.organisation_by_alias(row.organisation_id)
     dialect, route = row.details.get("dialect"), row.details.get("route")
     status = status_of(dialect, route, row.outcome) if dialect and route and refused else None
-    happened, remedy = _words(chosen, refused=bool(refused), counted=len(summaries))
+    happened, remedy = _words(chosen, refused=bool(refused), summaries=len(summaries))
     return Explained(
         request_id=request_id,
         verdict=_verdict(chosen, refused=bool(refused), issued=bool(issued)),
@@ -176,10 +176,10 @@ def _verdict(chosen: AuditHit, *, refused: bool, issued: bool) -> str:
     return "refused" if refused else "granted" if issued else "done"
 
 
-def _words(chosen: AuditHit, *, refused: bool, counted: int) -> tuple[str, str | None]:
+def _words(chosen: AuditHit, *, refused: bool, summaries: int) -> tuple[str, str | None]:
     row = chosen.row
     if row.kind == SUMMARY:
-        return _counted(chosen, counted)
+        return _counted(chosen, summaries)
     if not refused:
         words = "A token was issued." if row.kind == "token.issued" else f"It was done: {row.kind}."
         return words, None

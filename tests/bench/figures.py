@@ -36,8 +36,8 @@ class Round:
 
     @property
     def counted(self) -> bool:
-        """Whether it lasted until its server's processor time was counted on, by hundredths of a second."""
-        return self.cpu_seconds > 0
+        """Whether it lasted long enough to tell anything: there was an answer, and it took processor time."""
+        return self.cpu_seconds > 0 and self.answered + self.refused > 0
 
     @property
     def busy(self) -> float:
@@ -81,7 +81,7 @@ def advantage(ours: Sequence[Round], theirs: Sequence[Round]) -> Spread:
     Rounds are compared pair by pair: neighbours in time saw the same noise.
     One that is not ``counted`` tells nothing.
     """
-    pairs = [(our, their) for our, their in zip(ours, theirs, strict=True) if our.counted]
+    pairs = [(our, their) for our, their in zip(ours, theirs, strict=True) if our.counted and their.counted]
     return Spread.of(their.cpu_micros / our.cpu_micros for our, their in pairs)
 
 

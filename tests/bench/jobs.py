@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.load import Request, ask, collect, run
+from bench.load import RAMP_SECONDS, Request, ask, collect, run
 from bench.server import FORM, Server, UnfitError, basic
 from bench.talks import Follow, Repeat, Talk, each_once, in_turns
 from e2e.samples import target
@@ -19,8 +19,9 @@ from keyturn.wire.golden import basic_members
 
 ASKED_ABOUT = 256
 """How many tokens an introspection asks about in turns: each again and again, as an API gateway does."""
-PREPARED_A_SECOND = 2000
-"""How many tokens are made ahead for a second of requests that use one up; the round ends with the last."""
+PREPARED_A_SECOND, MOST_PREPARED = 8_000, 12_000
+"""How many tokens are made ahead for a second of requests that use one up, and for a go of any length, which
+ends with the last. More than any server here uses up: a round of a few milliseconds tells nothing."""
 CROWD_AT_ONCE, CROWD_SECONDS = 64, 60.0
 """How a crowd is asked to show up before it is measured, and the longest that may take."""
 ISSUED = "kind = 'token.issued'"
@@ -198,7 +199,7 @@ class Introspection:
 
     def talks(self, server: Server, connections: int, seconds: float) -> list[Talk]:
         """Have the tokens made, and write the questions."""
-        count = ASKED_ABOUT if self.again else int(PREPARED_A_SECOND * seconds)
+        count = ASKED_ABOUT if self.again else _to_use_up(seconds)
         raws = _about(server, server.introspection, server.prepare(count, connections))
         return (in_turns if self.again else each_once)(raws, connections)
 
@@ -222,7 +223,7 @@ class Revocation:
 
     def talks(self, server: Server, connections: int, seconds: float) -> list[Talk]:
         """Have the tokens made, and write the requests."""
-        tokens = server.prepare(int(PREPARED_A_SECOND * seconds), connections)
+        tokens = server.prepare(_to_use_up(seconds), connections)
         return each_once(_about(server, server.revocation, tokens), connections)
 
     def confirm(self, server: Server) -> None:
@@ -231,6 +232,10 @@ class Revocation:
         server.ask(server.revocation, f"token={token}")
         if server.ask(server.introspection, f"token={token}")["active"] is not False:
             raise UnfitError(f"{server.revocation}: a revoked token is active")
+
+
+def _to_use_up(seconds: float) -> int:
+    return min(MOST_PREPARED, int(PREPARED_A_SECOND * (RAMP_SECONDS + seconds)))
 
 
 def _crowded(server: Server) -> list[bytes]:

@@ -1,10 +1,13 @@
 """The bench's own arithmetic and parsing, without any server."""
 
+import os
+import time
+
 import pytest
 
 from bench.figures import Round, Spread, Target, Verdict, advantage, quantile, table
 from bench.load import BrokenAnswerError, Request, read_answer
-from bench.processes import TICKS, cpu_of
+from bench.processes import TICKS, cpu_of_ended, cpu_seconds
 from bench.talks import Collect, Follow, each_once, in_turns
 
 
@@ -71,7 +74,15 @@ def test_table_aligns_its_columns():
 def test_stat_line_is_read_from_behind_the_name():
     """A process may call itself anything, digits and parentheses included."""
     line = "42 (a) 7 (b c) S 1 42 42 0 -1 4194560 900 0 0 0 150 50 7 3 20 0 5 0 100 200 300"
-    assert cpu_of(line) == pytest.approx(210 / TICKS)
+    assert cpu_of_ended(line) == pytest.approx(10 / TICKS)
+
+
+def test_processor_time_is_told_finer_than_proc_counts_it():
+    """What a process says of itself is told, and less than a hundredth of a second of it."""
+    before, mine = cpu_seconds(os.getpid()), time.process_time()
+    while time.process_time() - mine < 0.4 / TICKS:
+        pass
+    assert cpu_seconds(os.getpid()) - before >= 0.4 / TICKS
 
 
 def test_answer_is_read_once_it_is_whole():

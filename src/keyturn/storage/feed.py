@@ -12,7 +12,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Unavailable
@@ -33,6 +33,8 @@ Listener = Callable[[str, str], None]
 
 # Read in every transaction, so it goes past SQLAlchemy's statement machinery.
 READ_VERSION = f"SELECT {FEED.c.version.name} FROM {FEED.name}"  # noqa: S608  # our own names
+
+_SINCE = select(CHANGE_LOG).where(CHANGE_LOG.c.version > bindparam("after")).order_by(CHANGE_LOG.c.version)
 
 
 class News(msgspec.Struct, frozen=True):
@@ -56,9 +58,7 @@ def read_news(ground: Ground, connection: Connection, after: Point, seen_at: flo
         return News(at, (), seen_at)
     if at.history != after.history:
         return News(at, None, seen_at)
-    rows = connection.execute(
-        select(CHANGE_LOG).where(CHANGE_LOG.c.version > after.version).order_by(CHANGE_LOG.c.version)
-    ).all()
+    rows = connection.execute(_SINCE, {"after": after.version}).all()
     # Every version logs at least one row, so a log that does not start with the next one has been trimmed;
     # a version below ours is a restored backup.
     if at.version < after.version or not rows or rows[0].version != after.version + 1:

@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
-from keyturn.core.changes import Add, Change, Lost, Outcome, Recorded, RequireVersion, Shred, Unit
+from keyturn.core.changes import Add, Change, Lost, Outcome, Record, Recorded, RequireVersion, Shred, Unit
 from keyturn.core.clock import Clock
 from keyturn.core.errors import Fault
 from keyturn.core.identifiers import uuid7
 from keyturn.core.records import AuditEvent, Organisation, RefreshFamily
 from keyturn.core.secret import Dice
 from keyturn.core.vocabulary import FamilyId, OrganisationId
+from keyturn.storage.abreast import abreast, write_all
 from keyturn.storage.audit import Columns, Tail, columns_after, without_nul
 from keyturn.storage.carry import carry_out
-from keyturn.storage.families import Seen, family_in, named_in, write_all
+from keyturn.storage.families import Seen, named_in
 from keyturn.storage.feed import Confirmation, News, read_news
 from keyturn.storage.ground import Ground, Point
 from keyturn.storage.personal import PersonalKeys
@@ -34,6 +35,7 @@ KEPT_VERSIONS = 10_000
 """How many versions the change log keeps; who lags further behind forgets everything."""
 _TRIM_EVERY = 256
 
+_RAISE = FEED.update().values(version=bindparam("to"))
 _RECORDED = Recorded()
 _CHANGE_NOTHING = frozenset({RequireVersion})
 _RAISES_NO_VERSION = frozenset({LAST_USE, REVOCATION})
@@ -170,35 +172,38 @@ class Scribe:
     def _carry_together(
         self, connection: Connection, shelf: SqlShelf, entries: Sequence[Entry]
     ) -> frozenset[int]:
-        """Carry out what begins or rotates a family and has nothing else to ask; gives the places of those.
+        """Carry out what can be written abreast and has nothing else to ask; gives the places of those.
 
         They come first, as if nobody else of the batch had been there yet: all that they rest on is as memory
         has it. Where one of them does not hold, none does, and each is carried out by itself.
         """
         places: list[int] = []
-        families: dict[FamilyId, RefreshFamily | None] = {}
+        changes: list[Change] = []
+        written: dict[tuple[type, str], Record] = {}
         for place, entry in enumerate(entries):
             if entry.appends:
                 continue
-            family = family_in(entry.unit)
-            # One that rests on more, or on what memory cannot tell, has more than its last change left.
-            if (
-                family is not None
-                and family.id not in families
-                and len(self._unsettled(entry.unit, entry.scope)) == 1
-            ):
+            left = self._unsettled(entry.unit, entry.scope)
+            # One that rests on what memory cannot tell has that left too.
+            records = abreast(left)
+            if records and written.keys().isdisjoint(records):
                 places.append(place)
-                families[family.id] = family
-        if places and self._hold_together(connection, shelf, [entries[place].unit for place in places]):
-            self._families = families
+                changes += left
+                written |= records
+        if places and self._hold_together(
+            connection, shelf, changes, [entries[place].unit for place in places]
+        ):
+            self._families = {each.id: each for each in written.values() if isinstance(each, RefreshFamily)}
             return frozenset(places)
         return frozenset()
 
-    def _hold_together(self, connection: Connection, shelf: SqlShelf, units: Sequence[Unit]) -> bool:
+    def _hold_together(
+        self, connection: Connection, shelf: SqlShelf, changes: Sequence[Change], units: Sequence[Unit]
+    ) -> bool:
         tail = self._tail
         try:
             with _savepoint(self._ground, connection):
-                write_all(self._ground, connection, units)
+                write_all(self._ground, connection, changes)
                 for unit in units:
                     for event in unit.events:
                         self._append(event, shelf)
@@ -208,6 +213,10 @@ class Scribe:
             self._tail, self._rows = tail, []
             self._keys.forget()  # one may have been made inside the savepoint
             return False
+        # None of these raises a version, so that memory stays as current as it was.
+        self._touched = {
+            topic: None for change in changes if isinstance(change, Add) for topic in topics_of(change)
+        }
         return True
 
     def _carry(self, connection: Connection, shelf: SqlShelf, entry: Entry) -> Outcome | Fault:
@@ -306,9 +315,9 @@ class Scribe:
         return self._chain_id
 
     def _log_changes(self, connection: Connection, version: int) -> None:
-        connection.execute(FEED.update().values(version=version))
-        rows = [{"version": version, "topic": topic, "key": key} for topic, key in self._touched]
-        connection.execute(CHANGE_LOG.insert(), rows)
+        connection.execute(_RAISE, {"to": version})
+        rows = [(version, topic, key) for topic, key in self._touched]
+        self._ground.append(connection, CHANGE_LOG.name, ("version", "topic", "key"), rows)
         if version % _TRIM_EVERY == 0:
             connection.execute(CHANGE_LOG.delete().where(CHANGE_LOG.c.version <= version - KEPT_VERSIONS))
 

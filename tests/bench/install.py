@@ -35,10 +35,11 @@ def from_pip(here: Path, folder: Path, about: Mapping[str, Any]) -> Path | str:
 
 
 def from_go(here: Path, folder: Path, about: Mapping[str, Any]) -> Path | str:
-    """Build the program in the folder, with the modules of its ``go.sum``."""
+    """Build the program in the folder, with the modules of its ``go.sum`` and the build tags in ``tags``."""
     sources = sorted(path for path in here.iterdir() if path.name.startswith("go.") or path.suffix == ".go")
-    wanted = "\n".join(path.read_text() for path in sources)
-    build = ["go", "build", "-mod=readonly", "-trimpath", "-o", str(folder / "peer"), "."]
+    tags = f"-tags={','.join(about.get('tags', []))}"
+    wanted = "\n".join([tags, *(path.read_text() for path in sources)])
+    build = ["go", "build", "-mod=readonly", "-trimpath", tags, "-o", str(folder / "peer"), "."]
     return once(folder, wanted, lambda: _run(build, here))
 
 

@@ -181,6 +181,14 @@ KEYCLOAK = Scenario(
     tier=Tier.ALL,
 )
 
+HYDRA = Scenario(
+    "hydra",
+    "The same token, by Ory Hydra with a row in SQLite that no answer waits for.",
+    (Line("keyturn ES256", OURS), Line("hydra ES256", Peer("hydra"))),
+    (ratio("ES256 durable : Hydra, a row in SQLite not waited for", "keyturn ES256", "hydra ES256"),),
+    tier=Tier.ALL,
+)
+
 _ALIKE = "the same signature and row"
 DIALECTS = Scenario(
     "dialects",
@@ -375,5 +383,5 @@ POSTGRES = Scenario(
 
 SCENARIOS = (
     *(TOKEN, ALGORITHMS, PEERS, DIALECTS, REFRESH, INTROSPECTION, REVOCATION),
-    *(CLIENTS, LATENCY, LOGIN, STORED, SIGHT, WORKERS, POSTGRES, KEYCLOAK),
+    *(CLIENTS, LATENCY, LOGIN, STORED, SIGHT, WORKERS, POSTGRES, KEYCLOAK, HYDRA),
 )

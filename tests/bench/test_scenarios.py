@@ -82,6 +82,15 @@ def test_a_peer_is_pinned_and_named_by_a_scenario(folder):
     assert roles == set(about["start"])
 
 
+def test_a_go_peer_is_built_with_its_tags(tmp_path, monkeypatch):
+    """Build tags reach the compiler, and what was built with others is built again."""
+    built = []
+    monkeypatch.setattr(install, "_run", lambda command, _: built.append(command) or "")
+    for tags in (["one", "two"], ["one", "two"], ["one"]):
+        install.from_go(PEERS / "hydra", tmp_path, {"tags": tags})
+    assert [each[4] for each in built] == ["-tags=one,two", "-tags=one"]
+
+
 def test_report_judges_only_what_was_measured():
     """A peer that could not be had is named with the reason; what was measured is judged all the same."""
     verdicts = [verdict for _, verdict in report().verdicts()]

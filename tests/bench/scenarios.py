@@ -252,7 +252,8 @@ REFRESH = Scenario(
 
 INTROSPECTION = Scenario(
     "introspection",
-    "Questions about good tokens: ours about JWTs, oidc-provider's about opaque tokens, for it refuses JWTs.",
+    "Questions about good tokens: ours about JWTs, oidc-provider's about opaque tokens, for it refuses JWTs. "
+    "Those that are asked about once were made by the same process just before.",
     (
         Line("keyturn introspection", LIFE, Introspection()),
         Line("keyturn introspection, each once", LIFE, Introspection(again=False)),
@@ -264,7 +265,7 @@ INTROSPECTION = Scenario(
             *("keyturn introspection", "oidc-provider introspection", 3.0, 5.0),
         ),
         ratio(
-            "introspection, first sight : oidc-provider",
+            "introspection, first sight of what was made here : oidc-provider",
             *("keyturn introspection, each once", "oidc-provider introspection", 3.0, 5.0),
         ),
     ),

@@ -188,6 +188,7 @@ async def _recorded(
         refuse_lost(outcome, decision.proof)
         return None
     token = Secret(await signature)
+    services.own_tokens.note(token)
     facts["access_token"] = token
     facts["refresh_token"] = None if renewal is None else renewal.token
     facts["id_token"] = id_token

@@ -1,6 +1,7 @@
 """A token of ours, proved: its signature by the issuer's own keys, its kind, its time. Not whether it lives.
 
-``standing`` asks that. Key sets are imported once for each state of a ring, verified tokens are remembered.
+``standing`` asks that. Key sets are imported once for each state of a ring; tokens that were verified are
+remembered, and so are those that were made here.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from keyturn.core.ports import KeyRings
 from keyturn.core.profile import TokenProfile
 from keyturn.core.records import Organisation
 from keyturn.core.secret import Secret
-from keyturn.tokens.cache import VerifiedCache
+from keyturn.tokens.cache import MadeHere, VerifiedCache
 from keyturn.tokens.errors import TokenRejected
 from keyturn.tokens.keyset import KeySet
 from keyturn.tokens.verify import VerifiedClaims
@@ -36,8 +37,13 @@ class OwnTokens:
         """Start with nothing in memory."""
         self._rings = rings
         self._public_url = public_url
-        self._verified = VerifiedCache()
+        self._made = MadeHere()
+        self._verified = VerifiedCache(made=self._made)
         self._issuers: dict[tuple[str, str], _Issuer] = {}
+
+    def note(self, token: Secret) -> None:
+        """Remember a token that was made here and is handed out."""
+        self._made.note(token)
 
     async def verify(
         self, token: Secret, profiles: tuple[TokenProfile, ...], organisation: Organisation, now: datetime

@@ -1,13 +1,45 @@
-"""Remember verified tokens, so that a token costs its signature once and not at each request."""
+"""Remember tokens that were verified, or made here, so that a signature is not verified at each request."""
 
 import hashlib
 from collections import OrderedDict
 from datetime import datetime
 
+from keyturn.core.secret import Secret
 from keyturn.tokens.keyset import KeySet
 from keyturn.tokens.verify import VerifiedClaims, check_time, verify_token
 
 TOKENS_KEPT = 10_000
+MADE_KEPT = 10_000
+"""Tokens made here that are remembered at least, and twice that at most; 100 bytes each."""
+
+
+class MadeHere:
+    """Which tokens this process made lately, while somebody asks about such: they need no verification.
+
+    Who asks about a token for the first time mostly asks where it was made a moment ago. After each question
+    the next tokens are remembered, so that a process that nobody asks pays nothing for it.
+    """
+
+    def __init__(self, kept: int = MADE_KEPT) -> None:
+        """Remember nothing yet: nobody has asked."""
+        self._kept = kept
+        self._left = 0
+        self._newer: set[bytes] = set()
+        self._older: set[bytes] = set()
+
+    def note(self, token: Secret) -> None:
+        """Remember a token that was made here, if somebody has asked lately."""
+        if not self._left:
+            return
+        self._left -= 1
+        self._newer.add(token.sha256())
+        if len(self._newer) >= self._kept:
+            self._older, self._newer = self._newer, set()
+
+    def has(self, digest: bytes) -> bool:
+        """Tell whether the token with a SHA-256 was made here, as far as that is remembered."""
+        self._left = 2 * self._kept
+        return digest in self._newer or digest in self._older
 
 
 class VerifiedCache:
@@ -18,9 +50,15 @@ class VerifiedCache:
     elsewhere, at each use.
     """
 
-    def __init__(self, limit: int = TOKENS_KEPT) -> None:
-        """Keep at most ``limit`` tokens; the one that was not used for longest makes room."""
+    def __init__(self, limit: int = TOKENS_KEPT, made: MadeHere | None = None) -> None:
+        """Keep at most ``limit`` tokens; the one that was not used for longest makes room.
+
+        Args:
+            limit: How many are kept.
+            made: Tells of tokens that need not be verified.
+        """
         self._limit = limit
+        self._made = made or MadeHere()
         self._kept: OrderedDict[tuple[bytes, str, str, str | None, str], VerifiedClaims] = OrderedDict()
 
     def __len__(self) -> int:
@@ -49,7 +87,14 @@ class VerifiedCache:
             self._kept.move_to_end(question)
             return known
         verified = verify_token(
-            token, keys, issuer=issuer, audience=audience, kind=kind, header_type=header_type, now=now
+            token,
+            keys,
+            issuer=issuer,
+            audience=audience,
+            kind=kind,
+            header_type=header_type,
+            now=now,
+            genuine=self._made.has(question[0]),
         )
         self._kept[question] = verified
         if len(self._kept) > self._limit:

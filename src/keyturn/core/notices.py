@@ -25,8 +25,13 @@ ORDER_KEPT = timedelta(minutes=15)
 """For how long a delivery that is tried again holds back the later ones of its subscription."""
 OLD_SECRET = timedelta(days=1)
 """How long a webhook's replaced secret still signs beside the new one."""
+ANSWERED = "status "
+"""How the problem begins of a try that the receiver answered, and not with 2xx."""
+NO_ANSWER = "no answer"
+"""The problem of one that it did not: all that an organisation hears, or we would scan for it (HT-10)."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
 _SECRET_BYTES = 32
+_DETAIL = ": "
 
 
 class Happening(StrEnum):
@@ -111,7 +116,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         tries: How many there were.
         delivered_at: When the receiver took it.
         dead_at: When it was given up.
-        problem: What the last try met, in a word or two of ours.
+        problem: What the last try met, in a word or two of ours (``NotDelivered``).
         expires_at: From then on it may be forgotten.
     """
 
@@ -159,7 +164,21 @@ def notice_of(event: AuditEvent, notice_id: str | None = None) -> Notice:
 
 
 class NotDelivered(Exception):
-    """A try that did not bring a notice there; its words are ours, never the receiver's."""
+    """A try that did not bring a notice there; its words are ours, never the receiver's.
+
+    Args:
+        told: What whoever has the subscription may know.
+        detail: What the operator may know beside it.
+    """
+
+    def __init__(self, told: str, detail: str = "") -> None:
+        """Put both into one line, which ``told_of`` takes apart."""
+        super().__init__(f"{told}{_DETAIL}{detail}" if detail else told)
+
+
+def told_of(problem: str) -> str:
+    """Give what an organisation may know of a problem: nothing of names, ports and mailboxes (HT-10)."""
+    return problem.partition(_DETAIL)[0]
 
 
 class Sender(Protocol):

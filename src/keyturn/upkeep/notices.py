@@ -22,6 +22,7 @@ from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
     GIVEN_UP_AFTER,
     KEPT,
+    NO_ANSWER,
     Delivery,
     Happening,
     NotDelivered,
@@ -34,6 +35,7 @@ from keyturn.core.notices import (
     delivery_id,
     expiry_id,
     notice_of,
+    told_of,
     webhook_secrets,
 )
 from keyturn.core.ports import Sealer
@@ -82,7 +84,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         lines: defaultdict[str, list[Delivery]] = defaultdict(list)
         for each in await self.outbox.due_deliveries(self.clock.now(), MOST_A_RUN):
             lines[each.subscription_id].append(each)
-        run = _Run(self.clock.monotonic() + RUN_SECONDS)
+        run = _Run(self.clock.now(), self.clock.monotonic() + RUN_SECONDS)
         try:
             async with asyncio.TaskGroup() as group:
                 for name, line in lines.items():
@@ -116,9 +118,9 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             async with run.own_hosts[ours, host], run.organisations[ours], run.hosts[host], run.places:
                 if self.clock.monotonic() >= run.until:
                     return
-                outcome = await self._try(delivery, subscription)
-                run.tried[outcome] += 1
-                if subscription is not None and subscription.ended_at is None and outcome != "delivered":
+                done = await self._try(delivery, subscription, run)
+                run.tried[_outcome(done)] += 1
+                if subscription is not None and subscription.ended_at is None and done.problem:
                     await self._give_up_old(line[at + 1 :], run)
                     return
 
@@ -127,44 +129,50 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         now = self.clock.now()
         for each in line:
             if now >= each.created_at + GIVEN_UP_AFTER:
-                run.tried[await self._give_up(each, "one before it was not taken", now)] += 1
+                await self._give_up(each, "one before it was not taken", now)
+                run.tried["dead"] += 1
 
-    async def _try(self, delivery: Delivery, subscription: Subscription | None) -> str:
-        """Try a delivery once, and keep what became of it; tells that in a word."""
+    async def _try(self, delivery: Delivery, subscription: Subscription | None, run: "_Run") -> Delivery:
+        """Try a delivery once, and keep what became of it."""
         now = self.clock.now()
         notice = await self.outbox.notice(delivery.notice_id)
         if subscription is None or subscription.ended_at is not None or notice is None:
             return await self._give_up(delivery, "the subscription has ended", now)
+        problem = await self._send(notice, subscription, now)
+        if not problem:
+            tried = delivery.tries + 1
+            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
+            await self.outbox.settle(done)
+            return done
+        if now >= delivery.created_at + GIVEN_UP_AFTER:
+            return await self._give_up(delivery, problem, now)
+        log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
+        tries = delivery.tries + 1
+        # From when the run began: how long tries took would tell an organisation what its problem does not.
+        next_at = run.began + wait_after(tries)
+        later = msgspec.structs.replace(delivery, next_at=next_at, tries=tries, problem=problem)
+        await self.outbox.settle(later)
+        return later
+
+    async def _send(self, notice: Notice, subscription: Subscription, now: datetime) -> str:
+        """Send a notice; gives what was in the way, or nothing."""
         try:
             secrets = self._secrets(subscription, now)
             async with asyncio.timeout(self.deadline_seconds):
                 await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
         except NotDelivered as error:
-            problem = str(error)
+            return str(error)
         except TimeoutError:
-            problem = "no answer in time"
+            return str(NotDelivered(NO_ANSWER, "the time is over"))
         except Unavailable:
             raise
         except Exception as fault:
             # One target that breaks us must not keep all others from being told.
             log.exception("a notice cannot be sent")
-            problem = f"a fault of ours: {type(fault).__name__}"
-        else:
-            tried = delivery.tries + 1
-            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
-            await self.outbox.settle(done)
-            return "delivered"
-        if now >= delivery.created_at + GIVEN_UP_AFTER:
-            return await self._give_up(delivery, problem, now)
-        log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
-        tries = delivery.tries + 1
-        later = msgspec.structs.replace(
-            delivery, next_at=self.clock.now() + wait_after(tries), tries=tries, problem=problem
-        )
-        await self.outbox.settle(later)
-        return "delayed"
+            return str(NotDelivered("a fault of ours", type(fault).__name__))
+        return ""
 
-    async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> str:
+    async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> Delivery:
         dead = msgspec.structs.replace(
             delivery, next_at=None, tries=delivery.tries + 1, dead_at=now, problem=problem
         )
@@ -176,10 +184,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             request_id=uuid7(now, self.dice),
             organisation_id=delivery.organisation_id,
             subject=delivery.notice_id,
-            details={"subscription": delivery.subscription_id, "problem": problem, "tries": str(dead.tries)},
+            details={
+                "subscription": delivery.subscription_id,
+                "problem": told_of(problem),  # the organisation reads this row
+                "tries": str(dead.tries),
+            },
         )
         await self.trail.record(Unit(audit=event))
-        return "dead"
+        return dead
 
     def _secrets(self, subscription: Subscription, now: datetime) -> Sequence[bytes]:
         """Open what signs: the newest secret, and the one before it while that still signs."""
@@ -193,10 +205,12 @@ class _Run:
     """What the lines of one run share.
 
     Args:
+        began: When it began.
         until: When to leave the rest to the next run, by the monotonic clock.
     """
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, began: datetime, until: float) -> None:
+        self.began = began
         self.until = until
         self.tried: Counter[str] = Counter()
         self.places = asyncio.Semaphore(AT_ONCE)
@@ -209,6 +223,15 @@ class _Run:
         self.own_hosts: defaultdict[tuple[str | None, str], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(AT_ONCE_A_HOST)
         )
+
+
+def _outcome(done: Delivery) -> str:
+    """Name what became of a try, as metrics do."""
+    if done.delivered_at is not None:
+        return "delivered"
+    if done.dead_at is not None:
+        return "dead"
+    return "delayed"
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:

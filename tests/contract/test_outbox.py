@@ -132,6 +132,26 @@ async def test_a_later_one_waits_for_an_older_one(store):
         assert [each.id for each in due] == names
 
 
+async def test_a_refused_one_comes_behind(store):
+    """What was refused, put off or is old holds nothing back; if it was tried, it comes behind the fresh."""
+    hour = {"next_at": NOW + HOUR}
+    made = [
+        delivery("a0", created_at=NOW - ORDER_KEPT, tries=9),
+        delivery("a1", created_at=NOW - 9 * SECOND, tries=1, problem="status 500"),
+        delivery("a2", created_at=NOW - 8 * SECOND, tries=1, problem="status 500", **hour),
+        delivery("a3", created_at=NOW - 7 * SECOND, problem="put off", **hour),
+        delivery("a4", created_at=NOW - 6 * SECOND, tries=1, problem="no answer"),
+        delivery("a5", created_at=NOW - 5 * SECOND),
+        delivery("a6", created_at=NOW - 4 * SECOND, tries=1, problem="no answer", **hour),
+        delivery("a7", created_at=NOW - 3 * SECOND),
+        delivery("a8", created_at=NOW - 2 * SECOND, tries=1, problem="status 500"),
+    ]
+    await record(store, Add(notice()))
+    await store.outbox.spread(notice(), made, NOW)
+    due = await store.outbox.due_deliveries(NOW, 10)
+    assert [each.id for each in due] == ["a4", "a5", "a0", "a1"]
+
+
 async def test_each_organisation_reads_its_own(store):
     """TN-02: subscriptions and deliveries are read of one organisation or of all, in pages, newest first."""
     made = [

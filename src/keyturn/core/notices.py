@@ -22,7 +22,7 @@ KEPT = timedelta(days=30)
 GIVEN_UP_AFTER = timedelta(days=3)
 """How long a delivery is tried."""
 ORDER_KEPT = timedelta(minutes=15)
-"""For how long a delivery that is tried again holds back the later ones of its subscription."""
+"""For how long a delivery that got no answer holds back the later ones of its subscription."""
 OLD_SECRET = timedelta(days=1)
 """How long a webhook's replaced secret still signs beside the new one."""
 ANSWERED = "status "
@@ -133,6 +133,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     version: int = 0
 
+    def keeps_order(self, now: datetime) -> bool:
+        """Tell whether later ones wait until it is tried again: its receiver was away, not long ago.
+
+        One that answered may choke on this notice alone, so later ones go past.
+        """
+        young = self.created_at > now - ORDER_KEPT
+        return self.tries > 0 and young and not self.problem.startswith(ANSWERED)
+
 
 def make_notice(
     notice_id: str,
@@ -234,8 +242,8 @@ class Outbox(Protocol):
         """Read deliveries whose time has come, so that no subscription's crowd out another's.
 
         The first of each subscription come before the second of any, and so on; of those, subscriptions
-        without a failed try first, then the longest due. A subscription's own are oldest first, and those
-        that wait for an older one (``ORDER_KEPT``) are not among them.
+        without a failed try first, then the longest due. A subscription's own are oldest first, those behind
+        that were tried and keep no order; what waits for one that does (``keeps_order``) is not among them.
         """
         ...
 

@@ -9,7 +9,6 @@ import msgspec
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
-    ORDER_KEPT,
     Delivery,
     Notice,
     Subscription,
@@ -139,10 +138,12 @@ def _age(record: Subscription | Delivery) -> tuple[datetime, str]:
 def _turns(line: list[Delivery], now: datetime) -> Iterator[tuple[tuple[int, bool, datetime], Delivery]]:
     """Give what is due of one subscription, each with what says when it is its turn among all."""
     failing = any(each.tries for each in line)
-    turn = 0
-    for each in sorted(line, key=lambda each: (each.created_at, each.id)):
+    due: list[tuple[bool, tuple[datetime, str], datetime, Delivery]] = []
+    for each in sorted(line, key=_age):
+        keeps_order = each.keeps_order(now)
         if each.next_at is not None and each.next_at <= now:
-            turn += 1
-            yield (turn, failing, each.next_at), each
-        elif each.created_at > now - ORDER_KEPT:
-            return
+            due.append((each.tries > 0 and not keeps_order, _age(each), each.next_at, each))
+        elif keeps_order:
+            break
+    for turn, (_behind, _since, next_at, each) in enumerate(sorted(due, key=lambda one: one[:2]), start=1):
+        yield (turn, failing, next_at), each

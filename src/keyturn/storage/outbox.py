@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, func, literal, select
+from sqlalchemy import Connection, Select, Text, and_, case, func, literal, select
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
+    ANSWERED,
     ORDER_KEPT,
     Delivery,
     Notice,
@@ -160,14 +161,17 @@ def _due(now: datetime, limit: int) -> Select[Any]:
     sorting whole ones, half a million would take longer than anybody waits for an answer.
     """
     columns = DELIVERY.c
-    line, waits = columns.subscription_id, columns.next_at > _LONG_AGO
-    turn = func.row_number().over(partition_by=line, order_by=(columns.created_at, columns.id)).label("turn")
-    holding = (
-        select(line, columns.created_at, columns.id, turn)
-        .where(columns.next_at > now, columns.created_at > now - ORDER_KEPT)
-        .subquery()
+    line, waits, age = columns.subscription_id, columns.next_at > _LONG_AGO, (columns.created_at, columns.id)
+    keeps_order = and_(  # as ``Delivery.keeps_order``
+        columns.tries > 0,
+        columns.created_at > now - ORDER_KEPT,
+        ~columns.problem.startswith(ANSWERED),
     )
+    eldest = func.row_number().over(partition_by=line, order_by=age).label("turn")
+    holding = select(line, *age, eldest).where(columns.next_at > now, keeps_order).subquery()
     held = select(holding).where(holding.c.turn == 1).subquery()
+    behind = case((columns.tries == 0, 0), (keeps_order, 0), else_=1)
+    turn = func.row_number().over(partition_by=line, order_by=(behind, *age)).label("turn")
     failed = select(line).where(waits, columns.tries > 0).distinct().subquery()
     due = (
         select(columns.id, columns.next_at, turn, failed.c.subscription_id.is_not(None).label("failing"))

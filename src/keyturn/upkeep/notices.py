@@ -2,7 +2,8 @@
 
 At least once: what was sent and not noted is sent again, under the same id. One job of one process at a time
 sends. Each subscription has a line of its own, oldest first and one at a time, that ends for the run with the
-first notice that is not taken: whoever is slow or away costs a place for one deadline, and nobody else a run.
+first try that got no answer: whoever is slow or away costs a place for one deadline, and nobody else a run. A
+receiver that answers, and refuses, hears the next ones too.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from keyturn.core.counting import counted
 from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
+    ANSWERED,
     GIVEN_UP_AFTER,
     KEPT,
     NO_ANSWER,
@@ -54,6 +56,8 @@ AT_ONCE = 16
 AT_ONCE_AN_ORGANISATION = 8
 AT_ONCE_A_HOST = 2
 """Tries under way: of all, for one organisation, and to one host, which may be that of many subscriptions."""
+MOST_REFUSALS = 20
+"""Of one subscription in a run: a receiver that answers and takes nothing is not asked a thousand times."""
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
@@ -109,7 +113,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     async def _send_line(
         self, line: Sequence[Delivery], subscription: Subscription | None, run: "_Run"
     ) -> None:
-        """Try one subscription's deliveries in turn, until one is not taken or it is late."""
+        """Try one subscription's deliveries in turn, until one gets no answer or it is late."""
+        refusals = 0
         host = "" if subscription is None else self.sender.host_of(subscription.channel, subscription.target)
         ours = None if subscription is None else subscription.organisation_id
         for at, delivery in enumerate(line):
@@ -120,7 +125,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
                     return
                 done = await self._try(delivery, subscription, run)
                 run.tried[_outcome(done)] += 1
-                if subscription is not None and subscription.ended_at is None and done.problem:
+                if subscription is None or subscription.ended_at is not None:
+                    continue
+                refusals += done.problem.startswith(ANSWERED)
+                away = done.problem and not done.problem.startswith(ANSWERED)
+                if away or refusals == MOST_REFUSALS:
                     await self._give_up_old(line[at + 1 :], run)
                     return
 

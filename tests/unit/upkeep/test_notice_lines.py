@@ -14,6 +14,8 @@ from keyturn.upkeep.notices import (
     AT_ONCE,
     AT_ONCE_A_HOST,
     AT_ONCE_AN_ORGANISATION,
+    LONGEST_RETRY,
+    MOST_REFUSALS,
     RUN_SECONDS,
     wait_after,
 )
@@ -203,6 +205,49 @@ async def test_order_within_a_subscription(place):
     place.clock.advance(wait_after(1).total_seconds())
     await place.run()
     assert place.receiver.had(FAST) == [*names, "n9", "n5"]
+
+
+async def test_a_notice_that_is_refused_steps_aside(place):
+    """A notice that a receiver chokes on, and says so, holds back no later one."""
+    await place.subscribe(FAST)
+    place.receiver.refusing.add("bad")
+    await place.leak("bad")
+    await place.leak("good")
+    assert await place.run() == "2 new; 1 delayed, 1 delivered"
+    await place.leak("next")
+    assert await place.run() == "1 new; 1 delivered"
+    place.receiver.refusing.clear()
+    place.clock.advance(wait_after(1).total_seconds())
+    await place.run()
+    assert place.receiver.had(FAST) == ["good", "next", "bad"]
+
+
+@pytest.mark.parametrize("how", ["refusing", "away"])
+async def test_many_that_are_never_taken_silence_no_other(place, how):
+    """What a receiver chokes on, however much, comes behind what it was not asked to take yet (TN-04)."""
+    await place.subscribe(FAST)
+    for number in range(2 * MOST_REFUSALS):
+        getattr(place.receiver, how).add(f"bad{number}")
+        await place.leak(f"bad{number}")
+    for _ in range(2 * MOST_REFUSALS):
+        await place.run()
+        place.clock.advance(ORDER_KEPT.total_seconds())
+    assert len({name for name, _ in place.receiver.asked}) == 2 * MOST_REFUSALS
+    place.clock.advance(LONGEST_RETRY.total_seconds())
+    await place.leak("good")
+    await place.run()
+    assert place.receiver.had(FAST) == ["good"]
+
+
+async def test_a_receiver_that_takes_nothing_is_asked_so_often(place):
+    """A receiver that refuses all is asked a few times a run, however much waits (HT-10)."""
+    await place.subscribe(FAST)
+    place.receiver.refusing.add(FAST)
+    for number in range(2 * MOST_REFUSALS + 1):
+        await place.leak(f"n{number}")
+    for asked in (MOST_REFUSALS, 2 * MOST_REFUSALS, 2 * MOST_REFUSALS + 1):
+        await place.run()
+        assert len(place.receiver.asked) == asked
 
 
 async def test_a_notice_that_gets_no_answer_steps_aside(place):

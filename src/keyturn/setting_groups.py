@@ -214,6 +214,7 @@ class NoticeSettings:
     smtp_password: Hidden | None = None
     smtp_from: str | None = None
     mail_domains: Hosts = ()
+    mails_a_day: Annotated[int, Within(1, 1_000_000)] = 200
 
     def problems(self) -> Iterator[str]:
         """Tell what is wrong with them together."""

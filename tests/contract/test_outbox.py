@@ -13,6 +13,7 @@ from keyturn.core.notices import (
     Channel,
     Delivery,
     Happening,
+    MailKind,
     Subscription,
     delivery_id,
     expiry_id,
@@ -150,6 +151,40 @@ async def test_a_refused_one_comes_behind(store):
     await store.outbox.spread(notice(), made, NOW)
     due = await store.outbox.due_deliveries(NOW, 10)
     assert [each.id for each in due] == ["a4", "a5", "a0", "a1"]
+
+
+async def test_mails_of_a_day_are_counted(store):
+    """TN-04: taken mails are counted from an instant on, by owner, organisation told of and kind."""
+    mail = {"channel": Channel.MAIL, "secret": None, "previous_until": None}
+    leak, shared = notice(), make_notice("notice-2", Happening.KEY_ROTATED, None, NOW)
+    await record(
+        store,
+        Add(subscription()),
+        Add(subscription("own", **mail)),
+        Add(subscription("gone", ended_at=NOW, **mail)),
+        Add(subscription("all", organisation_id=None, **mail)),
+        Add(leak),
+        Add(shared),
+    )
+    taken, deployments = {"next_at": None, "delivered_at": NOW}, {"organisation_id": None}
+    made = [
+        delivery("webhook", **taken),
+        delivery("a1", subscription_id="own", **taken),
+        delivery("a2", subscription_id="gone", **taken),
+        delivery("early", subscription_id="own", next_at=None, delivered_at=NOW - SECOND),
+        delivery("dead", subscription_id="own", next_at=None, dead_at=NOW),
+        delivery("waits", subscription_id="own"),
+        delivery("d1", subscription_id="all", **taken, **deployments),
+        delivery("d2", subscription_id="all", notice_id="notice-2", **taken, **deployments),
+    ]
+    await store.outbox.spread(leak, made, NOW)
+    of_leaks, of_rings = str(Happening.LEAKED), str(Happening.KEY_ROTATED)
+    assert await store.outbox.mails(NOW) == {
+        MailKind(ACME, ACME, of_leaks): 2,
+        MailKind(None, ACME, of_leaks): 1,
+        MailKind(None, None, of_rings): 1,
+    }
+    assert await store.outbox.mails(NOW + SECOND) == {}
 
 
 async def test_each_organisation_reads_its_own(store):

@@ -1,4 +1,4 @@
-"""The settings of notices: where webhooks may go."""
+"""The settings of notices: where webhooks may go, and how many mails of a day there are."""
 
 import pytest
 
@@ -36,9 +36,10 @@ def test_hosts_with_ports():
         ("HOSTS", ":443"),
         ("HOSTS", "[::1]:443"),
         ("MAIL_DOMAINS", "example.com:25"),
+        ("MAILS_A_DAY", "0"),
     ],
 )
 def test_what_is_no_setting(name, text):
-    """A port is a number that there is, and a domain has none."""
+    """A port is a number that there is, a domain has none, and there is a mail or more."""
     with pytest.raises(ConfigError, match=name):
         load(name, text)

@@ -29,6 +29,8 @@ ANSWERED = "status "
 """How the problem begins of a try that the receiver answered, and not with 2xx."""
 NO_ANSWER = "no answer"
 """The problem of one that it did not: all that an organisation hears, or we would scan for it (HT-10)."""
+MAILS_USED_UP = "the day's mails of this kind are used up"
+"""The problem of a mail that waits for the next day (``notices.mails_a_day``)."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
 _SECRET_BYTES = 32
 _DETAIL = ": "
@@ -116,7 +118,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         tries: How many there were.
         delivered_at: When the receiver took it.
         dead_at: When it was given up.
-        problem: What the last try met, in a word or two of ours (``NotDelivered``).
+        problem: What the last try met, in a word or two of ours (``NotDelivered``), or why there is none yet.
         expires_at: From then on it may be forgotten.
     """
 
@@ -140,6 +142,22 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         """
         young = self.created_at > now - ORDER_KEPT
         return self.tries > 0 and young and not self.problem.startswith(ANSWERED)
+
+
+class MailKind(msgspec.Struct, frozen=True):
+    """What mails of a day are counted together.
+
+    By kind, so that whoever provokes one, as lockouts, does not silence another; and of the operator's own
+    subscriptions by the organisation that is told of, so that none silences the others.
+
+    Args:
+        owner: Whose subscriptions they go to.
+        about: Of which organisation they tell.
+    """
+
+    owner: OrganisationId | None
+    about: OrganisationId | None
+    kind: str
 
 
 def make_notice(
@@ -273,6 +291,10 @@ class Outbox(Protocol):
         Args:
             settled: Whether one counts too that was delivered or given up.
         """
+        ...
+
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
         ...
 
     async def depth(self) -> tuple[int, datetime | None]:

@@ -1,7 +1,7 @@
 """Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -9,7 +9,9 @@ import msgspec
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
+    Channel,
     Delivery,
+    MailKind,
     Notice,
     Subscription,
     delivery_id,
@@ -106,6 +108,17 @@ class MemoryOutbox:
                 if settled or waits:
                     return True
         return False
+
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
+        counted: Counter[MailKind] = Counter()
+        for each in self._shelf.all(Delivery):
+            notice = self._shelf.find(Notice, each.notice_id)
+            to = self._shelf.find(Subscription, each.subscription_id)
+            taken = each.delivered_at is not None and each.delivered_at >= since
+            if taken and notice is not None and to is not None and to.channel is Channel.MAIL:
+                counted[MailKind(each.organisation_id, notice.organisation_id, notice.kind)] += 1
+        return counted
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""

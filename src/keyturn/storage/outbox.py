@@ -1,6 +1,6 @@
 """Notices in SQL (``Outbox``): errands on the writer's thread, questions to the readers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,9 @@ from keyturn.core.life import State
 from keyturn.core.notices import (
     ANSWERED,
     ORDER_KEPT,
+    Channel,
     Delivery,
+    MailKind,
     Notice,
     Subscription,
     delivery_id,
@@ -116,6 +118,19 @@ class SqlOutbox:
         if not settled:
             query = query.where(columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None))
         return await self._ask(lambda c: c.execute(query.limit(1)).first() is not None)
+
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
+        groups = (DELIVERY.c.organisation_id, NOTICE.c.organisation_id, NOTICE.c.kind)
+        query = (
+            select(*groups, func.count())
+            .select_from(DELIVERY)
+            .join(SUBSCRIPTION, SUBSCRIPTION.c.id == DELIVERY.c.subscription_id)
+            .join(NOTICE, NOTICE.c.id == DELIVERY.c.notice_id)
+            .where(DELIVERY.c.delivered_at >= since, SUBSCRIPTION.c.channel == Channel.MAIL)
+            .group_by(*groups)
+        )
+        return await self._ask(lambda c: {MailKind(*of): count for *of, count in c.execute(query)})
 
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""

@@ -9,8 +9,8 @@ receiver that answers, and refuses, hears the next ones too.
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 
@@ -24,9 +24,12 @@ from keyturn.core.notices import (
     ANSWERED,
     GIVEN_UP_AFTER,
     KEPT,
+    MAILS_USED_UP,
     NO_ANSWER,
+    Channel,
     Delivery,
     Happening,
+    MailKind,
     NotDelivered,
     Notice,
     Noticed,
@@ -61,6 +64,8 @@ MOST_REFUSALS = 20
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
+_GOES_ON = (ANSWERED, MAILS_USED_UP)
+"""How the problem begins of a try after which the line goes on."""
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +74,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """The job ``notices``.
 
     Args:
+        mails_a_day: How many of each ``MailKind`` are sent between two midnights, UTC; the rest waits.
         deadline_seconds: Of one try.
     """
 
@@ -79,6 +85,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     tallies: Tallies
+    mails_a_day: int
     deadline_seconds: float = DEADLINE_SECONDS
 
     async def work(self, _started_at: datetime) -> str:
@@ -88,17 +95,27 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         lines: defaultdict[str, list[Delivery]] = defaultdict(list)
         for each in await self.outbox.due_deliveries(self.clock.now(), MOST_A_RUN):
             lines[each.subscription_id].append(each)
-        run = _Run(self.clock.now(), self.clock.monotonic() + RUN_SECONDS)
+        run = await self._begin(each for each in subscriptions.values() if each.id in lines)
         try:
             async with asyncio.TaskGroup() as group:
                 for name, line in lines.items():
                     group.create_task(self._send_line(line, subscriptions.get(name), run))
         except ExceptionGroup as broken:  # only what is ours can break: the store, for all of them alike
             raise broken.exceptions[0] from None
+        if put_off := run.tried["postponed"]:
+            log.warning("%s put off until tomorrow: notices.mails_a_day", counted(put_off, "mail"))
         self.tallies.outcomes.update(run.tried)
         self.tallies.depth, self.tallies.oldest_at = await self.outbox.depth()
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.tried.items()))
         return f"{spread} new; {told or 'nothing to send'}"
+
+    async def _begin(self, subscriptions: Iterable[Subscription]) -> "_Run":
+        """Begin a run, with the mails of today, which this process or another sent, if there may be more."""
+        now = self.clock.now()
+        day = datetime.combine(now.astimezone(UTC), time(), UTC)
+        mailing = any(each.channel is Channel.MAIL for each in subscriptions)
+        mails = await self.outbox.mails(day) if mailing else {}
+        return _Run(now, self.clock.monotonic() + RUN_SECONDS, day + timedelta(days=1), Counter(mails))
 
     async def _spread(self, subscriptions: Sequence[Subscription]) -> int:
         count = 0
@@ -128,7 +145,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
                 if subscription is None or subscription.ended_at is not None:
                     continue
                 refusals += done.problem.startswith(ANSWERED)
-                away = done.problem and not done.problem.startswith(ANSWERED)
+                away = done.problem and not done.problem.startswith(_GOES_ON)
                 if away or refusals == MOST_REFUSALS:
                     await self._give_up_old(line[at + 1 :], run)
                     return
@@ -147,12 +164,17 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         notice = await self.outbox.notice(delivery.notice_id)
         if subscription is None or subscription.ended_at is not None or notice is None:
             return await self._give_up(delivery, "the subscription has ended", now)
+        mail = _mail_kind(notice, subscription)
+        if mail is not None and run.mails[mail] >= self.mails_a_day:
+            return await self._put_off(delivery, now, until=run.day_ends)
+        run.mails[mail] += 1  # before the try: other lines take from the same number meanwhile
         problem = await self._send(notice, subscription, now)
         if not problem:
             tried = delivery.tries + 1
             done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
             await self.outbox.settle(done)
             return done
+        run.mails[mail] -= 1
         if now >= delivery.created_at + GIVEN_UP_AFTER:
             return await self._give_up(delivery, problem, now)
         log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
@@ -180,6 +202,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             log.exception("a notice cannot be sent")
             return str(NotDelivered("a fault of ours", type(fault).__name__))
         return ""
+
+    async def _put_off(self, delivery: Delivery, now: datetime, *, until: datetime) -> Delivery:
+        """Leave a mail to the next day, or give it up if it has waited for as long as others are tried."""
+        if now >= delivery.created_at + GIVEN_UP_AFTER:
+            return await self._give_up(delivery, MAILS_USED_UP, now)
+        later = msgspec.structs.replace(delivery, next_at=until, problem=MAILS_USED_UP)
+        await self.outbox.settle(later)
+        return later
 
     async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> Delivery:
         dead = msgspec.structs.replace(
@@ -216,11 +246,17 @@ class _Run:
     Args:
         began: When it began.
         until: When to leave the rest to the next run, by the monotonic clock.
+        day_ends: When there may be more mails.
+        mails: How many of the day were taken, or are under way; those of None are none, and nobody asks.
     """
 
-    def __init__(self, began: datetime, until: float) -> None:
+    def __init__(
+        self, began: datetime, until: float, day_ends: datetime, mails: Counter[MailKind | None]
+    ) -> None:
         self.began = began
         self.until = until
+        self.day_ends = day_ends
+        self.mails = mails
         self.tried: Counter[str] = Counter()
         self.places = asyncio.Semaphore(AT_ONCE)
         self.organisations: defaultdict[str | None, asyncio.Semaphore] = defaultdict(
@@ -240,7 +276,13 @@ def _outcome(done: Delivery) -> str:
         return "delivered"
     if done.dead_at is not None:
         return "dead"
-    return "delayed"
+    return "postponed" if done.problem == MAILS_USED_UP else "delayed"
+
+
+def _mail_kind(notice: Notice, subscription: Subscription) -> MailKind | None:
+    if subscription.channel is not Channel.MAIL:
+        return None
+    return MailKind(subscription.organisation_id, notice.organisation_id, notice.kind)
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:

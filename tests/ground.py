@@ -21,7 +21,7 @@ from keyturn.config import load_settings
 from keyturn.core.actors import system
 from keyturn.core.forms import Forms
 from keyturn.core.identifiers import uuid7
-from keyturn.core.notices import NotDelivered
+from keyturn.core.notices import NO_ANSWER, NotDelivered
 from keyturn.core.ports import Digester, Passwords
 from keyturn.core.profile import RingPlan
 from keyturn.core.records import AuditEvent
@@ -99,7 +99,7 @@ MAIL = MailServer(host="127.0.0.1", port=1, security="none", sender="keyturn@exa
 
 async def nowhere(_host: str, _port: int) -> Sequence[str]:
     """Find no host, without asking anybody (``outward.addresses.Resolver``)."""
-    raise NotDelivered("the host's name does not resolve")
+    raise NotDelivered(NO_ANSWER, "the host's name does not resolve")
 
 
 def cheap_passwords(dice: Callable[[int], bytes]) -> ArgonPasswords:

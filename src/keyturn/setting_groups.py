@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from keyturn.setting_types import STRICT, After, Before, Hidden, Within, read_words
+from keyturn.setting_types import MAX_PORT, STRICT, After, Before, Hidden, Within, read_words
 
 _DAY_SECONDS = 86_400
 
@@ -158,6 +158,15 @@ def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
+def _places(places: tuple[str, ...]) -> tuple[str, ...]:
+    for place in places:
+        host, colon, port = place.partition(":")
+        _hosts((host,))
+        if colon and not (_PORT.fullmatch(port) and int(port) <= MAX_PORT):
+            raise ValueError(f"should name a port as in hooks.example.com:8443, not {place!r}")
+    return places
+
+
 def _loopback(addresses: tuple[str, ...]) -> tuple[str, ...]:
     for address in addresses:
         try:
@@ -169,10 +178,12 @@ def _loopback(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return addresses
 
 
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 _HOST = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 PemKeys = Annotated[dict[str, str], Before(_json_object), After(_pem_keys)]
 Hosts = Annotated[tuple[str, ...], Before(read_words), After(_hosts)]
+Places = Annotated[tuple[str, ...], Before(read_words), After(_places)]
 Loopback = Annotated[tuple[str, ...], Before(read_words), After(_loopback)]
 Days = Annotated[tuple[Annotated[int, Within(1, 365)], ...], Before(read_words)]
 
@@ -192,7 +203,7 @@ class NoticeSettings:
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
-    hosts: Hosts = ()
+    hosts: Places = ()
     loopback: Loopback = ()
     ca_file: Path | None = None
     expiring_days: Days = (30, 7, 1)
@@ -203,6 +214,7 @@ class NoticeSettings:
     smtp_password: Hidden | None = None
     smtp_from: str | None = None
     mail_domains: Hosts = ()
+    mails_a_day: Annotated[int, Within(1, 1_000_000)] = 200
 
     def problems(self) -> Iterator[str]:
         """Tell what is wrong with them together."""

@@ -16,7 +16,7 @@ from keyturn.core.secret import Secret
 STRICT: dict[str, Any] = {"extra": "forbid", "hide_input_in_errors": True, "validate_default": True}
 """What pydantic is told of every group of settings."""
 
-_MAX_PORT = 65_535
+MAX_PORT = 65_535
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?/?")
 
 
@@ -79,7 +79,7 @@ def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _base_url(text: str) -> str:
     found = _ORIGIN.fullmatch(text.lower())
-    if found is None or int(found["port"] or 0) > _MAX_PORT:
+    if found is None or int(found["port"] or 0) > MAX_PORT:
         raise ValueError("should be https://host or https://host:port, with no path")
     if found["scheme"] == "http" and not is_loopback(found["host"].strip("[]")):
         raise ValueError("should begin with https:// unless its host is this machine (localhost, 127.0.0.1)")
@@ -99,5 +99,5 @@ def is_loopback(host: str) -> bool:
 Words = Annotated[tuple[str, ...], Before(read_words)]
 Networks = Annotated[tuple[str, ...], Before(read_words), After(_networks)]
 BaseUrl = Annotated[str, After(_base_url)]
-Port = Annotated[int, Within(0, _MAX_PORT)]
+Port = Annotated[int, Within(0, MAX_PORT)]
 Hidden = Annotated[Secret, _Hidden()]

@@ -102,6 +102,7 @@ def notice_jobs(local: Local, notices: NoticeSettings) -> dict[str, Any]:
             clock=local.clock,
             dice=dice,
             tallies=local.telling.tallies,
+            mails_a_day=notices.mails_a_day,
         ),
         "expiry": Expiry(outbox=outbox, trail=trail, dice=dice, days=notices.expiring_days),
         "noticing": Noticing(noticed=local.telling.noticed, trail=trail, dice=dice),

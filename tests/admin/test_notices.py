@@ -14,6 +14,7 @@ from keyturn.cli.local import LocalVerbs
 from keyturn.cli.remote import RemoteVerbs
 from keyturn.config import Settings
 from keyturn.core.errors import OperatorError
+from keyturn.core.notices import GIVEN_UP_AFTER
 from keyturn.core.secret import Secret
 
 MANY, OUTBOX = "/notice-subscriptions", "/notice-deliveries"
@@ -144,6 +145,22 @@ async def test_an_organisations_token_reaches_its_own(admin):
     assert waiting["subscription_id"] == own["id"]
     assert len((await admin.get(OUTBOX))["items"]) == 3
     assert [each["ended_at"] for each in (await admin.get(MANY))["items"]] == [None] * 3
+
+
+async def test_what_an_organisation_hears_of_a_try(admin):
+    """HT-10: how a try failed that got no answer is the operator's alone, in the outbox and in the trail."""
+    bound = await bound_to(admin, "acme")
+    made = await bound.make(MANY, WISH)
+    await bound.make(f"{MANY}/{made['id']}/test", status=200)
+    for dead in (False, True):
+        admin.here.clock.advance(GIVEN_UP_AFTER.total_seconds() * dead)
+        await send(admin)
+        [own] = (await bound.get(OUTBOX, f"dead={str(dead).lower()}"))["items"]
+        [whole] = (await admin.get(OUTBOX, f"dead={str(dead).lower()}"))["items"]
+        assert whole["problem"] == "no answer: the host's name does not resolve"
+        assert own == whole | {"problem": "no answer"}
+    [row] = await admin.here.audit("notice.undelivered")
+    assert row.details["problem"] == "no answer"
 
 
 async def test_scopes(admin):

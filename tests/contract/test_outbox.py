@@ -13,6 +13,7 @@ from keyturn.core.notices import (
     Channel,
     Delivery,
     Happening,
+    MailKind,
     Subscription,
     delivery_id,
     expiry_id,
@@ -130,6 +131,60 @@ async def test_a_later_one_waits_for_an_older_one(store):
     for after, names in ((0 * SECOND, ["b1", "a1"]), (ORDER_KEPT - SECOND, ["b1", "a1", "a3"])):
         due = await store.outbox.due_deliveries(NOW + after, 10)
         assert [each.id for each in due] == names
+
+
+async def test_a_refused_one_comes_behind(store):
+    """What was refused, put off or is old holds nothing back; if it was tried, it comes behind the fresh."""
+    hour = {"next_at": NOW + HOUR}
+    made = [
+        delivery("a0", created_at=NOW - ORDER_KEPT, tries=9),
+        delivery("a1", created_at=NOW - 9 * SECOND, tries=1, problem="status 500"),
+        delivery("a2", created_at=NOW - 8 * SECOND, tries=1, problem="status 500", **hour),
+        delivery("a3", created_at=NOW - 7 * SECOND, problem="put off", **hour),
+        delivery("a4", created_at=NOW - 6 * SECOND, tries=1, problem="no answer"),
+        delivery("a5", created_at=NOW - 5 * SECOND),
+        delivery("a6", created_at=NOW - 4 * SECOND, tries=1, problem="no answer", **hour),
+        delivery("a7", created_at=NOW - 3 * SECOND),
+        delivery("a8", created_at=NOW - 2 * SECOND, tries=1, problem="status 500"),
+    ]
+    await record(store, Add(notice()))
+    await store.outbox.spread(notice(), made, NOW)
+    due = await store.outbox.due_deliveries(NOW, 10)
+    assert [each.id for each in due] == ["a4", "a5", "a0", "a1"]
+
+
+async def test_mails_of_a_day_are_counted(store):
+    """TN-04: taken mails are counted from an instant on, by owner, organisation told of and kind."""
+    mail = {"channel": Channel.MAIL, "secret": None, "previous_until": None}
+    leak, shared = notice(), make_notice("notice-2", Happening.KEY_ROTATED, None, NOW)
+    await record(
+        store,
+        Add(subscription()),
+        Add(subscription("own", **mail)),
+        Add(subscription("gone", ended_at=NOW, **mail)),
+        Add(subscription("all", organisation_id=None, **mail)),
+        Add(leak),
+        Add(shared),
+    )
+    taken, deployments = {"next_at": None, "delivered_at": NOW}, {"organisation_id": None}
+    made = [
+        delivery("webhook", **taken),
+        delivery("a1", subscription_id="own", **taken),
+        delivery("a2", subscription_id="gone", **taken),
+        delivery("early", subscription_id="own", next_at=None, delivered_at=NOW - SECOND),
+        delivery("dead", subscription_id="own", next_at=None, dead_at=NOW),
+        delivery("waits", subscription_id="own"),
+        delivery("d1", subscription_id="all", **taken, **deployments),
+        delivery("d2", subscription_id="all", notice_id="notice-2", **taken, **deployments),
+    ]
+    await store.outbox.spread(leak, made, NOW)
+    of_leaks, of_rings = str(Happening.LEAKED), str(Happening.KEY_ROTATED)
+    assert await store.outbox.mails(NOW) == {
+        MailKind(ACME, ACME, of_leaks): 2,
+        MailKind(None, ACME, of_leaks): 1,
+        MailKind(None, None, of_rings): 1,
+    }
+    assert await store.outbox.mails(NOW + SECOND) == {}
 
 
 async def test_each_organisation_reads_its_own(store):

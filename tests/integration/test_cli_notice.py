@@ -29,7 +29,7 @@ def test_a_subscription_from_first_to_last(terminal):
     assert terminal.json("upkeep", "run", "notices")[0]["outcome"] == "1 new; 1 delayed"
     [waiting] = terminal.json("notice", "outbox")
     assert (waiting["notice"], waiting["tries"]) == (notice, 1)
-    assert waiting["problem"] == "the host's name does not resolve"
+    assert waiting["problem"] == "no answer: the host's name does not resolve"
     assert terminal.json("notice", "outbox", "--dead") == []
     assert terminal.json("notice", "end", made["id"])["ended_at"] is not None
     assert terminal.refused("notice", "test", made["id"])[0] == 1

@@ -22,11 +22,18 @@ KEPT = timedelta(days=30)
 GIVEN_UP_AFTER = timedelta(days=3)
 """How long a delivery is tried."""
 ORDER_KEPT = timedelta(minutes=15)
-"""For how long a delivery that is tried again holds back the later ones of its subscription."""
+"""For how long a delivery that got no answer holds back the later ones of its subscription."""
 OLD_SECRET = timedelta(days=1)
 """How long a webhook's replaced secret still signs beside the new one."""
+ANSWERED = "status "
+"""How the problem begins of a try that the receiver answered, and not with 2xx."""
+NO_ANSWER = "no answer"
+"""The problem of one that it did not: all that an organisation hears, or we would scan for it (HT-10)."""
+MAILS_USED_UP = "the day's mails of this kind are used up"
+"""The problem of a mail that waits for the next day (``notices.mails_a_day``)."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
 _SECRET_BYTES = 32
+_DETAIL = ": "
 
 
 class Happening(StrEnum):
@@ -111,7 +118,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         tries: How many there were.
         delivered_at: When the receiver took it.
         dead_at: When it was given up.
-        problem: What the last try met, in a word or two of ours.
+        problem: What the last try met, in a word or two of ours (``NotDelivered``), or why there is none yet.
         expires_at: From then on it may be forgotten.
     """
 
@@ -127,6 +134,30 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     dead_at: datetime | None = None
     problem: str = ""
     version: int = 0
+
+    def keeps_order(self, now: datetime) -> bool:
+        """Tell whether later ones wait until it is tried again: its receiver was away, not long ago.
+
+        One that answered may choke on this notice alone, so later ones go past.
+        """
+        young = self.created_at > now - ORDER_KEPT
+        return self.tries > 0 and young and not self.problem.startswith(ANSWERED)
+
+
+class MailKind(msgspec.Struct, frozen=True):
+    """What mails of a day are counted together.
+
+    By kind, so that whoever provokes one, as lockouts, does not silence another; and of the operator's own
+    subscriptions by the organisation that is told of, so that none silences the others.
+
+    Args:
+        owner: Whose subscriptions they go to.
+        about: Of which organisation they tell.
+    """
+
+    owner: OrganisationId | None
+    about: OrganisationId | None
+    kind: str
 
 
 def make_notice(
@@ -159,7 +190,21 @@ def notice_of(event: AuditEvent, notice_id: str | None = None) -> Notice:
 
 
 class NotDelivered(Exception):
-    """A try that did not bring a notice there; its words are ours, never the receiver's."""
+    """A try that did not bring a notice there; its words are ours, never the receiver's.
+
+    Args:
+        told: What whoever has the subscription may know.
+        detail: What the operator may know beside it.
+    """
+
+    def __init__(self, told: str, detail: str = "") -> None:
+        """Put both into one line, which ``told_of`` takes apart."""
+        super().__init__(f"{told}{_DETAIL}{detail}" if detail else told)
+
+
+def told_of(problem: str) -> str:
+    """Give what an organisation may know of a problem: nothing of names, ports and mailboxes (HT-10)."""
+    return problem.partition(_DETAIL)[0]
 
 
 class Sender(Protocol):
@@ -215,8 +260,8 @@ class Outbox(Protocol):
         """Read deliveries whose time has come, so that no subscription's crowd out another's.
 
         The first of each subscription come before the second of any, and so on; of those, subscriptions
-        without a failed try first, then the longest due. A subscription's own are oldest first, and those
-        that wait for an older one (``ORDER_KEPT``) are not among them.
+        without a failed try first, then the longest due. A subscription's own are oldest first, those behind
+        that were tried and keep no order; what waits for one that does (``keeps_order``) is not among them.
         """
         ...
 
@@ -246,6 +291,10 @@ class Outbox(Protocol):
         Args:
             settled: Whether one counts too that was delivered or given up.
         """
+        ...
+
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
         ...
 
     async def depth(self) -> tuple[int, datetime | None]:

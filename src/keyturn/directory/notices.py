@@ -27,6 +27,7 @@ from keyturn.core.notices import (
     make_notice,
     make_webhook_secret,
     spell_webhook_secret,
+    told_of,
     webhook_secrets,
 )
 from keyturn.core.ports import Sealer
@@ -228,9 +229,15 @@ async def list_deliveries(
     of: OrganisationId | None = None,
     before: tuple[datetime, str] | None = None,
 ) -> Sequence[Delivery]:
-    """List deliveries that were given up, or that are still tried, as ``Outbox.deliveries`` does."""
+    """List deliveries that were given up, or that are still tried, as ``Outbox.deliveries`` does.
+
+    Whoever is confined to one organisation hears less of a problem than the operator (``told_of``).
+    """
     found = await outbox.deliveries(dead=dead, limit=limit, of=of or actor.organisation_id, before=before)
-    return [each for each in found if _is_there(actor, each.organisation_id)]
+    if actor.organisation_id is None:
+        return found
+    own = (each for each in found if _is_there(actor, each.organisation_id))
+    return [msgspec.structs.replace(each, problem=told_of(each.problem)) for each in own]
 
 
 async def _living(actor: Actor, outbox: Outbox, subscription_id: str) -> Subscription:

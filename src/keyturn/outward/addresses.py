@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from keyturn.core.notices import NotDelivered
+from keyturn.core.notices import NO_ANSWER, NotDelivered
 from keyturn.outward.aside import aside
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host."""
+HTTPS_PORT = 443
 
 _EMBEDDED_V4 = ip_network("64:ff9b::/96")
 """NAT64: the last 32 bits are an IPv4 address (RFC 6052)."""
@@ -31,6 +32,7 @@ _INSIDE = tuple(
     )
 )
 """What is not public, whatever ``is_global`` of this Python says (IANA's special-purpose registries)."""
+_NO_ADDRESS = "the host's name does not resolve"
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -42,13 +44,22 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     try:
         found = await aside(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
     except OSError:
-        raise NotDelivered("the host's name does not resolve") from None
+        raise NotDelivered(NO_ANSWER, _NO_ADDRESS) from None
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def is_listed(host: str, hosts: Sequence[str]) -> bool:
     """Tell whether a host is on a list of names and of ``*.`` patterns, which stand for one label or more."""
     return any(host.endswith(each[1:]) if each.startswith("*.") else host == each for each in hosts)
+
+
+def is_place_listed(host: str, port: int, places: Sequence[str]) -> bool:
+    """Tell whether a host is listed with this port; without one an entry means the port of ``https``.
+
+    A certificate is for a name, whatever the port, and a host has more ports than its owner has in mind.
+    """
+    named = (each.partition(":") for each in places)
+    return is_listed(host, [name for name, _, listed in named if int(listed or HTTPS_PORT) == port])
 
 
 def checked(addresses: Sequence[str], loopback: Sequence[str]) -> Sequence[str]:
@@ -62,10 +73,10 @@ def checked(addresses: Sequence[str], loopback: Sequence[str]) -> Sequence[str]:
         NotDelivered: There is none, or one leads inside.
     """
     if not addresses:
-        raise NotDelivered("the host's name does not resolve")
+        raise NotDelivered(NO_ANSWER, _NO_ADDRESS)
     for each in addresses:
         if each not in loopback and not is_public(each):
-            raise NotDelivered("the host's name leads to an address that is not public")
+            raise NotDelivered(NO_ANSWER, "the host's name leads to an address that is not public")
     return addresses
 
 

@@ -14,6 +14,8 @@ from keyturn.core.canonical import canonical_email
 from keyturn.core.notices import NotDelivered, Notice
 from keyturn.outward.sender import MailServer
 
+_NOT_TAKEN = "the mail server has not taken it"
+"""All that others than the operator hear: what it says of an address may tell who has one."""
 SECONDS = 10.0
 """For each step: the connection, each line of an answer."""
 ALL_SECONDS = 20.0
@@ -67,11 +69,11 @@ def send(mail: EmailMessage, server: MailServer, context: ssl.SSLContext) -> Non
                 session.login(server.user, server.password.reveal())
             session.send_message(mail)
     except smtplib.SMTPResponseException as error:
-        raise NotDelivered(f"the mail server says {error.smtp_code}") from None
+        raise NotDelivered(_NOT_TAKEN, f"it says {error.smtp_code}") from None
     except smtplib.SMTPException as error:
-        raise NotDelivered(f"the mail server does not take it: {type(error).__name__}") from None
+        raise NotDelivered(_NOT_TAKEN, type(error).__name__) from None
     except (OSError, ValueError):
-        raise NotDelivered("the mail server cannot be reached, or TLS failed") from None
+        raise NotDelivered(_NOT_TAKEN, "it cannot be reached, or TLS failed") from None
 
 
 @contextlib.contextmanager

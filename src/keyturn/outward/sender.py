@@ -37,7 +37,7 @@ class OutwardSender:
     """Sends notices.
 
     Args:
-        hosts: Names and ``*.`` patterns of the hosts that webhooks may go to.
+        hosts: Names and ``*.`` patterns of the hosts that webhooks may go to, with a port unless it is 443.
         loopback: Addresses of this machine that they may go to all the same: for tests and sidecars.
         ca_file: Certificates that are believed beside the system's.
         mail: Through whom mail goes; None for no mail.
@@ -69,8 +69,8 @@ class OutwardSender:
         place = webhook.parse_url(target)
         if place is None:
             return "a webhook is an https:// URL with a host name, without user, password or fragment"
-        if not addresses.is_listed(place.host, self._hosts):
-            return f"{place.host} is not among notices.hosts"
+        if not addresses.is_place_listed(place.host, place.port, self._hosts):
+            return f"{place.authority} is not among notices.hosts"
         return None
 
     def _mail_refused(self, address: str, *, listed: bool) -> str | None:

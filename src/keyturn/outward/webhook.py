@@ -18,15 +18,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from keyturn.core.notices import NotDelivered
-from keyturn.outward.addresses import Resolver, checked
+from keyturn.core.notices import ANSWERED, NO_ANSWER, NotDelivered
+from keyturn.outward.addresses import HTTPS_PORT, Resolver, checked
 
 SECONDS = 5.0
 """For everything: the name, the connection, TLS, the request and the answer's head."""
 MOST_HEAD_BYTES = 16 * 1024
 """Of an answer: all that is read of it, far below the 1 MiB of HT-10."""
 MOST_URL_CHARS = 2_000
-_HTTPS_PORT = 443
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 _TARGET = re.compile(r"[!-~]*")
 _HOST = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -45,7 +44,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def authority(self) -> str:
         """Spell the ``Host`` header."""
-        return self.host if self.port == _HTTPS_PORT else f"{self.host}:{self.port}"
+        return self.host if self.port == HTTPS_PORT else f"{self.host}:{self.port}"
 
 
 def parse_url(url: str) -> Place | None:
@@ -54,7 +53,7 @@ def parse_url(url: str) -> Place | None:
         return None
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or _HTTPS_PORT
+        host, port = parts.hostname, parts.port or HTTPS_PORT
     except ValueError:
         return None
     if parts.scheme != "https" or not host or parts.fragment or "@" in parts.netloc:
@@ -103,11 +102,13 @@ async def post(
                 # Not closed politely: a receiver that does not answer could hold us for longer.
                 writer.transport.abort()
     except TimeoutError:
-        raise NotDelivered("no answer in time") from None
+        raise NotDelivered(NO_ANSWER, "the time is over") from None
     except ssl.SSLError:
-        raise NotDelivered("TLS failed: the certificate is not one for this host, or not trusted") from None
+        raise NotDelivered(
+            NO_ANSWER, "TLS failed, its certificate is for another host or not trusted"
+        ) from None
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        raise NotDelivered("the connection failed") from None
+        raise NotDelivered(NO_ANSWER, "the connection failed") from None
     _require_good(head)
 
 
@@ -147,6 +148,6 @@ def _require_good(head: bytes) -> None:
         raise NotDelivered("the answer is not HTTP")
     status = int(found[1])
     if status in _REDIRECTS:
-        raise NotDelivered(f"status {status}: redirects are not followed")
+        raise NotDelivered(f"{ANSWERED}{status}, redirects are not followed")
     if status not in _GOOD:
-        raise NotDelivered(f"status {status}")
+        raise NotDelivered(f"{ANSWERED}{status}")

@@ -1,7 +1,7 @@
 """Notices in memory (``Outbox``): the same answers as in SQL, for tests."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -9,8 +9,9 @@ import msgspec
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
-    ORDER_KEPT,
+    Channel,
     Delivery,
+    MailKind,
     Notice,
     Subscription,
     delivery_id,
@@ -108,6 +109,17 @@ class MemoryOutbox:
                     return True
         return False
 
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
+        counted: Counter[MailKind] = Counter()
+        for each in self._shelf.all(Delivery):
+            notice = self._shelf.find(Notice, each.notice_id)
+            to = self._shelf.find(Subscription, each.subscription_id)
+            taken = each.delivered_at is not None and each.delivered_at >= since
+            if taken and notice is not None and to is not None and to.channel is Channel.MAIL:
+                counted[MailKind(each.organisation_id, notice.organisation_id, notice.kind)] += 1
+        return counted
+
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
         since = [each.created_at for each in self._shelf.all(Delivery) if each.next_at is not None]
@@ -139,10 +151,12 @@ def _age(record: Subscription | Delivery) -> tuple[datetime, str]:
 def _turns(line: list[Delivery], now: datetime) -> Iterator[tuple[tuple[int, bool, datetime], Delivery]]:
     """Give what is due of one subscription, each with what says when it is its turn among all."""
     failing = any(each.tries for each in line)
-    turn = 0
-    for each in sorted(line, key=lambda each: (each.created_at, each.id)):
+    due: list[tuple[bool, tuple[datetime, str], datetime, Delivery]] = []
+    for each in sorted(line, key=_age):
+        keeps_order = each.keeps_order(now)
         if each.next_at is not None and each.next_at <= now:
-            turn += 1
-            yield (turn, failing, each.next_at), each
-        elif each.created_at > now - ORDER_KEPT:
-            return
+            due.append((each.tries > 0 and not keeps_order, _age(each), each.next_at, each))
+        elif keeps_order:
+            break
+    for turn, (_behind, _since, next_at, each) in enumerate(sorted(due, key=lambda one: one[:2]), start=1):
+        yield (turn, failing, next_at), each

@@ -1,15 +1,18 @@
 """Notices in SQL (``Outbox``): errands on the writer's thread, questions to the readers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, func, literal, select
+from sqlalchemy import Connection, Select, Text, and_, case, func, literal, select
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
+    ANSWERED,
     ORDER_KEPT,
+    Channel,
     Delivery,
+    MailKind,
     Notice,
     Subscription,
     delivery_id,
@@ -116,6 +119,19 @@ class SqlOutbox:
             query = query.where(columns.spread_at.is_(None) | DELIVERY.c.next_at.is_not(None))
         return await self._ask(lambda c: c.execute(query.limit(1)).first() is not None)
 
+    async def mails(self, since: datetime) -> Mapping[MailKind, int]:
+        """Count the mails that were taken from an instant on, also those of subscriptions that have ended."""
+        groups = (DELIVERY.c.organisation_id, NOTICE.c.organisation_id, NOTICE.c.kind)
+        query = (
+            select(*groups, func.count())
+            .select_from(DELIVERY)
+            .join(SUBSCRIPTION, SUBSCRIPTION.c.id == DELIVERY.c.subscription_id)
+            .join(NOTICE, NOTICE.c.id == DELIVERY.c.notice_id)
+            .where(DELIVERY.c.delivered_at >= since, SUBSCRIPTION.c.channel == Channel.MAIL)
+            .group_by(*groups)
+        )
+        return await self._ask(lambda c: {MailKind(*of): count for *of, count in c.execute(query)})
+
     async def depth(self) -> tuple[int, datetime | None]:
         """Count what is still to be delivered, and tell since when the oldest of it waits."""
         waiting = select(func.count(), func.min(DELIVERY.c.created_at)).where(DELIVERY.c.next_at > _LONG_AGO)
@@ -160,14 +176,17 @@ def _due(now: datetime, limit: int) -> Select[Any]:
     sorting whole ones, half a million would take longer than anybody waits for an answer.
     """
     columns = DELIVERY.c
-    line, waits = columns.subscription_id, columns.next_at > _LONG_AGO
-    turn = func.row_number().over(partition_by=line, order_by=(columns.created_at, columns.id)).label("turn")
-    holding = (
-        select(line, columns.created_at, columns.id, turn)
-        .where(columns.next_at > now, columns.created_at > now - ORDER_KEPT)
-        .subquery()
+    line, waits, age = columns.subscription_id, columns.next_at > _LONG_AGO, (columns.created_at, columns.id)
+    keeps_order = and_(  # as ``Delivery.keeps_order``
+        columns.tries > 0,
+        columns.created_at > now - ORDER_KEPT,
+        ~columns.problem.startswith(ANSWERED),
     )
+    eldest = func.row_number().over(partition_by=line, order_by=age).label("turn")
+    holding = select(line, *age, eldest).where(columns.next_at > now, keeps_order).subquery()
     held = select(holding).where(holding.c.turn == 1).subquery()
+    behind = case((columns.tries == 0, 0), (keeps_order, 0), else_=1)
+    turn = func.row_number().over(partition_by=line, order_by=(behind, *age)).label("turn")
     failed = select(line).where(waits, columns.tries > 0).distinct().subquery()
     due = (
         select(columns.id, columns.next_at, turn, failed.c.subscription_id.is_not(None).label("failing"))

@@ -2,14 +2,15 @@
 
 At least once: what was sent and not noted is sent again, under the same id. One job of one process at a time
 sends. Each subscription has a line of its own, oldest first and one at a time, that ends for the run with the
-first notice that is not taken: whoever is slow or away costs a place for one deadline, and nobody else a run.
+first try that got no answer: whoever is slow or away costs a place for one deadline, and nobody else a run. A
+receiver that answers, and refuses, hears the next ones too.
 """
 
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 
@@ -20,10 +21,15 @@ from keyturn.core.counting import counted
 from keyturn.core.errors import Unavailable
 from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
+    ANSWERED,
     GIVEN_UP_AFTER,
     KEPT,
+    MAILS_USED_UP,
+    NO_ANSWER,
+    Channel,
     Delivery,
     Happening,
+    MailKind,
     NotDelivered,
     Notice,
     Noticed,
@@ -34,6 +40,7 @@ from keyturn.core.notices import (
     delivery_id,
     expiry_id,
     notice_of,
+    told_of,
     webhook_secrets,
 )
 from keyturn.core.ports import Sealer
@@ -52,9 +59,13 @@ AT_ONCE = 16
 AT_ONCE_AN_ORGANISATION = 8
 AT_ONCE_A_HOST = 2
 """Tries under way: of all, for one organisation, and to one host, which may be that of many subscriptions."""
+MOST_REFUSALS = 20
+"""Of one subscription in a run: a receiver that answers and takes nothing is not asked a thousand times."""
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
+_GOES_ON = (ANSWERED, MAILS_USED_UP)
+"""How the problem begins of a try after which the line goes on."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +74,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """The job ``notices``.
 
     Args:
+        mails_a_day: How many of each ``MailKind`` are sent between two midnights, UTC; the rest waits.
         deadline_seconds: Of one try.
     """
 
@@ -73,6 +85,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     dice: Dice
     tallies: Tallies
+    mails_a_day: int
     deadline_seconds: float = DEADLINE_SECONDS
 
     async def work(self, _started_at: datetime) -> str:
@@ -82,17 +95,27 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         lines: defaultdict[str, list[Delivery]] = defaultdict(list)
         for each in await self.outbox.due_deliveries(self.clock.now(), MOST_A_RUN):
             lines[each.subscription_id].append(each)
-        run = _Run(self.clock.monotonic() + RUN_SECONDS)
+        run = await self._begin(each for each in subscriptions.values() if each.id in lines)
         try:
             async with asyncio.TaskGroup() as group:
                 for name, line in lines.items():
                     group.create_task(self._send_line(line, subscriptions.get(name), run))
         except ExceptionGroup as broken:  # only what is ours can break: the store, for all of them alike
             raise broken.exceptions[0] from None
+        if put_off := run.tried["postponed"]:
+            log.warning("%s put off until tomorrow: notices.mails_a_day", counted(put_off, "mail"))
         self.tallies.outcomes.update(run.tried)
         self.tallies.depth, self.tallies.oldest_at = await self.outbox.depth()
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run.tried.items()))
         return f"{spread} new; {told or 'nothing to send'}"
+
+    async def _begin(self, subscriptions: Iterable[Subscription]) -> "_Run":
+        """Begin a run, with the mails of today, which this process or another sent, if there may be more."""
+        now = self.clock.now()
+        day = datetime.combine(now.astimezone(UTC), time(), UTC)
+        mailing = any(each.channel is Channel.MAIL for each in subscriptions)
+        mails = await self.outbox.mails(day) if mailing else {}
+        return _Run(now, self.clock.monotonic() + RUN_SECONDS, day + timedelta(days=1), Counter(mails))
 
     async def _spread(self, subscriptions: Sequence[Subscription]) -> int:
         count = 0
@@ -107,7 +130,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     async def _send_line(
         self, line: Sequence[Delivery], subscription: Subscription | None, run: "_Run"
     ) -> None:
-        """Try one subscription's deliveries in turn, until one is not taken or it is late."""
+        """Try one subscription's deliveries in turn, until one gets no answer or it is late."""
+        refusals = 0
         host = "" if subscription is None else self.sender.host_of(subscription.channel, subscription.target)
         ours = None if subscription is None else subscription.organisation_id
         for at, delivery in enumerate(line):
@@ -116,9 +140,13 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             async with run.own_hosts[ours, host], run.organisations[ours], run.hosts[host], run.places:
                 if self.clock.monotonic() >= run.until:
                     return
-                outcome = await self._try(delivery, subscription)
-                run.tried[outcome] += 1
-                if subscription is not None and subscription.ended_at is None and outcome != "delivered":
+                done = await self._try(delivery, subscription, run)
+                run.tried[_outcome(done)] += 1
+                if subscription is None or subscription.ended_at is not None:
+                    continue
+                refusals += done.problem.startswith(ANSWERED)
+                away = done.problem and not done.problem.startswith(_GOES_ON)
+                if away or refusals == MOST_REFUSALS:
                     await self._give_up_old(line[at + 1 :], run)
                     return
 
@@ -127,44 +155,63 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         now = self.clock.now()
         for each in line:
             if now >= each.created_at + GIVEN_UP_AFTER:
-                run.tried[await self._give_up(each, "one before it was not taken", now)] += 1
+                await self._give_up(each, "one before it was not taken", now)
+                run.tried["dead"] += 1
 
-    async def _try(self, delivery: Delivery, subscription: Subscription | None) -> str:
-        """Try a delivery once, and keep what became of it; tells that in a word."""
+    async def _try(self, delivery: Delivery, subscription: Subscription | None, run: "_Run") -> Delivery:
+        """Try a delivery once, and keep what became of it."""
         now = self.clock.now()
         notice = await self.outbox.notice(delivery.notice_id)
         if subscription is None or subscription.ended_at is not None or notice is None:
             return await self._give_up(delivery, "the subscription has ended", now)
+        mail = _mail_kind(notice, subscription)
+        if mail is not None and run.mails[mail] >= self.mails_a_day:
+            return await self._put_off(delivery, now, until=run.day_ends)
+        run.mails[mail] += 1  # before the try: other lines take from the same number meanwhile
+        problem = await self._send(notice, subscription, now)
+        if not problem:
+            tried = delivery.tries + 1
+            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
+            await self.outbox.settle(done)
+            return done
+        run.mails[mail] -= 1
+        if now >= delivery.created_at + GIVEN_UP_AFTER:
+            return await self._give_up(delivery, problem, now)
+        log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
+        tries = delivery.tries + 1
+        # From when the run began: how long tries took would tell an organisation what its problem does not.
+        next_at = run.began + wait_after(tries)
+        later = msgspec.structs.replace(delivery, next_at=next_at, tries=tries, problem=problem)
+        await self.outbox.settle(later)
+        return later
+
+    async def _send(self, notice: Notice, subscription: Subscription, now: datetime) -> str:
+        """Send a notice; gives what was in the way, or nothing."""
         try:
             secrets = self._secrets(subscription, now)
             async with asyncio.timeout(self.deadline_seconds):
                 await self.sender.send(notice, subscription.channel, subscription.target, secrets, now)
         except NotDelivered as error:
-            problem = str(error)
+            return str(error)
         except TimeoutError:
-            problem = "no answer in time"
+            return str(NotDelivered(NO_ANSWER, "the time is over"))
         except Unavailable:
             raise
         except Exception as fault:
             # One target that breaks us must not keep all others from being told.
             log.exception("a notice cannot be sent")
-            problem = f"a fault of ours: {type(fault).__name__}"
-        else:
-            tried = delivery.tries + 1
-            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
-            await self.outbox.settle(done)
-            return "delivered"
-        if now >= delivery.created_at + GIVEN_UP_AFTER:
-            return await self._give_up(delivery, problem, now)
-        log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
-        tries = delivery.tries + 1
-        later = msgspec.structs.replace(
-            delivery, next_at=self.clock.now() + wait_after(tries), tries=tries, problem=problem
-        )
-        await self.outbox.settle(later)
-        return "delayed"
+            return str(NotDelivered("a fault of ours", type(fault).__name__))
+        return ""
 
-    async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> str:
+    async def _put_off(self, delivery: Delivery, now: datetime, *, until: datetime) -> Delivery:
+        """Leave a mail to the next day, or give it up if it has waited for as long as others are tried."""
+        if now >= delivery.created_at + GIVEN_UP_AFTER:
+            return await self._give_up(delivery, MAILS_USED_UP, now)
+        later = msgspec.structs.replace(delivery, next_at=until, problem=MAILS_USED_UP)
+        await self.outbox.settle(later)
+        return later
+
+    async def _give_up(self, delivery: Delivery, problem: str, now: datetime) -> Delivery:
         dead = msgspec.structs.replace(
             delivery, next_at=None, tries=delivery.tries + 1, dead_at=now, problem=problem
         )
@@ -176,10 +223,14 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             request_id=uuid7(now, self.dice),
             organisation_id=delivery.organisation_id,
             subject=delivery.notice_id,
-            details={"subscription": delivery.subscription_id, "problem": problem, "tries": str(dead.tries)},
+            details={
+                "subscription": delivery.subscription_id,
+                "problem": told_of(problem),  # the organisation reads this row
+                "tries": str(dead.tries),
+            },
         )
         await self.trail.record(Unit(audit=event))
-        return "dead"
+        return dead
 
     def _secrets(self, subscription: Subscription, now: datetime) -> Sequence[bytes]:
         """Open what signs: the newest secret, and the one before it while that still signs."""
@@ -193,11 +244,19 @@ class _Run:
     """What the lines of one run share.
 
     Args:
+        began: When it began.
         until: When to leave the rest to the next run, by the monotonic clock.
+        day_ends: When there may be more mails.
+        mails: How many of the day were taken, or are under way; those of None are none, and nobody asks.
     """
 
-    def __init__(self, until: float) -> None:
+    def __init__(
+        self, began: datetime, until: float, day_ends: datetime, mails: Counter[MailKind | None]
+    ) -> None:
+        self.began = began
         self.until = until
+        self.day_ends = day_ends
+        self.mails = mails
         self.tried: Counter[str] = Counter()
         self.places = asyncio.Semaphore(AT_ONCE)
         self.organisations: defaultdict[str | None, asyncio.Semaphore] = defaultdict(
@@ -209,6 +268,21 @@ class _Run:
         self.own_hosts: defaultdict[tuple[str | None, str], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(AT_ONCE_A_HOST)
         )
+
+
+def _outcome(done: Delivery) -> str:
+    """Name what became of a try, as metrics do."""
+    if done.delivered_at is not None:
+        return "delivered"
+    if done.dead_at is not None:
+        return "dead"
+    return "postponed" if done.problem == MAILS_USED_UP else "delayed"
+
+
+def _mail_kind(notice: Notice, subscription: Subscription) -> MailKind | None:
+    if subscription.channel is not Channel.MAIL:
+        return None
+    return MailKind(subscription.organisation_id, notice.organisation_id, notice.kind)
 
 
 def _delivery(notice: Notice, subscription: Subscription, now: datetime) -> Delivery:

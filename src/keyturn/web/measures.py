@@ -105,7 +105,8 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "keyturn_notice_tries": Measure(
         "counter",
-        "Notices that were tried: delivered, delayed (tried again later) or dead (given up).",
+        "Notices that were tried: delivered, delayed (tried again later) or dead (given up);"
+        " and postponed mails, since those of the day are used up.",
         ("outcome",),
     ),
     "keyturn_outbox_depth": Measure("gauge", "Deliveries that waited when a server last looked.", merge=max),

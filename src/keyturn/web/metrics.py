@@ -91,7 +91,7 @@ class Metrics:
         def seen() -> Iterable[Family]:
             oldest = tallies.oldest_at
             age = 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
-            outcomes = ("delivered", "delayed", "dead")
+            outcomes = ("delivered", "delayed", "dead", "postponed")
             yield family("keyturn_notice_tries", [((each,), tallies.outcomes[each]) for each in outcomes])
             yield single("keyturn_outbox_depth", tallies.depth)
             yield single("keyturn_outbox_oldest_seconds", age)

@@ -8,6 +8,7 @@ import hmac
 import json
 import ssl
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -66,14 +67,15 @@ async def receiver(authority):
     server.close()
 
 
-def sender(authority, *addresses, hosts=("localhost",), loopback=("127.0.0.1",), seconds=5.0):
-    """Make a sender whose resolver gives some addresses, one list after the other."""
+def sender(authority, port, *addresses, hosts=("localhost",), loopback=("127.0.0.1",), seconds=5.0):
+    """Make a sender to a port of hosts whose resolver gives some addresses, one list after the other."""
     answers = list(addresses or (["127.0.0.1"],))
 
     async def resolve(_host, _port):
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    return OutwardSender(hosts, loopback=loopback, ca_file=authority.file, resolver=resolve, seconds=seconds)
+    places = [f"{host}:{port}" for host in hosts]
+    return OutwardSender(places, loopback=loopback, ca_file=authority.file, resolver=resolve, seconds=seconds)
 
 
 async def send(one, port, path="/in?a=1", host="localhost"):
@@ -84,7 +86,7 @@ async def send(one, port, path="/in?a=1", host="localhost"):
 
 async def test_a_message_arrives_signed(authority, receiver):
     """A receiver gets the notice under its id, with a signature by each living secret over what came."""
-    await send(sender(authority), receiver.port)
+    await send(sender(authority, receiver.port), receiver.port)
     [(head, body)] = receiver.requests
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:] if line)
@@ -108,7 +110,7 @@ async def test_a_message_arrives_signed(authority, receiver):
         (b"HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\n\r\n", "redirects are not followed"),
         (b"HTTP/1.1 500 No\r\n\r\n", "status 500"),
         (b"SSH-2.0-x\r\n", "not HTTP"),
-        (b"x" * 100_000, "the connection failed"),
+        (b"x" * 100_000, "no answer: the connection failed"),
     ],
     ids=["redirect", "failure", "other", "endless"],
 )
@@ -116,7 +118,7 @@ async def test_what_is_not_taken(authority, receiver, answer, problem):
     """HT-10: a redirect is not followed, and nothing but 2xx counts; of an endless answer little is read."""
     receiver.answer = answer
     with pytest.raises(NotDelivered, match=problem):
-        await send(sender(authority), receiver.port)
+        await send(sender(authority, receiver.port), receiver.port)
     assert len(receiver.requests) == 1
 
 
@@ -124,24 +126,24 @@ async def test_a_big_body_is_not_read(authority, receiver):
     """HT-10: what follows the status line is not read, so a body can be as long or slow as it likes."""
     receiver.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n" + b"x" * 4_000_000
     receiver.held = True
-    await send(sender(authority), receiver.port)
+    await send(sender(authority, receiver.port), receiver.port)
 
 
 async def test_a_slow_receiver_is_left(authority, receiver):
     """HT-10: who does not answer in time is left, however slowly it drips."""
     receiver.answer, receiver.held = b"HTTP/1.1 2", True
-    with pytest.raises(NotDelivered, match="no answer in time"):
-        await send(sender(authority, seconds=0.3), receiver.port)
+    with pytest.raises(NotDelivered, match="no answer: the time is over"):
+        await send(sender(authority, receiver.port, seconds=0.3), receiver.port)
 
 
 async def test_a_name_that_is_bound_anew(authority, receiver):
     """HT-10: a name is resolved once, and what was checked is what is connected to (DNS rebinding)."""
-    rebound = sender(authority, ["93.184.215.14", "127.0.0.1"], ["127.0.0.1"], loopback=())
-    with pytest.raises(NotDelivered, match="not public"):
+    rebound = sender(authority, receiver.port, ["93.184.215.14", "127.0.0.1"], ["127.0.0.1"], loopback=())
+    with pytest.raises(NotDelivered, match=r"^no answer: .* not public$"):
         await send(rebound, receiver.port)
-    twice = sender(authority, ["127.0.0.1"], ["10.0.0.1"])
+    twice = sender(authority, receiver.port, ["127.0.0.1"], ["10.0.0.1"])
     await send(twice, receiver.port)
-    with pytest.raises(NotDelivered, match="not public"):
+    with pytest.raises(NotDelivered, match=r"^no answer: .* not public$"):
         await send(twice, receiver.port)
     assert len(receiver.requests) == 1
 
@@ -149,12 +151,31 @@ async def test_a_name_that_is_bound_anew(authority, receiver):
 async def test_only_listed_hosts_and_trusted_names(authority, receiver, monkeypatch):
     """HT-10: a host that is not listed is not resolved; a certificate for another name is not believed."""
     with pytest.raises(NotDelivered, match="not among"):
-        await send(sender(authority, hosts=("hooks.example.com",)), receiver.port)
-    with pytest.raises(NotDelivered, match="TLS failed"):
-        await send(sender(authority, hosts=("hooks.example.com",)), receiver.port, host="hooks.example.com")
+        await send(sender(authority, receiver.port, hosts=("hooks.example.com",)), receiver.port)
+    with pytest.raises(NotDelivered, match="no answer: TLS failed"):
+        await send(
+            sender(authority, receiver.port, hosts=("hooks.example.com",)),
+            receiver.port,
+            host="hooks.example.com",
+        )
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    await send(sender(authority), receiver.port)
+    await send(sender(authority, receiver.port), receiver.port)
     assert len(receiver.requests) == 1
+
+
+async def test_only_listed_ports(authority, receiver):
+    """HT-10: of a listed host only the listed port is connected to, by default that of https."""
+    port = receiver.port
+    for listed in ("localhost", "localhost:443", f"localhost:{port + 1}", f"*.localhost:{port}"):
+        one = OutwardSender([listed], loopback=["127.0.0.1"], ca_file=authority.file)
+        with pytest.raises(NotDelivered, match=rf"^localhost:{port} is not among notices\.hosts$"):
+            await send(one, port)
+    several = OutwardSender(["localhost", f"localhost:{port}"])
+    asked = partial(several.is_allowed, Channel.WEBHOOK)
+    allowed = ("https://localhost/", "https://localhost:443/", f"https://localhost:{port}/")
+    assert [asked(url) for url in allowed] == [None] * 3
+    assert asked("https://localhost:80/") is not None
+    assert receiver.requests == []
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,17 @@ import pytest
 
 from contract.store_kit import ACME, BETA
 from keyturn.core.errors import Unavailable
-from keyturn.core.notices import GIVEN_UP_AFTER, ORDER_KEPT, NotDelivered
+from keyturn.core.notices import GIVEN_UP_AFTER, NO_ANSWER, ORDER_KEPT, NotDelivered
 from keyturn.core.reasons import Reason
-from keyturn.upkeep.notices import AT_ONCE, AT_ONCE_A_HOST, AT_ONCE_AN_ORGANISATION, RUN_SECONDS, wait_after
+from keyturn.upkeep.notices import (
+    AT_ONCE,
+    AT_ONCE_A_HOST,
+    AT_ONCE_AN_ORGANISATION,
+    LONGEST_RETRY,
+    MOST_REFUSALS,
+    RUN_SECONDS,
+    wait_after,
+)
 from unit.upkeep.told import Place
 
 FAST = "https://hooks.fast.example/in"
@@ -21,12 +29,13 @@ PATIENCE_SECONDS = 30.0
 
 
 class Receivers:
-    """A ``Sender`` to many hosts: some never answer, some refuse; it tells how many tries were under way."""
+    """A ``Sender`` to many hosts: some are silent, away or refuse; it tells how many tries were under way."""
 
     def __init__(self):
         self.got = []
         self.asked = []
         self.silent = set()
+        self.away = set()
         self.refusing = set()
         self.heard = asyncio.Condition()
         self.under_way = []
@@ -61,7 +70,9 @@ class Receivers:
             self.on_send()
         if target in self.silent:
             await asyncio.Event().wait()
-        if target in self.refusing or (notice.id, target) in self.refusing:
+        if target in self.away or notice.id in self.away:
+            raise NotDelivered(NO_ANSWER, "the connection failed")
+        if target in self.refusing or notice.id in self.refusing:
             raise NotDelivered("status 500")
         async with self.heard:
             self.got.append((notice.id, target))
@@ -132,6 +143,19 @@ async def test_a_silent_host_delays_nobody_else(place):
     assert len(waiting) == 9 * AT_ONCE
 
 
+async def test_how_long_a_try_took_is_not_told(place):
+    """HT-10: when a notice is tried again does not tell how long the receiver was waited for."""
+    place.receiver.on_send = lambda: place.clock.advance(5)
+    for number in range(AT_ONCE_A_HOST + 1):
+        await place.subscribe(f"{SLOW}/{number}")
+        place.receiver.away.add(f"{SLOW}/{number}")
+    began = place.clock.now()
+    await place.leak("n")
+    await place.run()
+    waiting = await place.store.outbox.deliveries(dead=False, limit=9)
+    assert [each.next_at for each in waiting] == [began + wait_after(1)] * (AT_ONCE_A_HOST + 1)
+
+
 async def test_a_silent_host_is_tried_once_a_run(place):
     """A try has a deadline, and who does not keep it is left for the run, however much waits."""
     place.receiver.silent.add(SLOW)
@@ -142,7 +166,7 @@ async def test_a_silent_host_is_tried_once_a_run(place):
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await place.run() == "9 new; 1 delayed, 9 delivered"
     [late] = [each for each in await place.store.outbox.deliveries(dead=False, limit=99) if each.tries]
-    assert (late.notice_id, late.problem) == ("n0", "no answer in time")
+    assert (late.notice_id, late.problem) == ("n0", "no answer: the time is over")
     assert await place.run() == "0 new; nothing to send"
 
 
@@ -171,22 +195,65 @@ async def test_order_within_a_subscription(place):
         await place.leak(names[-1])
         place.clock.advance(1)
     assert await place.run() == "3 new; 3 delivered"
-    place.receiver.refusing.add(FAST)
+    place.receiver.away.add(FAST)
     for name in ("n9", "n5"):
         await place.leak(name)
         await place.run()
         place.clock.advance(1)
-    place.receiver.refusing.clear()
+    place.receiver.away.clear()
     assert await place.run() == "0 new; nothing to send"
     place.clock.advance(wait_after(1).total_seconds())
     await place.run()
     assert place.receiver.had(FAST) == [*names, "n9", "n5"]
 
 
-async def test_a_notice_that_is_never_taken_steps_aside(place):
-    """A notice that a receiver chokes on holds back the later ones for a while, not until it is given up."""
+async def test_a_notice_that_is_refused_steps_aside(place):
+    """A notice that a receiver chokes on, and says so, holds back no later one."""
     await place.subscribe(FAST)
-    place.receiver.refusing.add(("bad", FAST))
+    place.receiver.refusing.add("bad")
+    await place.leak("bad")
+    await place.leak("good")
+    assert await place.run() == "2 new; 1 delayed, 1 delivered"
+    await place.leak("next")
+    assert await place.run() == "1 new; 1 delivered"
+    place.receiver.refusing.clear()
+    place.clock.advance(wait_after(1).total_seconds())
+    await place.run()
+    assert place.receiver.had(FAST) == ["good", "next", "bad"]
+
+
+@pytest.mark.parametrize("how", ["refusing", "away"])
+async def test_many_that_are_never_taken_silence_no_other(place, how):
+    """What a receiver chokes on, however much, comes behind what it was not asked to take yet (TN-04)."""
+    await place.subscribe(FAST)
+    for number in range(2 * MOST_REFUSALS):
+        getattr(place.receiver, how).add(f"bad{number}")
+        await place.leak(f"bad{number}")
+    for _ in range(2 * MOST_REFUSALS):
+        await place.run()
+        place.clock.advance(ORDER_KEPT.total_seconds())
+    assert len({name for name, _ in place.receiver.asked}) == 2 * MOST_REFUSALS
+    place.clock.advance(LONGEST_RETRY.total_seconds())
+    await place.leak("good")
+    await place.run()
+    assert place.receiver.had(FAST) == ["good"]
+
+
+async def test_a_receiver_that_takes_nothing_is_asked_so_often(place):
+    """A receiver that refuses all is asked a few times a run, however much waits (HT-10)."""
+    await place.subscribe(FAST)
+    place.receiver.refusing.add(FAST)
+    for number in range(2 * MOST_REFUSALS + 1):
+        await place.leak(f"n{number}")
+    for asked in (MOST_REFUSALS, 2 * MOST_REFUSALS, 2 * MOST_REFUSALS + 1):
+        await place.run()
+        assert len(place.receiver.asked) == asked
+
+
+async def test_a_notice_that_gets_no_answer_steps_aside(place):
+    """A notice that is never answered holds back the later ones for a while, not until it is given up."""
+    await place.subscribe(FAST)
+    place.receiver.away.add("bad")
     await place.leak("bad")
     await place.run()
     await place.leak("good")
@@ -231,7 +298,7 @@ async def test_a_run_is_over_in_time(place):
 
 async def test_a_line_that_is_too_old_is_given_up_together(place):
     """What was not taken for three days is given up, with all that is as old behind it, after one try."""
-    place.receiver.refusing.add(SLOW)
+    place.receiver.away.add(SLOW)
     await place.subscribe(SLOW)
     for number in range(5):
         await place.leak(f"n{number}")

@@ -54,6 +54,7 @@ class Place:
             clock=self.clock,
             dice=secrets.token_bytes,
             tallies=self.tallies,
+            mails_a_day=200,
         )
 
     async def run(self):

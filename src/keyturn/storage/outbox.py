@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, func, literal, select
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
@@ -97,9 +97,7 @@ class SqlOutbox:
         if of is not None:
             query = query.where(columns.organisation_id == of)
         if before is not None:
-            at, name = before
-            older = (columns.created_at < at) | ((columns.created_at == at) & (columns.id < name))
-            query = query.where(older)
+            query = query.where(_is_before(*before))
         newest = query.order_by(columns.created_at.desc(), columns.id.desc())
         return await self._records(Delivery, newest.limit(limit))
 
@@ -153,6 +151,12 @@ class SqlOutbox:
         return await self._ask(lambda c: rows.records(c, kind, query))
 
 
+def _is_before(at: datetime | ColumnElement[datetime], name: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Ask whether a delivery is older than a place, which is an instant and among equals an id."""
+    columns = DELIVERY.c
+    return (columns.created_at < at) | ((columns.created_at == at) & (columns.id < name))
+
+
 def _due(now: datetime, limit: int) -> Select[Any]:
     """Ask for what is due as ``Outbox.due_deliveries`` says.
 
@@ -176,9 +180,7 @@ def _due(now: datetime, limit: int) -> Select[Any]:
         .where(
             waits,
             columns.next_at <= now,
-            held.c.id.is_(None)
-            | (columns.created_at < held.c.created_at)
-            | ((columns.created_at == held.c.created_at) & (columns.id < held.c.id)),
+            held.c.id.is_(None) | _is_before(held.c.created_at, held.c.id),
         )
         .subquery()
     )

@@ -1,4 +1,4 @@
-"""Notices in SQL (``Outbox``): errands on the writer's thread, questions to the readers."""
+"""Notices in SQL (``Outbox``)."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,29 +19,16 @@ from keyturn.core.notices import (
 from keyturn.core.records import Credential
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage import rows
-from keyturn.storage.ground import Ground
+from keyturn.storage.errands import SqlErrands
 from keyturn.storage.notice_schema import DELIVERY, NOTICE, SUBSCRIPTION
-from keyturn.storage.reads import SqlReads
 from keyturn.storage.schema import CREDENTIAL
-from keyturn.storage.writer import GroupWriter
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Before any delivery. For "is not null" SQLite would read a month of delivered ones: it takes no index."""
 
 
-class SqlOutbox:
-    """The ``Outbox`` of a SQL store.
-
-    Args:
-        ground: Keeps it.
-        writer: Runs errands in turn with the units of requests.
-        reads: Answers questions without waiting for a turn.
-    """
-
-    def __init__(self, ground: Ground, writer: GroupWriter, reads: SqlReads) -> None:
-        self._insert = ground.insert
-        self._errand = writer.errand
-        self._ask = reads.ask
+class SqlOutbox(SqlErrands):
+    """The ``Outbox`` of a SQL store."""
 
     async def subscriptions(self, of: OrganisationId | None = None) -> Sequence[Subscription]:
         """Read the subscriptions of one organisation, or all there are: oldest first, ended ones included."""
@@ -65,7 +52,7 @@ class SqlOutbox:
 
     async def spread(self, notice: Notice, deliveries: Sequence[Delivery], now: datetime) -> None:
         """Keep the deliveries of a notice, all or none; those that are there already stay as they are."""
-        added = self._insert(DELIVERY).on_conflict_do_nothing()
+        added = self._ground.insert(DELIVERY).on_conflict_do_nothing()
         done = NOTICE.update().where(NOTICE.c.id == notice.id).values(spread_at=now)
 
         def spread(connection: Connection) -> None:

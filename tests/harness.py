@@ -38,6 +38,7 @@ from keyturn.core.transforms import TRANSFORMS
 from keyturn.core.vocabulary import CLIENT_KINDS, ClientId, CredentialId, CredentialKind
 from keyturn.directory.clients import ClientWish, create_client
 from keyturn.directory.credentials import create_client_secret
+from keyturn.keys.peppers import Peppers
 from keyturn.keys.sealing import MasterSealer
 from keyturn.seeding import MAIN, ORGANISATIONS
 from keyturn.storage.limits import MemoryLimits
@@ -247,6 +248,13 @@ class Deployment:
         credential = Credential(**(members | changes))
         await self.change(Add(credential))
         return credential
+
+    def bring_pepper(self) -> Peppers:
+        """Know the pepper of a deployment that an organisation came from; gives what that one tags with."""
+        theirs, digester = Peppers({"brought": bytes(32)}, "brought", bytes(32)), self.local.digester
+        own = digester.tags
+        setattr(digester, "tags", lambda message: {**own(message), **theirs.tags(message)})  # noqa: B010  # a port
+        return theirs
 
     async def replace(self, record: Any, **changes: Any) -> Any:
         """Change a record in the store as an operator's verb does, its version included."""

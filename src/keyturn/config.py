@@ -15,10 +15,10 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from keyturn.core.errors import ConfigError, OperatorError
-from keyturn.core.secret_text import read_secret_text
 from keyturn.dialects import load_dialects
 from keyturn.directory.dialect_settings import SettingTables, check_value
 from keyturn.secret_sources import keep_one_master_key, open_secret_files, why
+from keyturn.secret_text import read_secret_text
 from keyturn.setting_groups import LimitSettings
 from keyturn.setting_types import is_loopback
 from keyturn.settings import ALWAYS_SERVED, NO_PUBLIC_URL, NO_SETTINGS, SECRETS, Settings, plain
@@ -152,9 +152,7 @@ def _file_layer(path: Path, problems: list[str]) -> _Layer:
     values: dict[str, Any] = {}
     read = False
     try:
-        with path.open(encoding="utf-8") as file:
-            text = read_secret_text(file, path, "settings alone")
-        values = tomllib.loads(text)
+        values = tomllib.loads(read_secret_text(path, "settings alone"))
         read = True
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path}: {error}")

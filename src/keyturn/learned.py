@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from functools import partial
 
 from keyturn.core.actors import system
 from keyturn.core.clock import Clock
@@ -32,8 +31,14 @@ async def open_learned(
     """
     now = clock.now()
     born = AuditEvent(at=now, kind="pepper.created", actor=system("start").name, request_id=uuid7(now, dice))
-    digester = await peppers.load_peppers(store.deployment, sealer, dice, born)
-    learn_peppers = partial(peppers.learn_peppers, digester, store.deployment, sealer)
+    loaded: list[peppers.Peppers] = []
+
+    async def learn_peppers() -> None:
+        if loaded:
+            await peppers.learn_peppers(loaded[0], store.deployment, sealer)
+        else:
+            loaded.append(await peppers.load_peppers(store.deployment, sealer, dice, born))
+
     await _follow(store, peppers.PURPOSE, learn_peppers, "some secrets are unknown here", closing)
     forms = Forms()
 
@@ -41,7 +46,7 @@ async def open_learned(
         forms.written = await written_form(store.deployment, sealer)
 
     await _follow(store, PURPOSE, learn_forms, "refresh tokens keep their form", closing)
-    return digester, forms
+    return loaded[0], forms
 
 
 async def _follow(

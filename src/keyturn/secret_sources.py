@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from keyturn.core.errors import ConfigError
-from keyturn.core.secret_text import read_secret_text
+from keyturn.secret_text import read_secret_text
 from keyturn.setting_types import Before
 
 COMMAND_SECONDS = 30
@@ -54,7 +54,7 @@ def open_secret_files(
         if last in table:
             yield f"{spell(name)} and {spell(name + '_file')} are both given"
         try:
-            table[last] = _text_of(folder / path)
+            table[last] = read_secret_text(folder / path).strip()
             if name in _MASTER_KEY:
                 table[f"{last}_file"] = folder / path  # it is followed while a server runs
         except (OSError, ValueError, TypeError) as error:
@@ -82,7 +82,7 @@ def read_kept_key(path: Path) -> str:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError([f"{path} may be read by others: chmod 600 {path}"])
-        return _text_of(path)
+        return read_secret_text(path).strip()
     except FileNotFoundError:
         if not path.parent.is_dir():
             problem = f"data folder {path.parent} does not exist: `keyturn init` makes it"
@@ -92,11 +92,6 @@ def read_kept_key(path: Path) -> str:
         ) from None
     except (OSError, ValueError) as error:
         raise ConfigError([f"master key: {why(error, path)}"]) from None
-
-
-def _text_of(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return read_secret_text(file, path).strip()
 
 
 def run_for_secret(setting: str, argv: Sequence[str], seconds: float = COMMAND_SECONDS) -> str:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import secrets
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,10 +15,12 @@ from keyturn.app import open_local
 from keyturn.cli.local import local_actor
 from keyturn.config import load_settings
 from keyturn.core.actors import Actor
-from keyturn.core.errors import OperatorError
-from keyturn.core.forms import Form
+from keyturn.core.errors import Fault, OperatorError
+from keyturn.core.forms import PURPOSE, Form, read_by_all
+from keyturn.core.records import Sealed
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.directory.upgrading import mark_upgraded
+from keyturn.keys.sealing import MasterKey, MasterSealer
 
 PATIENCE = 10.0
 
@@ -119,3 +123,13 @@ def test_a_word_that_was_altered(terminal):
     )
     code, said = terminal.refused("org", "list")
     assert (code, "forms/forms-2" in said) == (4, True)
+
+
+@pytest.mark.parametrize("word", [b"", b"two", b"0"])
+def test_a_word_that_names_no_form(word):
+    """RE-04: a sealed value that names no form is a fault of ours, told in words."""
+    sealer = MasterSealer(MasterKey.generate(secrets.token_bytes), secrets.token_bytes)
+    value = sealer.seal(PURPOSE, "forms-x", word)
+    kept = Sealed(id="forms-x", purpose=PURPOSE, value=value, created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    with pytest.raises(Fault, match="forms/forms-x names no form"):
+        read_by_all([kept], sealer)

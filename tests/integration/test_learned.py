@@ -27,9 +27,11 @@ class Crossed:
         """Stand before a store in memory."""
         self.feed, self.deployment = store.feed, self
         self._store, self._added, self._clock = store.deployment, [added], clock
+        self.reads = []
 
     async def sealed(self, purpose: str):
         """Read, and let somebody else write."""
+        self.reads.append(purpose)
         found = await self._store.sealed(purpose)
         if self._added and self._added[0].purpose == purpose:
             await put(self._store, self._added.pop(), self._clock)
@@ -58,6 +60,7 @@ async def test_nothing_falls_between_the_start_and_the_feed(purpose):
     async with AsyncExitStack() as closing:
         crossed = Crossed(store, added, clock)
         digester, forms = await open_learned(crossed, sealer, clock, secrets.token_bytes, closing)
+        assert [*crossed.reads] == [peppers.PURPOSE, PURPOSE]  # once each, before anything is heard
 
         async def learned():
             return forms.written is Form.SPELLED if purpose == PURPOSE else digester.knows(moved.id)

@@ -256,6 +256,36 @@ async def test_a_forged_tag_ends_no_family(here: Deployment) -> None:
     assert (await caller.renew(second["refresh_token"])).status == 200
 
 
+async def test_a_pepper_from_elsewhere_ends_no_family(here: Deployment) -> None:
+    """TN-01: who has the pepper that an organisation brought along makes no token of a family of another."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    second = await caller.renewed((await caller.renewed(first["refresh_token"]))["refresh_token"])
+    theirs = here.bring_pepper()
+    said = read_refresh_token(Secret(first["refresh_token"]))
+    forged = make_refresh_token(said.family_id, said.generation, theirs.tag, bytes(46)).reveal()
+    assert (await caller.renew(forged)).json == REFUSED
+    assert (await caller.post("revoke", token=forged)).status == 200
+    assert (await caller.renew(second["refresh_token"])).status == 200
+
+
+async def test_a_family_keeps_its_pepper(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RT-02: where new tags go under a newer pepper, a family goes on under its own, and a replay ends it."""
+    caller = demo_caller(here)
+    first = await caller.begin()
+    own = here.local.digester.tag
+
+    def newer(message: bytes, pepper_id: str = "newer") -> bytes:
+        return own(message, pepper_id)
+
+    monkeypatch.setattr(here.local.digester, "tag", newer)
+    token = first["refresh_token"]
+    for _ in range(3):
+        token = (await caller.renewed(token))["refresh_token"]
+    assert (await caller.renew(first["refresh_token"])).json == REFUSED
+    assert (await caller.renew(token)).json == REFUSED
+
+
 async def test_a_family_goes_on_in_another_form(here: Deployment) -> None:
     """RE-04: between two releases a family's tokens change their form, and a lost answer is given again."""
     caller = demo_caller(here)

@@ -276,15 +276,20 @@ def test_files_that_are_no_text(tmp_path):
         load(flags={"data": tmp_path}).master_key_text()
 
 
+def make_long(path, text, *, endless):
+    """Make a file that has no end, or one that is huge."""
+    if endless:
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text(text * 10_000, encoding="utf-8")
+        path.chmod(0o600)
+
+
 @pytest.mark.parametrize("endless", [True, False])
 def test_secret_files_without_an_end(tmp_path, endless):
     """HT-01: a secret's file that is huge or has no end is refused, with no byte of it told."""
     path = tmp_path / "master.key"
-    if endless:
-        path.symlink_to("/dev/zero")
-    else:
-        path.write_text(KEY * 10_000, encoding="utf-8")
-        path.chmod(0o600)
+    make_long(path, KEY, endless=endless)
     says = f"{path}: has more than 65536 characters: it should hold the secret alone"
     for name in ("MASTER_KEY", "DATABASE_URL", "PKCS11__PIN"):
         given = f"KEYTURN_{name}_FILE"
@@ -299,10 +304,7 @@ def test_secret_files_without_an_end(tmp_path, endless):
 def test_configuration_without_an_end(tmp_path, endless):
     """HT-01: a configuration file that is huge or has no end is refused; nothing else of it is told."""
     path = tmp_path / "keyturn.toml"
-    if endless:
-        path.symlink_to("/dev/zero")
-    else:
-        path.write_text("workers = 1\n" + "# a remark\n" * 10_000, encoding="utf-8")
+    make_long(path, "# a remark\n", endless=endless)
     told = f"configuration file {path}: has more than 65536 characters: it should hold settings alone"
     assert problems({}, config=path) == (told,)
 

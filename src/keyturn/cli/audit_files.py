@@ -141,6 +141,7 @@ def read_key(path: Path) -> Mapping[str, str]:
     Raises:
         OperatorError: It is none.
     """
+    require_file(path)
     try:
         with path.open("rb") as file:
             key = json.loads(file.read(_LONGEST_KEY))

@@ -23,8 +23,8 @@ import typer
 
 from keyturn.core.errors import ConfigError
 from keyturn.core.secret import Secret, parse_secret
-from keyturn.core.secret_text import read_secret_text
 from keyturn.core.vocabulary import CredentialKind
+from keyturn.secret_text import read_secret_text
 
 SERVER, PROFILE = "KEYTURN_SERVER", "KEYTURN_PROFILE"
 TOKEN_FILE, CA_FILE = "KEYTURN_TOKEN_FILE", "KEYTURN_CA_FILE"
@@ -90,9 +90,7 @@ def _read(name: str, folder: Path) -> Profile:
     path = folder / "profiles.toml"
     try:
         _require_own(path)
-        with path.open(encoding="utf-8") as file:
-            text = read_secret_text(file, path, "profiles alone")
-        found = tomllib.loads(text)
+        found = tomllib.loads(read_secret_text(path, "profiles alone"))
     except OSError as error:
         raise ConfigError([f"profiles {path}: {error.strerror}"]) from None
     except tomllib.TOMLDecodeError as error:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import IntEnum
 
+from keyturn.core.errors import Fault
 from keyturn.core.ports import Sealer
 from keyturn.core.records import Sealed
 
@@ -48,7 +49,14 @@ def read_by_all(kept: Sequence[Sealed], sealer: Sealer) -> Form:
     """Tell which form every process reads; of one that a later release said, the newest that we know.
 
     Raises:
-        Fault: What says so was altered.
+        Fault: What says so was altered, or says no form.
     """
-    numbers = [int(sealer.open(PURPOSE, each.id, each.value)) for each in kept]
-    return Form(min(NEWEST, max(numbers, default=Form.FIRST)))
+    return max((_form_in(each, sealer) for each in kept), default=Form.FIRST)
+
+
+def _form_in(kept: Sealed, sealer: Sealer) -> Form:
+    clear = sealer.open(PURPOSE, kept.id, kept.value)
+    try:
+        return Form(min(NEWEST, int(clear)))
+    except ValueError:
+        raise Fault(f"the sealed value {PURPOSE}/{kept.id} names no form") from None

@@ -180,8 +180,11 @@ class Digester(Protocol):
         """Digest a message under a pepper, the current one by default, apart from every look-up hash."""
         ...
 
-    def tags(self, message: bytes) -> Sequence[bytes]:
-        """Give the digest under every pepper there is, to recognise what was tagged under an older one."""
+    def tags(self, message: bytes) -> Mapping[str, bytes]:
+        """Give the digest under every pepper there is, by the pepper's id.
+
+        Whoever has a pepper makes such tags: one under a pepper from elsewhere proves nothing by itself.
+        """
         ...
 
     @property

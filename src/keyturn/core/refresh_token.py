@@ -11,7 +11,7 @@ too small for its first digit to be more than 4, and a spelled one begins with a
 Source: design.md section 4; RT-01, TK-11.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 
 import msgspec
@@ -91,13 +91,16 @@ def read_refresh_token(presented: Secret) -> RefreshToken | None:
 
 
 def recognise_refresh_token(
-    presented: Secret, tags: Callable[[bytes], Sequence[bytes]]
-) -> RefreshToken | None:
-    """Tell the same of a token whose tag is ours, under any of our keys; None of any other."""
+    presented: Secret, tags: Callable[[bytes], Mapping[str, bytes]]
+) -> tuple[RefreshToken, str] | None:
+    """Tell the same of a token with a tag under one of our peppers, and which that is; None of any other."""
     parts = _split(presented)
-    if parts is None or not any(compare_digest(parts.tag, parts.spell(ours)) for ours in tags(parts.tagged)):
+    if parts is None:
         return None
-    return parts.token
+    for pepper_id, digest in tags(parts.tagged).items():
+        if compare_digest(parts.tag, parts.spell(digest)):
+            return parts.token, pepper_id
+    return None
 
 
 def has_older_form(token: Secret) -> bool:
@@ -112,6 +115,10 @@ class _Parts(msgspec.Struct, frozen=True):
     tagged: bytes
     tag: bytes
     spell: Tagger
+
+    def __repr__(self) -> str:
+        """Show whose it is; all else of it together is the token."""
+        return f"_Parts({self.token})"
 
 
 def _split(presented: Secret) -> _Parts | None:

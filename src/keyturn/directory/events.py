@@ -68,7 +68,7 @@ async def carry_out(store: Writer, event: AuditEvent, *changes: Change, taken: s
     )
     outcome = await store.record(Unit(audit=event, changes=changes, audit_if_lost=lost))
     if isinstance(outcome, Lost):
-        raise _explained(outcome, taken)
+        raise explained(outcome, taken)
 
 
 async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | None:
@@ -80,7 +80,8 @@ async def attempt(store: Writer, event: AuditEvent, *changes: Change) -> Lost | 
     return outcome if isinstance(outcome, Lost) else None
 
 
-def _explained(lost: Lost, taken: str | None) -> Clash:
+def explained(lost: Lost, taken: str | None = None) -> Clash:
+    """Say what an operator is told of a lost race; ``taken`` is as for ``carry_out``."""
     change, winner = lost.change, lost.winner
     # Where a new name is in use by another organisation's record, the store does not show whose it is.
     renamed = isinstance(change, Replace) and (winner is None or winner.id != change.record.id)

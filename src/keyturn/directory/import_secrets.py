@@ -228,7 +228,7 @@ def _repeatable(kept: _Kept, owner: Owner, kind: CredentialKind, digester: Diges
     A slow hash is gone after its first good use; by the id that these give, its credential is known again.
     """
     message = f"import\n{owner.organisation_id}\n{kind}\n{owner.id}\n{kept.verifier}".encode()
-    tags = [digester.tag(message), *digester.tags(message)]
+    tags = [digester.tag(message), *digester.tags(message).values()]
     return [lambda size, tag=tag: tag[:size] for tag in tags]  # type: ignore[misc]  # a default binds it
 
 

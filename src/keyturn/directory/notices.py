@@ -6,11 +6,12 @@ ends by itself.
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 
 import msgspec
 
 from keyturn.core.actors import Actor
-from keyturn.core.changes import Add, Replace
+from keyturn.core.changes import Add, Change, Replace
 from keyturn.core.errors import Clash, NothingThere, OperatorError
 from keyturn.core.identifiers import uuid7
 from keyturn.core.notices import (
@@ -31,11 +32,12 @@ from keyturn.core.notices import (
     webhook_secrets,
 )
 from keyturn.core.ports import Sealer
+from keyturn.core.records import AuditEvent
 from keyturn.core.sealed_values import open_value, place_of
 from keyturn.core.secret import Dice, Secret
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.vocabulary import OrganisationId
-from keyturn.directory.events import carry_out, told
+from keyturn.directory.events import attempt, carry_out, explained, told
 from keyturn.directory.names import check_choices
 from keyturn.directory.owners import living_organisation, raise_version
 
@@ -43,6 +45,8 @@ MOST_LIVING = 20
 """Subscriptions of one organisation, or of the deployment: each multiplies what is sent."""
 MOST_A_MONTH = 200
 """With those that ended within a month: whoever sends reads them all."""
+_RACES = 50
+"""Each is lost to another subscription, or to a change of the organisation; more than there may be living."""
 
 
 class SubscriptionWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,21 +77,15 @@ async def create_subscription(
     Raises:
         OperatorError: The settings do not let anything go there, or something of the wish is not acceptable.
         NothingThere: There is no such organisation for this actor.
-        Clash: There are enough, or somebody else made one in the same moment.
+        Clash: There are enough, or others change the organisation again and again.
     """
     _require_reach(actor, wish.organisation_id)
-    guard: tuple[Replace, ...] = ()
-    if wish.organisation_id is not None:
-        inside = store.organisation_store(wish.organisation_id)
-        # Of two that count at once one loses, or the limit would be none to whoever asks often enough.
-        guard = (raise_version(await living_organisation(actor, inside)),)
     kinds = check_choices("kind", wish.kinds, KINDS)
     # The mail server is the operator's, and so is its good name: an organisation's administrator may not
     # have it mail just anybody.
     confined = actor.organisation_id is not None
     if refused := sender.is_allowed(wish.channel, wish.target, listed=confined):
         raise OperatorError(refused)
-    await _require_room(actor, outbox, wish.organisation_id)
     name, secret = uuid7(now, dice), make_webhook_secret(dice)
     webhook = wish.channel is Channel.WEBHOOK
     subscription = Subscription(
@@ -111,8 +109,27 @@ async def create_subscription(
         details={"channel": subscription.channel.value, "kinds": " ".join(kinds)},
         personal={"target": subscription.target},
     )
-    await carry_out(store, event, *guard, Add(subscription))
+    await _add(actor, store, outbox, subscription, event)
     return subscription, spell_webhook_secret(secret) if webhook else None
+
+
+async def _add(
+    actor: Actor, store: DeploymentStore, outbox: Outbox, subscription: Subscription, event: AuditEvent
+) -> None:
+    """Add a subscription where there is room for it; who meets others counts again."""
+    whose = subscription.organisation_id
+    for races in count(1):
+        guard: list[Change] = []
+        if whose is not None:
+            # Of two that count at once one loses, or the limit would be none to whoever asks often enough.
+            guard = [raise_version(await living_organisation(actor, store.organisation_store(whose)))]
+        await _require_room(actor, outbox, whose)
+        lost = await attempt(store, event, *guard, Add(subscription))
+        if lost is None:
+            return
+        # Else what came along lost: the answer to a request that was sent twice.
+        if races == _RACES or lost.change not in guard:
+            raise explained(lost)
 
 
 async def _require_room(actor: Actor, outbox: Outbox, organisation_id: OrganisationId | None) -> None:

@@ -24,14 +24,14 @@ def open_family(decision: Decision, services: Services, now: datetime) -> tuple[
     """Begin a refresh family with its first token."""
     proof, profile = decision.proof, decision.profile
     family_id = FamilyId(uuid7(now, services.naming))
-    token = fresh_token(family_id, 0, services)
+    pepper_id = services.digester.current_pepper_id
+    token = fresh_token(family_id, 0, pepper_id, services)
     seconds = proof.organisation.setting(
         profile.dialect,
         "refresh_lifetime_seconds",
         profile.refresh_lifetime_seconds or _DEFAULT_LIFETIME_SECONDS,
     )
     ends_at = now + timedelta(seconds=seconds)
-    pepper_id = services.digester.current_pepper_id
     family = RefreshFamily(
         id=family_id,
         organisation_id=proof.organisation.id,

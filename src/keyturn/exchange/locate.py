@@ -148,8 +148,11 @@ async def locate_family(
     presented: Secret, registry: Registry, digester: Digester
 ) -> tuple[RefreshToken, RefreshFamily] | None:
     """Find the family of a refresh token that we really made; a made-up one costs no read of the store."""
-    token = recognise_refresh_token(presented, digester.tags)
-    if token is None:
+    recognised = recognise_refresh_token(presented, digester.tags)
+    if recognised is None:
         return None
+    token, pepper_id = recognised
     family = await registry.find_family(token.family_id)
-    return None if family is None else (token, family)
+    # Who ran the deployment that an organisation came from has its pepper too, and could forge the tag of any
+    # family; under the family's own nobody else can.
+    return None if family is None or family.pepper_id != pepper_id else (token, family)

@@ -14,8 +14,7 @@ from keyturn.core.records import RefreshFamily
 from keyturn.core.refresh import Verdict, judge
 from keyturn.core.refresh_token import RefreshToken
 from keyturn.core.requests import Asker, Issued, Member, Proof, TokenRequest
-from keyturn.core.views import UserView
-from keyturn.core.vocabulary import OwnerKind, Reason
+from keyturn.core.vocabulary import OwnerKind, Reason, UserId
 from keyturn.exchange.admit import admit, admit_holder
 from keyturn.exchange.askers import client_of, prove_asker
 from keyturn.exchange.credentials import check_family
@@ -27,7 +26,7 @@ from keyturn.exchange.locate import locate_family, named_organisation, recall_fa
 from keyturn.exchange.policy import decide
 from keyturn.exchange.road import Renewal, Rotation, begin, conclude, finish, walk
 from keyturn.exchange.services import Services
-from keyturn.exchange.standing import find_owner, outdated_by, rest_of_family
+from keyturn.exchange.standing import outdated_by, rest_of_family
 from keyturn.exchange.successor import same_successor
 
 ATTEMPTS = 4
@@ -80,8 +79,10 @@ async def _prove_owner(
     if known is not None:
         return known
     about = Concern(family.organisation_id, family.subject, family.owner_kind)
-    # Read first: a later view may have epochs that the family was never compared with.
-    owner = await find_owner(family.owner_kind, family.subject, services.registry)
+    owner = None
+    if family.owner_kind is OwnerKind.USER:
+        # Read first: a later view may have epochs that the family was never compared with.
+        owner = await services.registry.find_user(UserId(family.subject))
     if await outdated_by(rest_of_family(family), services.registry, now) is not None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     named, in_vain = await named_organisation(request, services.registry)
@@ -89,8 +90,8 @@ async def _prove_owner(
         raise InvalidGrant(Reason.OTHER_ORGANISATION, about=about)
     if family.owner_kind is OwnerKind.CLIENT and asker.proof is not None:
         return asker.proof
-    place = owner.place_in(family.organisation_id) if isinstance(owner, UserView) else None
-    if not isinstance(owner, UserView) or place is None:
+    place = None if owner is None else owner.place_in(family.organisation_id)
+    if owner is None or place is None:
         raise InvalidGrant(Reason.FAMILY_OUTDATED, about=about)
     organisation, membership = place
     held = next((item for item in owner.credentials if item.id == family.credential_id), None)

@@ -39,9 +39,13 @@ _NONCE_BYTES = 12
 _EXTRACT = HMAC(bytes(32), SHA256())
 
 
-def fresh_token(family_id: FamilyId, generation: int, services: Services) -> Secret:
-    """Make a token of dice alone, in the form that is written now."""
-    tag = services.digester.tag
+def fresh_token(family_id: FamilyId, generation: int, pepper_id: str, services: Services) -> Secret:
+    """Make a token of dice alone, in the form that is written now.
+
+    Args:
+        pepper_id: Its family's, which a family keeps for good.
+    """
+    tag = partial(services.digester.tag, pepper_id=pepper_id)
     if services.forms.written is Form.FIRST:
         return make_numbered_token(family_id, generation, tag, services.dice)
     return make_refresh_token(family_id, generation, tag, services.dice(DICE_BYTES))
@@ -82,7 +86,7 @@ def _derived(
 
 
 def _make_sealed(family: RefreshFamily, presented: Secret, services: Services) -> tuple[Secret, bytes]:
-    token = fresh_token(family.id, family.generation + 1, services)
+    token = fresh_token(family.id, family.generation + 1, family.pepper_id, services)
     nonce = services.naming(_NONCE_BYTES)  # no secret, and the key is of this one token
     cipher = _cipher(presented, family.id)
     return token, nonce + cipher.encrypt(nonce, token.reveal().encode(), family.id.encode())

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from keyturn.core.errors import ConfigError, OperatorError
 from keyturn.core.secret import Dice
-from keyturn.core.secret_text import MOST_CHARACTERS, read_secret_text
 from keyturn.keys.files import write_private
 from keyturn.keys.sealing import MasterKey, MasterSealer
+from keyturn.secret_text import MOST_CHARACTERS, read_secret_text
 
 MOST_KEYS = 8
 
@@ -75,7 +75,7 @@ class MasterKeys:
             return False
         self._seen = seen
         try:
-            keys = parse_keys(_read(self._path))
+            keys = parse_keys(read_secret_text(self._path))
         except (OSError, ValueError, ConfigError) as error:
             log.error("%s is not read again: %s", self._path, error)  # noqa: TRY400  # that is all
             return False
@@ -98,7 +98,7 @@ class MasterKeys:
         path = self._file()
         fresh = MasterKey.generate(self._dice)
         with _written(path):
-            text = _read(path)
+            text = read_secret_text(path)
             longer = text.rstrip("\n") + "\n" + fresh.reveal() + "\n"
             _require_room(path, len(parse_keys(text)), len(longer))
             _replace(path, longer)
@@ -113,7 +113,7 @@ class MasterKeys:
         """
         path = self._file()
         with _written(path):
-            lines = _read(path).splitlines()
+            lines = read_secret_text(path).splitlines()
             kept = [rest for line in lines if (rest := _without(line, key_id)) is not None]
             _replace(path, "\n".join(kept) + "\n")
             self.reload()
@@ -138,11 +138,6 @@ class MasterKeys:
         except OSError:
             return None
         return found and (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode)
-
-
-def _read(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return read_secret_text(file, path)
 
 
 def _without(line: str, key_id: str) -> str | None:

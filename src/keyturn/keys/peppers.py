@@ -5,7 +5,7 @@ making every client secret of the deployment wrong (design.md section 3).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -58,9 +58,9 @@ class Peppers:
         """Digest a message under a pepper, the current one by default, apart from every look-up hash."""
         return _tag(self._begun.get(pepper_id or self._current, self._decoy), message)
 
-    def tags(self, message: bytes) -> Sequence[bytes]:
-        """Give the digest under every pepper there is."""
-        return [_tag(begun, message) for begun in self._begun.values()]
+    def tags(self, message: bytes) -> Mapping[str, bytes]:
+        """Give the digest under every pepper there is, by the pepper's id."""
+        return {pepper_id: _tag(begun, message) for pepper_id, begun in self._begun.items()}
 
     def lookup_hash(self, secret_sha256: bytes, pepper_id: str) -> bytes:
         """Give HMAC-SHA256 under a pepper; an unknown id costs the same and matches nothing."""

@@ -1,10 +1,10 @@
-"""Notices in SQL (``Outbox``): errands on the writer's thread, questions to the readers."""
+"""Notices in SQL (``Outbox``)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, func, literal, select
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
@@ -22,29 +22,16 @@ from keyturn.core.notices import (
 from keyturn.core.records import Credential
 from keyturn.core.vocabulary import OrganisationId
 from keyturn.storage import rows
-from keyturn.storage.ground import Ground
+from keyturn.storage.errands import SqlErrands
 from keyturn.storage.notice_schema import DELIVERY, NOTICE, SUBSCRIPTION
-from keyturn.storage.reads import SqlReads
 from keyturn.storage.schema import CREDENTIAL
-from keyturn.storage.writer import GroupWriter
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Before any delivery. For "is not null" SQLite would read a month of delivered ones: it takes no index."""
 
 
-class SqlOutbox:
-    """The ``Outbox`` of a SQL store.
-
-    Args:
-        ground: Keeps it.
-        writer: Runs errands in turn with the units of requests.
-        reads: Answers questions without waiting for a turn.
-    """
-
-    def __init__(self, ground: Ground, writer: GroupWriter, reads: SqlReads) -> None:
-        self._insert = ground.insert
-        self._errand = writer.errand
-        self._ask = reads.ask
+class SqlOutbox(SqlErrands):
+    """The ``Outbox`` of a SQL store."""
 
     async def subscriptions(self, of: OrganisationId | None = None) -> Sequence[Subscription]:
         """Read the subscriptions of one organisation, or all there are: oldest first, ended ones included."""
@@ -68,7 +55,7 @@ class SqlOutbox:
 
     async def spread(self, notice: Notice, deliveries: Sequence[Delivery], now: datetime) -> None:
         """Keep the deliveries of a notice, all or none; those that are there already stay as they are."""
-        added = self._insert(DELIVERY).on_conflict_do_nothing()
+        added = self._ground.insert(DELIVERY).on_conflict_do_nothing()
         done = NOTICE.update().where(NOTICE.c.id == notice.id).values(spread_at=now)
 
         def spread(connection: Connection) -> None:
@@ -100,9 +87,7 @@ class SqlOutbox:
         if of is not None:
             query = query.where(columns.organisation_id == of)
         if before is not None:
-            at, name = before
-            older = (columns.created_at < at) | ((columns.created_at == at) & (columns.id < name))
-            query = query.where(older)
+            query = query.where(_is_before(*before))
         newest = query.order_by(columns.created_at.desc(), columns.id.desc())
         return await self._records(Delivery, newest.limit(limit))
 
@@ -169,6 +154,12 @@ class SqlOutbox:
         return await self._ask(lambda c: rows.records(c, kind, query))
 
 
+def _is_before(at: datetime | ColumnElement[datetime], name: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Ask whether a delivery is older than a place, which is an instant and among equals an id."""
+    columns = DELIVERY.c
+    return (columns.created_at < at) | ((columns.created_at == at) & (columns.id < name))
+
+
 def _due(now: datetime, limit: int) -> Select[Any]:
     """Ask for what is due as ``Outbox.due_deliveries`` says.
 
@@ -195,9 +186,7 @@ def _due(now: datetime, limit: int) -> Select[Any]:
         .where(
             waits,
             columns.next_at <= now,
-            held.c.id.is_(None)
-            | (columns.created_at < held.c.created_at)
-            | ((columns.created_at == held.c.created_at) & (columns.id < held.c.id)),
+            held.c.id.is_(None) | _is_before(held.c.created_at, held.c.id),
         )
         .subquery()
     )

@@ -1,4 +1,4 @@
-"""What upkeep keeps in SQL (``UpkeepStore``): errands on the writer's thread, questions to the readers."""
+"""What upkeep keeps in SQL (``UpkeepStore``)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,11 +13,9 @@ from keyturn.core.upkeep_ports import LONGEST_LEASE, AuditTail, JobRun, Lease, N
 from keyturn.core.vocabulary import Algorithm
 from keyturn.storage import rows, sealed_reads
 from keyturn.storage.cleaners import CLEANERS, sweep
-from keyturn.storage.ground import Ground
-from keyturn.storage.reads import SqlReads
+from keyturn.storage.errands import SqlErrands
 from keyturn.storage.schema import AUDIT, AUDIT_CHAIN, SIGNING_KEY
 from keyturn.storage.upkeep_schema import AUDIT_CHECKPOINT, CLOCK_MARK, DUE_RING, LEASE, NODE
-from keyturn.storage.writer import GroupWriter
 
 RECENT_ROWS = 1000
 """Audit rows among which the newest time is looked for: nodes differ by seconds, and commit side by side."""
@@ -25,27 +23,15 @@ _NUMBERS_AT_ONCE = 500
 """Bound values in one statement."""
 
 
-class SqlUpkeep:
-    """The ``UpkeepStore`` of a SQL store.
-
-    Args:
-        ground: Keeps it.
-        writer: Runs errands in turn with the units of requests.
-        reads: Answers questions without waiting for a turn.
-    """
-
-    def __init__(self, ground: Ground, writer: GroupWriter, reads: SqlReads) -> None:
-        self._insert = ground.insert
-        self._side_by_side = ground.side_by_side
-        self._errand = writer.errand
-        self._ask = reads.ask
+class SqlUpkeep(SqlErrands):
+    """The ``UpkeepStore`` of a SQL store."""
 
     # --- leases ---
 
     async def lease(self, name: str, holder: str, now: datetime, until: datetime) -> Lease | None:
         """Take a lease that is not held or one's own; None where another has it."""
         columns = LEASE.c
-        taken = self._insert(LEASE).values(name=name, holder=holder, until=until)
+        taken = self._ground.insert(LEASE).values(name=name, holder=holder, until=until)
         taken = taken.on_conflict_do_update(
             index_elements=[columns.name],
             set_={"holder": taken.excluded.holder, "until": taken.excluded.until},
@@ -72,7 +58,7 @@ class SqlUpkeep:
     async def note_due_rings(self, rings: Sequence[tuple[str, Algorithm]], now: datetime) -> None:
         """Add rings; those that are there already stay as they are."""
         values = [{"issuer_id": issuer, "algorithm": each, "noted_at": now} for issuer, each in rings]
-        noted = self._insert(DUE_RING).on_conflict_do_nothing()
+        noted = self._ground.insert(DUE_RING).on_conflict_do_nothing()
         await self._errand(lambda c: c.execute(noted, values))
 
     async def due_rings(self, limit: int) -> Sequence[tuple[str, Algorithm]]:
@@ -113,7 +99,7 @@ class SqlUpkeep:
     async def note_clock(self, newest_at: datetime, stepped_at: datetime | None = None) -> None:
         """Raise the newest time, never lower it, and note a step."""
         newest = CLOCK_MARK.c.newest_at
-        noted = self._insert(CLOCK_MARK).values(
+        noted = self._ground.insert(CLOCK_MARK).values(
             id=1, newest_at=newest_at, accepted=0, accepted_after=0, stepped_at=stepped_at
         )
         noted = noted.on_conflict_do_update(
@@ -132,7 +118,7 @@ class SqlUpkeep:
 
         def accept(connection: Connection) -> None:
             newest = connection.execute(select(func.max(AUDIT.c.id))).scalar() or 0
-            accepted = self._insert(CLOCK_MARK).values(
+            accepted = self._ground.insert(CLOCK_MARK).values(
                 id=1, newest_at=now, accepted=1, accepted_after=newest, stepped_at=now
             )
             values = {
@@ -150,7 +136,7 @@ class SqlUpkeep:
     async def report_node(self, node: Node) -> None:
         """Note that a process is alive, and what it says of itself."""
         values = {name: getattr(node, name) for name in node.__struct_fields__}
-        told = self._insert(NODE).values(values)
+        told = self._ground.insert(NODE).values(values)
         told = told.on_conflict_do_update(index_elements=[NODE.c.id], set_=values)
         await self._errand(lambda c: c.execute(told))
 
@@ -194,12 +180,12 @@ class SqlUpkeep:
 
         # Where rows are not committed in the order of their numbers, one with a lower number may be on its
         # way: then only whoever keeps every writer out sees all there are up to the highest.
-        return await (self._errand if self._side_by_side else self._ask)(tails)
+        return await (self._errand if self._ground.side_by_side else self._ask)(tails)
 
     async def settled_to(self) -> int:
         """Tell the position up to which every row is there; as for ``audit_tails``."""
         newest = select(func.max(AUDIT.c.id))
-        ask = self._errand if self._side_by_side else self._ask
+        ask = self._errand if self._ground.side_by_side else self._ask
         return await ask(lambda c: c.execute(newest).scalar() or 0)
 
     async def checkpoints(self, after: int, limit: int) -> Sequence[Checkpoint]:
@@ -216,7 +202,7 @@ class SqlUpkeep:
     async def add_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add one; False where its seq is taken."""
         values = {name: getattr(checkpoint, name) for name in checkpoint.__struct_fields__}
-        added = self._insert(AUDIT_CHECKPOINT).values(values).on_conflict_do_nothing()
+        added = self._ground.insert(AUDIT_CHECKPOINT).values(values).on_conflict_do_nothing()
         added = added.returning(AUDIT_CHECKPOINT.c.seq)
         return await self._errand(lambda c: c.execute(added).first() is not None)
 

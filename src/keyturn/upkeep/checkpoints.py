@@ -6,7 +6,6 @@ between, the rest of each chain goes on from a place that is signed, and stays c
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +30,7 @@ from keyturn.core.records import AuditEvent, AuditRow
 from keyturn.core.secret import Dice
 from keyturn.core.store_ports import DeploymentStore
 from keyturn.core.upkeep_ports import AuditKey, AuditKeys, AuditTail, CheckpointStore, ClockStore
-from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
+from keyturn.upkeep.batches import Pace, delete_in_batches
 
 PAGE = 250
 """Rows whose links are followed in one go, a millisecond or two, before requests have their turn."""
@@ -107,8 +106,7 @@ class Retention(msgspec.Struct, frozen=True):
     check: ChainCheck
     kept: timedelta
     dice: Dice
-    pause_seconds: float = PAUSE_SECONDS
-    monotonic: Callable[[], float] = time.monotonic
+    pace: Pace = Pace()
 
     async def work(self, now: datetime) -> str:
         """Sign up to where the chains are cut, cut them, and let go of checkpoints nobody needs then.
@@ -124,7 +122,7 @@ class Retention(msgspec.Struct, frozen=True):
         await self._follow(ledger, key)
         tails = await self.store.audit_tails(0)
         _require_all(ledger, tails)
-        until = self.monotonic() + LONGEST_SECONDS
+        until = self.pace.monotonic() + LONGEST_SECONDS
         # What a run has left that was killed after signing, or had no more time.
         if not await self._remove(tuple(ledger.cuts.values()), until):
             return "removed a part of what was cut before"
@@ -142,7 +140,7 @@ class Retention(msgspec.Struct, frozen=True):
         if not await self._remove(cuts, until):
             return f"cut {told}, and removed a part of them"
         needless = ledger.needless_before(now - self.kept)
-        await delete_in_batches(partial(self.store.prune_checkpoints, needless), self.pause_seconds)
+        await delete_in_batches(partial(self.store.prune_checkpoints, needless), self.pace)
         return f"removed {told}"
 
     async def _follow(self, ledger: Ledger, key: AuditKey) -> None:
@@ -188,7 +186,7 @@ class Retention(msgspec.Struct, frozen=True):
                 seen += len(old)
             if len(old) < PAGE:
                 break
-            await asyncio.sleep(BREATH * self.pause_seconds)
+            await asyncio.sleep(BREATH * self.pace.pause_seconds)
         return place
 
     async def _sign(
@@ -217,8 +215,8 @@ class Retention(msgspec.Struct, frozen=True):
         """Remove what lies before cuts, and tell whether there was time for all of it."""
         for cut in cuts:
             prune = partial(self.store.prune_audit, cut.chain, cut.seq)
-            await delete_in_batches(prune, self.pause_seconds, None, self.monotonic, until)
-        return self.monotonic() < until
+            await delete_in_batches(prune, self.pace, until=until)
+        return self.pace.monotonic() < until
 
     def _told(self, made: Checkpoint, removed: int, now: datetime) -> Unit:
         event = AuditEvent(

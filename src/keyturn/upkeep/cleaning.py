@@ -1,14 +1,12 @@
 """Deletes what expired. Which tables that are, each store's list of cleaners says."""
 
-import time
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
 import msgspec
 
 from keyturn.core.upkeep_ports import Cleaners, ClockStore
-from keyturn.upkeep.batches import PAUSE_SECONDS, delete_in_batches
+from keyturn.upkeep.batches import Pace, delete_in_batches
 
 MOST_ROWS = 1_000_000
 """Of one table in one run, minutes of short batches: what is more waits for the next, after other jobs."""
@@ -21,8 +19,7 @@ class Cleaning(msgspec.Struct, frozen=True):
 
     cleaners: Cleaners
     clock: ClockStore
-    pause_seconds: float = PAUSE_SECONDS
-    monotonic: Callable[[], float] = time.monotonic
+    pace: Pace = Pace()
 
     async def work(self, now: datetime) -> str:
         """Sweep every table; nothing within an hour of a step of the clock, nor once one is noted (RE-07)."""
@@ -33,10 +30,9 @@ class Cleaning(msgspec.Struct, frozen=True):
         counts = {
             name: await delete_in_batches(
                 partial(self._sweep, name, now, before),
-                self.pause_seconds,
+                self.pace,
                 MOST_ROWS,
-                self.monotonic,
-                self.monotonic() + LONGEST_SECONDS,
+                self.pace.monotonic() + LONGEST_SECONDS,
             )
             for name in self.cleaners.cleaners
         }

@@ -76,8 +76,8 @@ class Head:
         value = None if self.blank is None else self.blank.value_in(raw)
         if self.blank is None or value is None:
             return None
-        was = self.blank.value_in(self.raw)
-        headers = [(name, value if found == was else found) for name, found in self.headers]
+        first = self.blank.first
+        headers = [(name, value if found == first else found) for name, found in self.headers]
         target = self.path + b"?" + self.query
         head = Head(self.method, target, headers, self.client, keep_alive=self.keep_alive)
         head.length = self.length

@@ -308,6 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.loop.call_later(REST_SECONDS, self._listen_again)
         else:
+            self._step = self._discard if cycle.oversized else self._step  # its body may be on its way
             self.close_after_reading()
         return True
 
@@ -345,9 +346,8 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.oversized = True
         else:
             cycle.scope["state"][OVERSIZED] = True
-        cycle.body = bytearray()
+        cycle.body, cycle.keep_alive = bytearray(), False
         self.on_message_complete()
-        cycle.keep_alive = False
         self._start()
         self._step = self._discard
         return True

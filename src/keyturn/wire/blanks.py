@@ -29,16 +29,17 @@ class Blank:
     """A text of which one stretch may differ.
 
     Like what is repeated whole, the rest is found by a keyed hash: the time that takes does not tell how far
-    two requests agree.
+    two requests agree. ``first`` is what was cut out.
     """
 
-    __slots__ = ("_begin", "_rest", "_tail")
+    __slots__ = ("_begin", "_rest", "_tail", "first")
 
     def __init__(self, text: bytes, begin: int, end: int) -> None:
         """Cut a stretch out."""
         self._begin = begin
         self._tail = len(text) - end
         self._rest = {(text[:begin], text[end:])}
+        self.first = text[begin:end]
 
     def value_in(self, text: bytes) -> bytes | None:
         """Give what another text has in this place; None where it differs elsewhere or is no token there."""

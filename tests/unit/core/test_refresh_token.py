@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyturn.core import refresh_token
 from keyturn.core.refresh_token import (
     DICE_BYTES,
     RefreshToken,
@@ -47,7 +48,7 @@ def numbered(family, generation):
 
 def ours(message):
     """Tag under an older key, and the one in use."""
-    return [tag(message, b"older"), tag(message)]
+    return {"older": tag(message, b"older"), "now": tag(message)}
 
 
 @given(family=FAMILIES, generation=GENERATIONS)
@@ -57,8 +58,8 @@ def test_it_says_whose_it_is(make, family, generation):
     token = make(family, generation)
     assert len(token.reveal()) == 104
     assert parse_secret(token.reveal()) is CredentialKind.REFRESH_TOKEN
-    assert recognise_refresh_token(token, ours) == RefreshToken(family, generation)
-    assert recognise_refresh_token(token, lambda message: [tag(message, b"theirs")]) is None
+    assert recognise_refresh_token(token, ours) == (RefreshToken(family, generation), "now")
+    assert recognise_refresh_token(token, lambda message: {"other": tag(message, b"theirs")}) is None
     assert read_refresh_token(token) == RefreshToken(family, generation)
 
 
@@ -71,9 +72,17 @@ def test_any_other_digit_is_made_up(make, family, generation, place, digit):
     assert (recognise_refresh_token(altered, ours) is None) == (altered.reveal() != text)
 
 
+@pytest.mark.parametrize("make", [spelled, numbered])
+def test_its_parts_do_not_print(make):
+    """HT-07: a token that was taken apart shows whose it is, and neither its dice nor its tag."""
+    token = make(FAMILY, 7)
+    parts = refresh_token._split(token)
+    assert repr(parts) == f"_Parts({RefreshToken(FAMILY, 7)})"
+
+
 def test_the_first_release_made_it():
     """RE-04: what 0.1.0 made is known, and what is made for it is the same to the digit."""
-    assert recognise_refresh_token(Secret(BEFORE), ours) == RefreshToken(FAMILY, 7)
+    assert recognise_refresh_token(Secret(BEFORE), ours) == (RefreshToken(FAMILY, 7), "now")
     assert numbered(FAMILY, 7).reveal() == BEFORE
 
 

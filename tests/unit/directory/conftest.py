@@ -44,7 +44,7 @@ class PlainDigester:
         return hashlib.sha256(b"p1" + message).digest()
 
     def tags(self, message):
-        return [self.tag(message)]
+        return {"p1": self.tag(message)}
 
 
 class PlainPasswords:

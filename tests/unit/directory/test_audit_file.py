@@ -20,6 +20,7 @@ from keyturn.directory.audit_file import FileCheck
 from keyturn.directory.organisations import create_organisation, rename_organisation
 from keyturn.keys.audit_key import StoredAuditKeys
 from keyturn.storage.audit import hash_of
+from keyturn.upkeep.batches import Pace
 from keyturn.upkeep.checkpoints import Checkpoints, Retention
 from unit.directory.conftest import NOW, OPERATOR, Deployment
 
@@ -226,7 +227,7 @@ async def test_what_retention_cut_is_not_missed(tmp_path):
         check_chain,
         timedelta(days=1),
         secrets.token_bytes,
-        pause_seconds=0,
+        pace=Pace(0),
     )
     assert "removed" in await job.work(NOW + timedelta(days=2))
     records = await trail.records()

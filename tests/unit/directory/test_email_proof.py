@@ -10,6 +10,7 @@ from keyturn.core.errors import OperatorError
 from keyturn.core.secret import Secret
 from keyturn.directory.email_proof import GOOD_FOR, confirm_email, make_email_code, user_of
 from keyturn.directory.users import change_user
+from keyturn.keys.peppers import Peppers
 
 ALICE = operator("alice")
 
@@ -48,6 +49,16 @@ async def test_used_up(deployment, place):
     for spelling in (code, Secret(f" {code.reveal()}\n")):
         with pytest.raises(OperatorError, match="used already"):
             await use(spelling)
+
+
+async def test_a_pepper_from_elsewhere(place):
+    """TN-01: who has the pepper that an organisation brought along proves no address with it."""
+    _, _, make, use = place
+    own, brought = {"own": b"o" * 32}, {"brought": b"b" * 32}
+    here, there = Peppers(own | brought, "own", bytes(32)), Peppers(brought, "brought", bytes(32))
+    with pytest.raises(OperatorError, match="not good"):
+        await use(await make(digester=there), digester=here)
+    assert await use(await make(digester=here), digester=here)
 
 
 async def test_worthless(deployment, place, now):

@@ -22,6 +22,7 @@ from keyturn.storage.audit import hash_of
 from keyturn.storage.memory import MemoryStore
 from keyturn.upkeep import batches
 from keyturn.upkeep import checkpoints as checkpoints_module
+from keyturn.upkeep.batches import Pace
 from keyturn.upkeep.checkpoints import Checkpoints, Retention
 
 DAY = timedelta(days=1)
@@ -58,8 +59,7 @@ def trail():
             check=check,
             kept=timedelta(**kept),
             dice=dice,
-            pause_seconds=0,
-            monotonic=monotonic,
+            pace=Pace(0, monotonic),
         )
         return await job.work(clock.now())
 

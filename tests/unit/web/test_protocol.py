@@ -809,6 +809,21 @@ def test_too_many_at_once_are_turned_away():
         assert is_generic(closed, "temporarily_unavailable")
 
 
+def test_too_much_at_a_bad_time_reads_its_answer():
+    """HT-04: who is turned away before the body that is too large has come reads why; it was reset away."""
+    with Answering(ProtocolLimits(body_bytes=10, linger_seconds=10)) as server, server.connect() as client:
+        for _ in range(ROOM):
+            server.protocol.shared.underway.lets_in("POST")
+        head, _, body = post(b"x" * 100_000).partition(b"\r\n\r\n")
+        client.sendall(head + b"\r\n\r\n")
+        eventually(lambda: server.refused)
+        for _ in range(2):  # where the connection is closed, the first of it brings the reset
+            client.sendall(body[:50_000])
+            time.sleep(0.05)
+        assert status_of(read_answer(client)) == 503
+        assert client.recv(1) == b""
+
+
 def test_who_rests_is_heard_before_the_end():
     """RE-03: what a refused caller sent before a server stops has an answer; then its connection ends."""
     with Answering(ProtocolLimits()) as server:

@@ -155,8 +155,7 @@ def read_position(actor: Actor, call: Call, digester: Digester) -> Position | No
         raw = b""
     tag, spelled = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
     message = _message(_bound(actor, call), spelled)
-    # ``tags`` gives one for each pepper, so that a cursor outlives a change of peppers.
-    if not any(hmac.compare_digest(each, tag) for each in digester.tags(message)):
+    if not hmac.compare_digest(digester.tag(message), tag):
         raise InvalidRequest(Reason.CURSOR_REJECTED, "the cursor is none of this list")
     position: Position = msgspec.json.decode(spelled, type=Position)
     return position

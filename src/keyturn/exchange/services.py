@@ -50,6 +50,10 @@ class ClaimsTable(msgspec.Struct, frozen=True):
 class TokenVerifier(Protocol):
     """Proves tokens that this deployment signed (``exchange/verify.py``)."""
 
+    def note(self, token: Secret) -> None:
+        """Remember a token that was made here and is handed out."""
+        ...
+
     async def verify(
         self, token: Secret, profiles: tuple[TokenProfile, ...], organisation: Organisation, now: datetime
     ) -> VerifiedClaims | None:

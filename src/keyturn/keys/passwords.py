@@ -5,7 +5,8 @@ here too, in whatever hash it came (``foreign``), until its first good use.
 
 argon2-cffi lets go of the interpreter while it hashes, so tokens go on being issued meanwhile, and the number
 of threads bounds the cores it takes (PW-02, RE-10). On a core that both want they step back before the event
-loop. Nothing is imported and no thread started before the first password.
+loop, and more threads than cores would only take it from it more often. Nothing is imported and no thread
+started before the first password.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class ArgonPasswords:
         dice: Gives the salts.
         memory_kib: What one hash takes while it is made.
         passes: How often it goes over that memory.
-        threads: How many are made at a time.
+        threads: How many are made at a time; no more than there are cores for this process.
         max_waiting: How many may wait for a thread; whoever comes then is refused at once.
     """
 
@@ -66,6 +67,7 @@ class ArgonPasswords:
         self._memory_kib = memory_kib
         self._passes = passes
         self._dice = dice
+        threads = min(threads, _usable_cores())
         self._pool = ThreadPoolExecutor(threads, "passwords", _step_back)
         self._places = BoundedSemaphore(threads + max_waiting)
 
@@ -147,6 +149,12 @@ class ArgonPasswords:
         return hash_secret(octets, salt, self._passes, self._memory_kib, _LANES, _HASH_BYTES, Type.ID).decode(
             "ascii"
         )
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _step_back() -> None:

@@ -102,6 +102,16 @@ async def test_a_saturated_pool_refuses_at_once_and_recovers():
     assert await passwords.check(Secret(GOOD), None) is False
 
 
+@pytest.mark.parametrize(("cores", "at_once"), [({0}, 1), ({0, 1}, 2), ({0, 1, 2, 3}, 3)])
+async def test_no_more_threads_than_cores(monkeypatch, cores, at_once):
+    """RE-10: a second thread on one core checks nothing sooner, and takes that core from the event loop."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: cores, raising=False)
+    passwords = ArgonPasswords(_dice, threads=3, max_waiting=0)
+    asked = [passwords.check(Secret(GOOD), None) for _ in range(4)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert answers.count(False) == at_once
+
+
 async def test_the_event_loop_goes_on():
     """PW-02: while passwords are hashed the event loop goes round, many times for each of them."""
     passwords = ArgonPasswords(_dice, threads=1)

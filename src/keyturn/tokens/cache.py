@@ -10,7 +10,7 @@ from keyturn.tokens.verify import VerifiedClaims, check_time, verify_token
 
 TOKENS_KEPT = 10_000
 MADE_KEPT = 10_000
-"""Tokens made here that are remembered at least, and twice that at most; 100 bytes each."""
+"""Tokens made here that are remembered at least, and twice that at most; 120 bytes each."""
 
 
 class MadeHere:

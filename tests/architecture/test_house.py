@@ -184,6 +184,20 @@ def test_clock_rule_lets_pass(code):
     assert not list(clocks_read(ast.parse(code)))
 
 
+def test_who_lets_a_signature_go_unverified():
+    """TK-04: only the memory of what was made here does, and only who hands out tokens fills it."""
+    found = [
+        (path.relative_to(SOURCE).as_posix(), name)
+        for path in modules(SOURCE)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        for name in [ast.unparse(node.func).removeprefix("services.")]
+        if name == "own_tokens.note"
+        or (name == "verify_token" and any(each.arg in {"genuine", None} for each in node.keywords))
+    ]
+    assert found == [("exchange/road.py", "own_tokens.note"), ("tokens/cache.py", "verify_token")]
+
+
 def test_files_read_in_one_sitting():
     """No source file is longer than 450 lines."""
     lengths = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules(SOURCE)}

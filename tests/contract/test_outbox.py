@@ -9,6 +9,7 @@ from contract.store_kit import ACME, BETA, NOW, credential, next_version, open_a
 from keyturn.core.changes import Add, Recorded
 from keyturn.core.life import Life
 from keyturn.core.notices import (
+    MAILS_USED_UP,
     ORDER_KEPT,
     Channel,
     Delivery,
@@ -140,7 +141,7 @@ async def test_a_refused_one_comes_behind(store):
         delivery("a0", created_at=NOW - ORDER_KEPT, tries=9),
         delivery("a1", created_at=NOW - 9 * SECOND, tries=1, problem="status 500"),
         delivery("a2", created_at=NOW - 8 * SECOND, tries=1, problem="status 500", **hour),
-        delivery("a3", created_at=NOW - 7 * SECOND, problem="put off", **hour),
+        delivery("a3", created_at=NOW - 7 * SECOND, tries=1, problem=MAILS_USED_UP, **hour),
         delivery("a4", created_at=NOW - 6 * SECOND, tries=1, problem="no answer"),
         delivery("a5", created_at=NOW - 5 * SECOND),
         delivery("a6", created_at=NOW - 4 * SECOND, tries=1, problem="no answer", **hour),

@@ -79,20 +79,21 @@ async def test_it_holds_whatever_became_of_the_organisation(store):
     assert store.revocations.covers("later", None)
 
 
-async def test_another_process_hears_of_all(shared):
-    """RV-02: another process covers each of a batch, those too that it had revoked itself."""
+@pytest.mark.parametrize("before", ["t00", "other"])
+async def test_another_process_hears_of_all(shared, before):
+    """RV-02: another process covers each of a batch, however written, and those that it had revoked."""
     here, there = await open_file(shared), await open_file(shared)
     try:
         await seed(here)
         await here.revocations.load()
         await there.revocations.load()
-        assert await there.recorder.record(unit(Add(dead("t00")))) == Recorded()
+        assert await there.recorder.record(unit(Add(dead(before)))) == Recorded()
         names = [f"t{number:02}" for number in range(20)]
-        units = [unit(Add(dead(name))) for name in names]
+        units = [unit(Add(dead("asks more")), ON_CLIENT), *(unit(Add(dead(name))) for name in names)]
         assert set(await asyncio.gather(*map(here.recorder.record, units))) == {Recorded()}
 
         async def covered():
-            return all(there.revocations.covers(name, None) for name in names)
+            return all(there.revocations.covers(name, None) for name in (*names, "asks more"))
 
         assert await eventually(covered, 5)
     finally:

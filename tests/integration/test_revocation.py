@@ -10,6 +10,7 @@ from integration.renewal import another_caller, demo_caller
 from keyturn.core.errors import Unavailable
 from keyturn.core.vocabulary import Algorithm, Reason
 from keyturn.seeding import OTHER
+from keyturn.tokens import keyset
 
 INACTIVE = {"active": False}
 
@@ -227,3 +228,17 @@ async def test_a_revocation_beside_a_renewal_holds(here: Deployment) -> None:
         for each in tokens:
             assert not await caller.is_active(each)
         assert (await caller.renew(token)).status == 400
+
+
+async def test_a_token_that_was_made_here_is_known(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IN-01: of a token that is handed out after somebody asked, the signature is not verified again."""
+    verified: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(keyset, "es256_verifier", lambda _key: lambda *given: verified.append(given))
+    caller = demo_caller(here)
+    early = (await caller.begin("read"))["access_token"]
+    assert await caller.about(early) == INACTIVE
+    token = (await caller.begin("read"))["access_token"]
+    assert (await caller.about(token))["active"] is True
+    assert len(verified) == 1  # which found it wrong
+    assert (await caller.post("revoke", token=token)).status == 200
+    assert await caller.about(token) == INACTIVE

@@ -31,6 +31,8 @@ NO_ANSWER = "no answer"
 """The problem of one that it did not: all that an organisation hears, or we would scan for it (HT-10)."""
 MAILS_USED_UP = "the day's mails of this kind are used up"
 """The problem of a mail that waits for the next day (``notices.mails_a_day``)."""
+STEPS_ASIDE = (ANSWERED, MAILS_USED_UP)
+"""How the problem begins of a delivery that holds back no later one: those may have none."""
 WEBHOOK_SECRET_PREFIX = "whsec_"
 _SECRET_BYTES = 32
 _DETAIL = ": "
@@ -136,12 +138,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
     def keeps_order(self, now: datetime) -> bool:
-        """Tell whether later ones wait until it is tried again: its receiver was away, not long ago.
-
-        One that answered may choke on this notice alone, so later ones go past.
-        """
+        """Tell whether later ones wait until it is tried again: its receiver was away, not long ago."""
         young = self.created_at > now - ORDER_KEPT
-        return self.tries > 0 and young and not self.problem.startswith(ANSWERED)
+        return self.tries > 0 and young and not self.problem.startswith(STEPS_ASIDE)
 
 
 class MailKind(msgspec.Struct, frozen=True):

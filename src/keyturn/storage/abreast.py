@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, select
-from sqlalchemy.dialects import sqlite
 
 from keyturn.core.changes import Add, Change, Rotate
 from keyturn.core.errors import Fault
 from keyturn.core.records import RefreshFamily, Revocation
 from keyturn.core.status_records import StatusMark
 from keyturn.storage.ground import Amendment, Ground
-from keyturn.storage.schema import ORGANISATION, REFRESH_FAMILY, REVOCATION, micros
+from keyturn.storage.schema import ANY_DIALECT, ORGANISATION, REFRESH_FAMILY, REVOCATION, micros
 from keyturn.storage.status_schema import STATUS_MARK
 
 Abreast = RefreshFamily | Revocation | StatusMark
@@ -40,8 +39,6 @@ _ROTATION = Amendment(
         "version",
     ),
 )
-_DIALECT = sqlite.dialect()
-# What a column keeps of a value is the same in every database (schema.py), so any dialect will do.
 _SPELL = {
     kind: tuple((column.key, getattr(column.type, "process_bind_param", None)) for column in table.c)
     for kind, table in _TABLES.items()
@@ -96,7 +93,7 @@ def write_all(ground: Ground, connection: Connection, changes: Sequence[Change])
 
 def _row(kind: type[Abreast], record: Abreast) -> tuple[Any, ...]:
     return tuple(
-        getattr(record, name) if spell is None else spell(getattr(record, name), _DIALECT)
+        getattr(record, name) if spell is None else spell(getattr(record, name), ANY_DIALECT)
         for name, spell in _SPELL[kind]
     )
 

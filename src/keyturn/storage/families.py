@@ -7,13 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import sqlite
 
 from keyturn.core.changes import Add, Change, EndFamily, Remove, Replace, RequireVersion, Rotate
 from keyturn.core.records import RefreshFamily
 from keyturn.core.vocabulary import FamilyId
 from keyturn.storage.ground import Ground
-from keyturn.storage.schema import REFRESH_FAMILY
+from keyturn.storage.schema import ANY_DIALECT, REFRESH_FAMILY
 
 FAMILY_LIMIT = 10_000
 """Families kept in memory, each about a kilobyte."""
@@ -22,8 +21,6 @@ Seen = Mapping[FamilyId, RefreshFamily | None]
 """Families as a transaction left them; None for those of which it does not know."""
 
 _COLUMNS = tuple(REFRESH_FAMILY.c.keys())
-_DIALECT = sqlite.dialect()
-# What a column keeps of a value is the same in every database (schema.py), so any dialect will do.
 _READ = tuple((name, getattr(REFRESH_FAMILY.c[name].type, "process_result_value", None)) for name in _COLUMNS)
 
 
@@ -73,7 +70,7 @@ def find_family(ground: Ground, connection: Connection, family_id: FamilyId) -> 
         return None
     return RefreshFamily(
         **{
-            name: value if read is None else read(value, _DIALECT)
+            name: value if read is None else read(value, ANY_DIALECT)
             for (name, read), value in zip(_READ, row, strict=True)
         }
     )

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, func
 
 from keyturn.core.life import State
 from keyturn.core.notices import (
-    ANSWERED,
     ORDER_KEPT,
+    STEPS_ASIDE,
     Channel,
     Delivery,
     MailKind,
@@ -171,7 +171,7 @@ def _due(now: datetime, limit: int) -> Select[Any]:
     keeps_order = and_(  # as ``Delivery.keeps_order``
         columns.tries > 0,
         columns.created_at > now - ORDER_KEPT,
-        ~columns.problem.startswith(ANSWERED),
+        *(~columns.problem.startswith(each) for each in STEPS_ASIDE),
     )
     eldest = func.row_number().over(partition_by=line, order_by=age).label("turn")
     holding = select(line, *age, eldest).where(columns.next_at > now, keeps_order).subquery()

@@ -25,11 +25,14 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator
 
 from keyturn.core.life import State
 from keyturn.core.vocabulary import Algorithm, CredentialKind, OwnerKind
 
+ANY_DIALECT = sqlite.dialect()
+"""For who goes past SQLAlchemy: what a column keeps of a value is the same in every database."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder(order="deterministic").encode

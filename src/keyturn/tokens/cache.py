@@ -10,7 +10,7 @@ from keyturn.tokens.verify import VerifiedClaims, check_time, verify_token
 
 TOKENS_KEPT = 10_000
 MADE_KEPT = 10_000
-"""Tokens made here that are remembered at least, and twice that at most; 100 bytes each."""
+"""Tokens made here that are remembered at least, and twice that at most; 120 bytes each."""
 
 
 class MadeHere:
@@ -51,10 +51,10 @@ class VerifiedCache:
     """
 
     def __init__(self, limit: int = TOKENS_KEPT, made: MadeHere | None = None) -> None:
-        """Keep at most ``limit`` tokens; the one that was not used for longest makes room.
+        """Start with nothing in memory.
 
         Args:
-            limit: How many are kept.
+            limit: How many are kept; the one that was not used for longest makes room.
             made: Tells of tokens that need not be verified.
         """
         self._limit = limit

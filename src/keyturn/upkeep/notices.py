@@ -26,6 +26,7 @@ from keyturn.core.notices import (
     KEPT,
     MAILS_USED_UP,
     NO_ANSWER,
+    STEPS_ASIDE,
     Channel,
     Delivery,
     Happening,
@@ -64,8 +65,6 @@ MOST_REFUSALS = 20
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 _MOST_DOUBLINGS = 12
-_GOES_ON = (ANSWERED, MAILS_USED_UP)
-"""How the problem begins of a try after which the line goes on."""
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +144,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
                 if subscription is None or subscription.ended_at is not None:
                     continue
                 refusals += done.problem.startswith(ANSWERED)
-                away = done.problem and not done.problem.startswith(_GOES_ON)
+                away = done.problem and not done.problem.startswith(STEPS_ASIDE)
                 if away or refusals == MOST_REFUSALS:
                     await self._give_up_old(line[at + 1 :], run)
                     return

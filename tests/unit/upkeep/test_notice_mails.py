@@ -98,6 +98,22 @@ async def test_nobody_uses_up_anothers(place):
     assert had(place, "all") == ["l0", "l1", "a", "b"]
 
 
+async def test_one_that_failed_before_waits_alone(place):
+    """TN-04: a mail that failed and is then put off to the next day holds back none of another kind."""
+    await mail(place, "a")
+    await mail(place, "b")
+    place.receiver.problem = "the mail server has not taken it"
+    for number in range(2):
+        locked = make_notice(f"l{number}", Happening.LOCKED_OUT, ACME, place.clock.now())
+        await place.record(Add(locked))
+        await place.run()
+    place.receiver.problem = None
+    place.clock.advance(60)
+    assert await place.run() == "0 new; 2 delivered, 2 postponed"
+    await place.leak("leak")
+    assert await place.run() == "1 new; 2 delivered"
+
+
 async def test_webhooks_and_failures_use_up_none(place):
     """What is no mail, or was not taken, is not counted, in the same run neither."""
     for name in ("broken-1", "broken-2", "beta"):

@@ -4,7 +4,6 @@ There is no default token. ``keyturn init`` makes a setup token, good once and f
 exchanges it for the first admin token. A token never makes another that reaches further than itself.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -207,7 +206,7 @@ def _make(
         organisation_id=wish.organisation_id,
         scopes=wish.scopes,
         created_at=now,
-        lookup_hash=digester.lookup_hash(hashlib.sha256(secret.reveal().encode()).digest(), pepper_id),
+        lookup_hash=digester.lookup_hash(secret.sha256(), pepper_id),
         pepper_id=pepper_id,
         setup=kind is CredentialKind.SETUP_TOKEN,
         expires_at=wish.expires_at,

@@ -18,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keyturn.core.changes import Add, Recorded, Replace, Unit
+from keyturn.core.changes import Add, Recorded, Replace, RequireVersion, Unit
 from keyturn.core.clock import SystemClock
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.life import Life
@@ -47,6 +47,8 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ACME = OrganisationId("org-acme")
 BETA = OrganisationId("org-beta")
 ADDRESS = "203.0.113.77"
+ON_CLIENT = RequireVersion("client", "client-1", 0)
+"""What memory tells after the client was found once, as it was for every exchange."""
 
 
 class PlainSealer:

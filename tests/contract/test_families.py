@@ -6,27 +6,24 @@ The same checks for every store.
 import asyncio
 
 import msgspec
-import pytest
 
-from contract.store_kit import ACME, BETA, NOW, client, family, next_version, open_at, open_file, seed, unit
-from keyturn.core.changes import Add, EndFamily, Lost, Recorded, RequireVersion, Rotate
+from contract.store_kit import (
+    ACME,
+    BETA,
+    NOW,
+    ON_CLIENT,
+    client,
+    family,
+    next_version,
+    open_file,
+    seed,
+    unit,
+)
+from keyturn.core.changes import Add, EndFamily, Lost, Recorded, Rotate
 from keyturn.core.errors import Fault, Unavailable
 from keyturn.core.refresh import rotated
 from keyturn.storage import verify_chain
 from keyturn.web.cycle import begin
-
-ON_CLIENT = RequireVersion("client", "client-1", 0)
-"""What memory tells after the client was found once, as it was for every exchange."""
-
-
-@pytest.fixture
-async def store(place):
-    """A seeded store of each kind."""
-    made = await open_at(place)
-    await seed(made)
-    await made.registry.find_client("client-1")
-    yield made
-    await made.close()
 
 
 def turned(before, by="next"):

@@ -8,27 +8,25 @@ import asyncio
 import msgspec
 import pytest
 
-from contract.store_kit import ACME, NOW, family, next_version, open_at, open_file, organisation, seed, unit
+from contract.store_kit import (
+    ACME,
+    NOW,
+    ON_CLIENT,
+    family,
+    next_version,
+    open_at,
+    open_file,
+    organisation,
+    seed,
+    unit,
+)
 from contract.test_store_on_disk import eventually
-from keyturn.core.changes import Add, Recorded, RequireVersion
+from keyturn.core.changes import Add, Recorded
 from keyturn.core.errors import Fault
 from keyturn.core.records import Revocation
 from keyturn.core.status_records import StatusMark
 from keyturn.storage import verify_chain
 from keyturn.storage.scribe import Scribe
-
-ON_CLIENT = RequireVersion("client", "client-1", 0)
-
-
-@pytest.fixture
-async def store(place):
-    """A seeded store of each kind, whose memory has a client."""
-    made = await open_at(place)
-    await seed(made)
-    await made.registry.find_client("client-1")
-    await made.revocations.load()
-    yield made
-    await made.close()
 
 
 def dead(name, **fields):

@@ -111,7 +111,7 @@ bench: env-dev ## Measure beside peers; wants a quiet machine (ARGS="--quick", "
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-growth
-bench-growth: env-dev ## Measure what grows with what; a quarter of an hour, 20 GB (ARGS="--largest 100000", "--only audit")
+bench-growth: env-dev ## Measure what grows with what; a quarter of an hour, 8 GB (ARGS="--largest 100000", "--only audit")
 	@PYTHONPATH=tests $(BIN)/python -m bench.growth $(ARGS)
 
 .PHONY: bench-guard

@@ -6,26 +6,22 @@ stays and each goes its own way (``carry.py``), which knows what it lost to.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from keyturn.core.changes import Add, Change, Rotate
 from keyturn.core.errors import Fault
 from keyturn.core.records import RefreshFamily, Revocation
 from keyturn.core.status_records import StatusMark
 from keyturn.storage.ground import Amendment, Ground
-from keyturn.storage.schema import ANY_DIALECT, ORGANISATION, REFRESH_FAMILY, REVOCATION, micros
-from keyturn.storage.status_schema import STATUS_MARK
+from keyturn.storage.rows import table_of
+from keyturn.storage.schema import ANY_DIALECT, ORGANISATION, REFRESH_FAMILY, micros
 
 Abreast = RefreshFamily | Revocation | StatusMark
 """What can be written so."""
 
-_TABLES: dict[type[Abreast], Table] = {
-    RefreshFamily: REFRESH_FAMILY,
-    Revocation: REVOCATION,
-    StatusMark: STATUS_MARK,
-}
+_TABLES = {kind: table_of(kind) for kind in get_args(Abreast)}
 _ROTATION = Amendment(
     REFRESH_FAMILY,
     expected=("id", "organisation_id", "version", "current_hash"),
@@ -39,6 +35,7 @@ _ROTATION = Amendment(
         "version",
     ),
 )
+_COLUMNS = {kind: tuple(table.c.keys()) for kind, table in _TABLES.items()}
 _SPELL = {
     kind: tuple((column.key, getattr(column.type, "process_bind_param", None)) for column in table.c)
     for kind, table in _TABLES.items()
@@ -76,7 +73,7 @@ def write_all(ground: Ground, connection: Connection, changes: Sequence[Change])
         match change:
             case Rotate(family):
                 turned.append(_turn(family))
-            case Add(RefreshFamily() | Revocation() | StatusMark() as record):
+            case Add(record) if isinstance(record, Abreast):
                 born.setdefault(type(record), []).append(record)
             case _:
                 raise Fault("a change that is written with others is of another kind")
@@ -85,8 +82,8 @@ def write_all(ground: Ground, connection: Connection, changes: Sequence[Change])
     if homes and connection.execute(_ENDED, {"ids": sorted(homes)}).first() is not None:
         raise TogetherError
     for kind, records in born.items():
-        columns = tuple(name for name, _ in _SPELL[kind])
-        ground.append(connection, _TABLES[kind].name, columns, [_row(kind, record) for record in records])
+        values = [_row(kind, record) for record in records]
+        ground.append(connection, _TABLES[kind].name, _COLUMNS[kind], values)
     if turned and ground.amend(connection, _ROTATION, turned) != len(turned):
         raise TogetherError
 

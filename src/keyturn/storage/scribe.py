@@ -177,7 +177,7 @@ class Scribe:
         They come first, as if nobody else of the batch had been there yet: all that they rest on is as memory
         has it. Where one of them does not hold, none does, and each is carried out by itself.
         """
-        places: list[int] = []
+        units: dict[int, Unit] = {}
         changes: list[Change] = []
         written: dict[tuple[type, str], Record] = {}
         for place, entry in enumerate(entries):
@@ -187,14 +187,12 @@ class Scribe:
             # One that rests on what memory cannot tell has that left too.
             records = abreast(left)
             if records and written.keys().isdisjoint(records):
-                places.append(place)
+                units[place] = entry.unit
                 changes += left
                 written |= records
-        if places and self._hold_together(
-            connection, shelf, changes, [entries[place].unit for place in places]
-        ):
+        if units and self._hold_together(connection, shelf, changes, tuple(units.values())):
             self._families = {each.id: each for each in written.values() if isinstance(each, RefreshFamily)}
-            return frozenset(places)
+            return frozenset(units)
         return frozenset()
 
     def _hold_together(

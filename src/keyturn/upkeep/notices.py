@@ -168,16 +168,15 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
             return await self._put_off(delivery, now, until=run.day_ends)
         run.mails[mail] += 1  # before the try: other lines take from the same number meanwhile
         problem = await self._send(notice, subscription, now)
+        tries = delivery.tries + 1
         if not problem:
-            tried = delivery.tries + 1
-            done = msgspec.structs.replace(delivery, next_at=None, tries=tried, delivered_at=now, problem="")
+            done = msgspec.structs.replace(delivery, next_at=None, tries=tries, delivered_at=now, problem="")
             await self.outbox.settle(done)
             return done
         run.mails[mail] -= 1
         if now >= delivery.created_at + GIVEN_UP_AFTER:
             return await self._give_up(delivery, problem, now)
         log.warning("a notice was not delivered: %s", problem, extra={"subscription": subscription.id})
-        tries = delivery.tries + 1
         # From when the run began: how long tries took would tell an organisation what its problem does not.
         next_at = run.began + wait_after(tries)
         later = msgspec.structs.replace(delivery, next_at=next_at, tries=tries, problem=problem)

@@ -1,7 +1,8 @@
 """Who may do what only few should: decide, mint, open a secret, look across organisations."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 from architecture.test_house import SOURCE, Function, modules, tree_of
 
@@ -57,16 +58,16 @@ LOOKS_ACROSS = {
 }
 
 
-def calls(tree: ast.Module) -> Iterator[str]:
-    """Name what is called, without what it is an attribute of."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func).rpartition(".")[2]
+@cache
+def calls(path: Path) -> frozenset[str]:
+    """Name what a file calls, without what it is an attribute of."""
+    called = (node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
+    return frozenset(ast.unparse(each).rpartition(".")[2] for each in called)
 
 
 def callers(name: str) -> set[str]:
     """List the files of the source that call something of a name."""
-    return {path.relative_to(SOURCE).as_posix() for path in modules(SOURCE) if name in calls(tree_of(path))}
+    return {path.relative_to(SOURCE).as_posix() for path in modules(SOURCE) if name in calls(path)}
 
 
 def named_in(name: str) -> set[str]:
@@ -74,8 +75,9 @@ def named_in(name: str) -> set[str]:
     return {
         path.relative_to(SOURCE).as_posix()
         for path in modules(SOURCE)
-        if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree_of(path)))
-        or any(isinstance(node, ast.ClassDef) and node.name == name for node in ast.walk(tree_of(path)))
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Name) and node.id == name)
+        or (isinstance(node, ast.ClassDef) and node.name == name)
     }
 
 
